@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Sees whether a run changed the machine that it ran on: a snapshot before, one after, and what differs.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+namespace netns {
+
+class HostSnapshot {
+ public:
+  /// What is cheap enough to be looked at after every test: device names, mounts, /run/netns.
+  static HostSnapshot Cheap();
+  /// All of it: also addresses, routes, rules of nftables and iptables as far as /proc shows them, modules, taint, and
+  /// every readable file below /proc/sys/net and /proc/sys/user.
+  static HostSnapshot Whole();
+  /// One line for each difference, "before -> after".
+  std::vector<std::string> DriftTo(const HostSnapshot& later) const;
+
+ private:
+  std::map<std::string, std::string> state_;
+};
+
+}  // namespace netns

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "harness/isolation.h"
+
+#include <linux/sched.h>
+#include <poll.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include <cstdio>
+#include <exception>
+#include <memory>
+
+#include "harness/child.h"
+#include "harness/event.h"
+
+namespace netns {
+namespace {
+
+std::vector<std::string> leased_resources;
+
+[[noreturn]] void Die(const std::string& step) {
+  Event event;
+  event.check = "setup";
+  event.text = "the isolated process could not be made: " + ErrnoError(step).ToString();
+  event.fatal = true;
+  Send(event);
+  ::_exit(1);
+}
+
+void Mount(const char* type, const char* target, unsigned long flags = MS_NOSUID | MS_NODEV | MS_NOEXEC) {
+  if (::mount(type, target, type, flags, nullptr) < 0) Die(std::string("mount(") + type + ", " + target + ")");
+}
+
+/// pid 1: brings the world up, starts the body, reaps until it is gone, tells how it ended.
+[[noreturn]] void Init(const TestSpec& spec, const IsolationOptions& options, uid_t uid, gid_t gid) {
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  // The runner may have died before the line above: then nobody holds the other end of the channel any more.
+  pollfd runner{EventChannel(), 0, 0};
+  if (::poll(&runner, 1, 0) > 0 && (runner.revents & POLLHUP) != 0) ::_exit(1);
+  ::prctl(PR_SET_NAME, "netns-test-init");
+  if (options.user_namespace) {
+    // The ids are mapped before the network namespace is made: otherwise its files would belong to the overflow id.
+    if (auto mapped = MapIds(uid, gid); !mapped.ok()) {
+      errno = mapped.error().code;
+      Die(mapped.error().call);
+    }
+    if (options.network_namespace && ::unshare(CLONE_NEWNET) < 0) Die("unshare(CLONE_NEWNET)");
+  }
+  if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) < 0) Die("mount(/, MS_REC|MS_PRIVATE)");
+  Mount("proc", "/proc");
+  if (options.network_namespace) Mount("sysfs", "/sys");
+  Mount("tmpfs", "/tmp", MS_NOSUID | MS_NODEV);
+  if (::chdir("/") < 0) Die("chdir(/)");
+
+  pid_t body = ::fork();
+  if (body < 0) Die("fork");
+  if (body == 0) {
+    ::setsid();
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    ::prctl(PR_SET_NAME, "netns-test");
+    ::_exit(RunReported("", [&] {
+      std::unique_ptr<Test> test(spec.make());
+      for (const Need& need : spec.needs)
+        if (need.probe && !need.probe()) throw MissingNeed("needs-" + need.text, need.explanation);
+      test->Run();
+    }));
+  }
+  for (;;) {
+    int status = 0;
+    pid_t pid = ::waitpid(-1, &status, 0);
+    if (pid == body) {
+      Event event;
+      event.kind = Event::Kind::kExit;
+      event.status = status;
+      Send(event);
+      ::_exit(0);
+    }
+    if (pid < 0 && errno != EINTR) ::_exit(1);
+  }
+}
+
+}  // namespace
+
+const std::vector<std::string>& LeasedResources() { return leased_resources; }
+
+Result<pid_t> ForkWithFlags(unsigned long flags, Fd* pidfd) {
+  int fd = -1;
+  long pid = ::syscall(SYS_clone, flags | CLONE_PIDFD | SIGCHLD, nullptr, &fd, nullptr, 0);
+  if (pid < 0) return ErrnoError("clone");
+  if (pid > 0) {
+    ::fcntl(fd, F_SETFD, FD_CLOEXEC);
+    pidfd->Reset(fd);
+  }
+  return static_cast<pid_t>(pid);
+}
+
+Status MapIds(uid_t uid, gid_t gid, uid_t inside) {
+  // Kernels before 3.19 have no setgroups file; there the gid map needs no such promise.
+  if (auto denied = WriteFile("/proc/self/setgroups", "deny"); !denied.ok() && denied.code() != ENOENT)
+    return denied.error();
+  RETURN_IF_ERROR(WriteFile("/proc/self/uid_map", std::to_string(inside) + " " + std::to_string(uid) + " 1"));
+  return WriteFile("/proc/self/gid_map", std::to_string(inside) + " " + std::to_string(gid) + " 1");
+}
+
+Result<IsolatedTest> StartIsolated(const TestSpec& spec, const IsolationOptions& options) {
+  IsolatedTest test;
+  ASSIGN_OR_RETURN(auto channel, SocketPair(SOCK_SEQPACKET));
+  ASSIGN_OR_RETURN(auto output, Pipe());
+  unsigned long flags = CLONE_NEWPID | CLONE_NEWNS;
+  if (options.user_namespace)
+    flags |= CLONE_NEWUSER;
+  else if (options.network_namespace)
+    flags |= CLONE_NEWNET;
+  uid_t uid = ::geteuid();
+  gid_t gid = ::getegid();
+  std::fflush(nullptr);  // or the child would write the runner's buffered output again
+  ASSIGN_OR_RETURN(pid_t pid, ForkWithFlags(flags, &test.pidfd));
+  if (pid == 0) {
+    channel.first.Reset();
+    for (int fd : options.close_in_child) ::close(fd);
+    SetEventChannel(channel.second.Release());
+    ::dup2(output.second.get(), STDOUT_FILENO);
+    ::dup2(output.second.get(), STDERR_FILENO);
+    output.first.Reset();
+    output.second.Reset();
+    rlimit no_core{0, 0};
+    ::setrlimit(RLIMIT_CORE, &no_core);
+    SetWaitReport(options.wait_report, options.wait_report_size);
+    SetTestDeadline(options.deadline);
+    leased_resources = options.leased;
+    Init(spec, options, uid, gid);
+  }
+  test.init = pid;
+  test.events = std::move(channel.first);
+  test.output = std::move(output.first);
+  return test;
+}
+
+Status ProbeUserNamespace() {
+  uid_t uid = ::geteuid();
+  gid_t gid = ::getegid();
+  Fd pidfd;
+  auto pipe = Pipe();
+  if (!pipe.ok()) return pipe.error();
+  auto pid = ForkWithFlags(CLONE_NEWUSER | CLONE_NEWNS, &pidfd);
+  if (!pid.ok()) return Error{pid.code(), "clone(CLONE_NEWUSER)"};
+  if (*pid == 0) {
+    int code = MapIds(uid, gid).code();
+    // Some policies (AppArmor's) let the namespace be made and take its capabilities away.
+    if (code == 0 && ::unshare(CLONE_NEWNET) < 0 && errno != EINVAL) code = errno;
+    [[maybe_unused]] ssize_t n = ::write(pipe->second.get(), &code, sizeof code);
+    ::_exit(0);
+  }
+  pipe->second.Reset();
+  int code = EIO;
+  ssize_t n = TEMP_FAILURE_RETRY(::read(pipe->first.get(), &code, sizeof code));
+  ::waitpid(*pid, nullptr, 0);
+  if (n != sizeof code) return Error{EIO, "the probe of a user namespace ended early"};
+  if (code != 0) return Error{code, "unshare(CLONE_NEWNET) in a new user namespace"};
+  return Ok();
+}
+
+}  // namespace netns

@@ -1,0 +1,698 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "harness/runner.h"
+
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <cinttypes>
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+#include <fstream>
+#include <list>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "harness/child.h"
+#include "harness/event.h"
+#include "harness/host_guard.h"
+#include "harness/isolation.h"
+#include "harness/kernel_config.h"
+#include "harness/kernel_log.h"
+#include "harness/stream.h"
+
+namespace netns {
+namespace {
+
+using nlohmann::json;
+using Clock = std::chrono::steady_clock;
+constexpr std::size_t kOutputLimit = 64 * 1024;
+constexpr std::size_t kWaitReportSize = 512;
+constexpr std::size_t kCheckLimit = 200;  // failures kept of one test; the rest are counted
+
+/// Text for a terminal: control characters but newline and tab made visible.
+std::string Printable(const std::string& text) {
+  std::string out;
+  for (unsigned char c : text) {
+    if (c == '\n' || c == '\t' || (c >= 0x20 && c != 0x7f)) {
+      out += static_cast<char>(c);
+    } else {
+      char escaped[5];
+      std::snprintf(escaped, sizeof escaped, "\\x%02x", c);
+      out += escaped;
+    }
+  }
+  return out;
+}
+
+struct Outcome {
+  std::string verdict;
+  std::vector<Event> checks;
+  std::size_t checks_dropped = 0;
+  Reason reason;
+  std::string skip_file;
+  int skip_line = 0;
+  std::map<std::string, std::string> properties;
+  std::string output, kernel_log;
+  std::size_t output_dropped = 0;
+  double duration_ms = 0;
+};
+
+struct Unmap {
+  void operator()(char* memory) const { ::munmap(memory, kWaitReportSize); }
+};
+
+struct Running {
+  const TestSpec* spec = nullptr;
+  IsolatedTest process;
+  Deadline deadline = Deadline::In(std::chrono::seconds(0));
+  std::unique_ptr<char, Unmap> wait_report;  ///< MAP_SHARED
+  Clock::time_point started;
+  bool done = false, exited = false, killed = false, skipped = false, events_open = true, output_open = true;
+  int status = 0;
+  std::vector<std::string> nics;
+  unsigned long taint = 0;
+  Outcome outcome;
+};
+
+class Runner {
+ public:
+  explicit Runner(const RunnerOptions& options)
+      : options_(options), machine_(MachineState::Probe()), log_(options.disposable) {
+    machine_.disposable = options.disposable;
+    machine_.full = options.full;
+    if (options.disposable && machine_.real_root && options.find_devices) devices_ = options.find_devices();
+    for (const auto& device : devices_) machine_.nics.emplace_back(device.driver, device.name);
+  }
+
+  Status OpenStream() {
+    ASSIGN_OR_RETURN(stream_, Stream::Open(options_.stream_path));
+    return Ok();
+  }
+  Status ReadSkipFile() {
+    if (options_.skip_file.empty()) return Ok();
+    std::ifstream file(options_.skip_file);
+    if (!file) return Error{ENOENT, "open(\"" + options_.skip_file + "\")"};
+    for (std::string line; std::getline(file, line);)
+      if (!line.empty()) skip_.insert(line);
+    return Ok();
+  }
+
+  const MachineState& machine() const { return machine_; }
+  Stream& stream() { return stream_; }
+  std::map<std::string, int>& counts() { return counts_; }
+
+  void WriteHeader();
+  void BeginIteration(const testing::UnitTest& unit_test, int iteration);
+  void EndIteration();
+  void Finish(int exit_status);
+  void GuardHost(bool after);
+  /// Called from the proxy's body: the outcome of this test, when its process is done.
+  Outcome Await(const TestSpec& spec);
+
+ private:
+  void StartWhatFits();
+  bool Fits(const TestSpec& spec, std::vector<std::string>* nics);
+  void Start(const TestSpec& spec, std::vector<std::string> nics);
+  void Pump();
+  void ReadEvents(Running& test);
+  void ReadOutput(Running& test);
+  void ReadKernelLog();
+  void AddCheck(Running& test, Event event);
+  void Conclude(Running& test);
+  void Report(const TestSpec& spec, Outcome outcome);
+
+  RunnerOptions options_;
+  MachineState machine_;
+  KernelLog log_;
+  Stream stream_;
+  std::vector<RunnerOptions::Device> devices_;
+  std::set<std::string> skip_, busy_nics_;
+  std::vector<const TestSpec*> upcoming_;  // in GoogleTest's order, not yet started
+  std::list<Running> running_;
+  std::map<const TestSpec*, Outcome> finished_;
+  std::map<std::string, int> counts_;
+  HostSnapshot cheap_, whole_;
+  int iteration_ = 1;
+  Clock::time_point begun_ = Clock::now();
+};
+
+Runner* runner = nullptr;
+
+json CheckJson(const Event& check) {
+  return {{"kind", check.check}, {"file", check.file},   {"line", check.line},
+          {"message", check.text}, {"fatal", check.fatal}, {"where", check.where}};
+}
+
+std::vector<std::string> NeedTexts(const TestSpec& spec) {
+  std::vector<std::string> texts;
+  for (const Need& need : spec.needs) texts.push_back(need.text);
+  return texts;
+}
+
+json PlanEntry(const TestSpec& spec) {
+  return {{"name", spec.FullName()}, {"covers", spec.covers}, {"needs", NeedTexts(spec)},
+          {"file", spec.file},       {"line", spec.line}};
+}
+
+void Runner::WriteHeader() {
+  std::set<std::string> options;
+  json plan = json::array();
+  std::set<std::string> selected;
+  const auto& unit_test = *testing::UnitTest::GetInstance();
+  for (int s = 0; s < unit_test.total_test_suite_count(); ++s)
+    for (int t = 0; t < unit_test.GetTestSuite(s)->total_test_count(); ++t) {
+      const auto* info = unit_test.GetTestSuite(s)->GetTestInfo(t);
+      if (info->should_run()) selected.insert(std::string(info->test_suite_name()) + "." + info->name());
+    }
+  for (const TestSpec& spec : AllTests()) {
+    for (const Need& need : spec.needs)
+      if (need.text.rfind("config:", 0) == 0) options.insert(need.text.substr(7));
+    json entry = PlanEntry(spec);
+    entry["selected"] = selected.count(spec.FullName()) > 0;
+    plan.push_back(std::move(entry));
+  }
+  options.insert("NET_NS");
+  json facts = json::object();
+  if (!options_.machine_facts_path.empty())
+    if (auto text = ReadFile(options_.machine_facts_path); text.ok()) {
+      facts = json::parse(*text, nullptr, false);
+      if (!facts.is_object()) facts = json::object();
+    }
+  json nics = json::array();
+  for (const auto& device : devices_)
+    nics.push_back({{"name", device.name}, {"driver", device.driver}, {"mac", device.mac}, {"bus", device.bus}});
+  stream_.Write("header", {{"schema", "1.0"},
+                           {"tool", {{"name", "netns-conformance"}, {"version", options_.tool_version}}},
+                           {"kernel", KernelFacts({options.begin(), options.end()})},
+                           {"command", options_.command},
+                           {"privilege", machine_.real_root ? "root" : "user"},
+                           {"disposable", machine_.disposable},
+                           {"machine", facts},
+                           {"nics", nics},
+                           {"jobs", options_.jobs},
+                           {"seed", unit_test.random_seed()},
+                           {"tests", plan}});
+}
+
+void Runner::GuardHost(bool after) {
+  if (machine_.disposable || !options_.host_guard) return;
+  if (!after) {
+    whole_ = HostSnapshot::Whole();
+    cheap_ = HostSnapshot::Cheap();
+    return;
+  }
+  auto drift = whole_.DriftTo(HostSnapshot::Whole());
+  for (const std::string& line : drift) {
+    std::string text = "the run changed this machine: " + line;
+    stream_.Write("note", {{"level", "warning"}, {"text", text}, {"kind", "host-drift"}});
+    std::fprintf(stderr, "netns-tests: %s\n", Printable(text).c_str());
+  }
+  if (!drift.empty()) ++counts_["ERROR"];
+}
+
+void Runner::BeginIteration(const testing::UnitTest& unit_test, int iteration) {
+  iteration_ = iteration + 1;
+  std::map<std::string, const TestSpec*> by_name;
+  for (const TestSpec& spec : AllTests()) by_name[spec.FullName()] = &spec;
+  upcoming_.clear();
+  finished_.clear();
+  // GetTestSuite(i) and GetTestInfo(i) follow the shuffled order.
+  for (int s = 0; s < unit_test.total_test_suite_count(); ++s) {
+    const testing::TestSuite* suite = unit_test.GetTestSuite(s);
+    if (!suite->should_run()) continue;
+    for (int t = 0; t < suite->total_test_count(); ++t) {
+      const testing::TestInfo* info = suite->GetTestInfo(t);
+      auto spec = by_name.find(std::string(info->test_suite_name()) + "." + info->name());
+      if (info->should_run() && spec != by_name.end()) upcoming_.push_back(spec->second);
+    }
+  }
+}
+
+void Runner::EndIteration() {
+  // --gtest_fail_fast leaves tests that were started ahead: they end here, without a word.
+  for (Running& test : running_) {
+    ::syscall(SYS_pidfd_send_signal, test.process.pidfd.get(), SIGKILL, nullptr, 0);
+    ::waitpid(test.process.init, nullptr, 0);
+  }
+  running_.clear();
+  busy_nics_.clear();
+}
+
+bool Runner::Fits(const TestSpec& spec, std::vector<std::string>* nics) {
+  if (spec.exclusive && !running_.empty()) return false;
+  for (const Running& other : running_)
+    if (other.spec->exclusive) return false;
+  for (const Need& need : spec.needs) {
+    auto nic = NicNeed(need.text);
+    if (!nic) continue;
+    int wanted = nic->second;
+    for (const auto& device : devices_) {
+      if (wanted == 0) break;
+      if ((!nic->first.empty() && device.driver != nic->first) || busy_nics_.count(device.name) > 0 ||
+          std::count(nics->begin(), nics->end(), device.name) > 0)
+        continue;
+      nics->push_back(device.name);
+      --wanted;
+    }
+    if (wanted > 0) return false;
+  }
+  return true;
+}
+
+void Runner::StartWhatFits() {
+  for (auto next = upcoming_.begin(); next != upcoming_.end() && running_.size() < static_cast<std::size_t>(options_.jobs);) {
+    const TestSpec& spec = **next;
+    if (skip_.count(spec.FullName()) > 0) {
+      Outcome outcome;
+      outcome.verdict = "SKIP";
+      outcome.reason = {"not-selected", "named in the skip file", ""};
+      next = upcoming_.erase(next);
+      Report(spec, std::move(outcome));
+      continue;
+    }
+    if (auto missing = Missing(spec, machine_)) {
+      Outcome outcome;
+      outcome.verdict = missing->code == "not-selected" ? "SKIP" : "MISS";
+      outcome.reason = *missing;
+      next = upcoming_.erase(next);
+      Report(spec, std::move(outcome));
+      continue;
+    }
+    std::vector<std::string> nics;
+    if (!Fits(spec, &nics)) {
+      if (spec.exclusive) return;  // what comes later must not overtake it for ever
+      ++next;
+      continue;
+    }
+    next = upcoming_.erase(next);
+    Start(spec, std::move(nics));
+  }
+}
+
+void Runner::Start(const TestSpec& spec, std::vector<std::string> nics) {
+  ReadKernelLog();
+  stream_.Write("start", {{"test", spec.FullName()}, {"iteration", iteration_}});
+  log_.Mark("start " + spec.FullName());
+  Running test;
+  test.spec = &spec;
+  test.started = Clock::now();
+  test.deadline = Deadline::In(spec.deadline.count() > 0 ? std::max(spec.deadline, options_.deadline) : options_.deadline);
+  void* shared = ::mmap(nullptr, kWaitReportSize, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (shared != MAP_FAILED) test.wait_report.reset(static_cast<char*>(shared));
+  test.nics = nics;
+  test.taint = KernelLog::Taint();
+  IsolationOptions isolation;
+  isolation.user_namespace = !machine_.real_root;
+  isolation.network_namespace = machine_.net_namespaces;
+  isolation.test = spec.FullName();
+  isolation.leased = std::move(nics);
+  isolation.deadline = test.deadline;
+  isolation.wait_report = test.wait_report.get();
+  isolation.wait_report_size = test.wait_report != nullptr ? kWaitReportSize : 0;
+  for (const Running& other : running_) {
+    isolation.close_in_child.push_back(other.process.events.get());
+    isolation.close_in_child.push_back(other.process.output.get());
+  }
+  if (stream_.fd() >= 0) isolation.close_in_child.push_back(stream_.fd());
+  auto process = StartIsolated(spec, isolation);
+  if (!process.ok()) {
+    Event event;
+    event.check = "setup";
+    event.fatal = true;
+    event.text = "the test's process could not be started: " + process.error().ToString();
+    test.exited = test.done = true;
+    AddCheck(test, event);
+    test.events_open = test.output_open = false;
+    Conclude(test);
+    return;
+  }
+  test.process = std::move(*process);
+  for (const auto& nic : test.nics) busy_nics_.insert(nic);
+  running_.push_back(std::move(test));
+}
+
+void Runner::AddCheck(Running& test, Event event) {
+  if (test.outcome.checks.size() >= kCheckLimit) {
+    ++test.outcome.checks_dropped;
+    return;
+  }
+  json line = CheckJson(event);
+  line["test"] = test.spec->FullName();
+  line["iteration"] = iteration_;
+  stream_.Write("check", std::move(line));
+  test.outcome.checks.push_back(std::move(event));
+}
+
+void Runner::ReadEvents(Running& test) {
+  static char datagram[256 * 1024];
+  while (test.events_open) {
+    ssize_t n = ::recv(test.process.events.get(), datagram, sizeof datagram, MSG_DONTWAIT);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) {
+      if (errno != EAGAIN && errno != EWOULDBLOCK) test.events_open = false;
+      return;
+    }
+    if (n == 0) {
+      test.events_open = false;
+      return;
+    }
+    Event event;
+    if (!Event::Decode({datagram, static_cast<std::size_t>(n)}, event)) continue;
+    switch (event.kind) {
+      case Event::Kind::kCheck:
+        AddCheck(test, std::move(event));
+        break;
+      case Event::Kind::kSkip:
+        test.skipped = true;
+        test.outcome.reason = {"skipped", event.text, ""};
+        test.outcome.skip_file = event.file;
+        test.outcome.skip_line = event.line;
+        break;
+      case Event::Kind::kMiss:
+        test.skipped = true;
+        test.outcome.reason = {event.key, event.text, event.remedy};
+        break;
+      case Event::Kind::kProperty:
+        test.outcome.properties[event.key] = event.text;
+        break;
+      case Event::Kind::kDone:
+        test.done = true;
+        break;
+      case Event::Kind::kExit:
+        test.exited = true;
+        test.status = event.status;
+        break;
+    }
+  }
+}
+
+void Runner::ReadOutput(Running& test) {
+  static char buffer[65536];
+  while (test.output_open) {
+    pollfd ready{test.process.output.get(), POLLIN, 0};
+    if (::poll(&ready, 1, 0) <= 0) return;
+    ssize_t n = ::read(test.process.output.get(), buffer, sizeof buffer);
+    if (n <= 0) {
+      test.output_open = false;
+      return;
+    }
+    std::size_t room = kOutputLimit - std::min(kOutputLimit, test.outcome.output.size());
+    std::size_t kept = std::min(room, static_cast<std::size_t>(n));
+    test.outcome.output.append(buffer, kept);
+    test.outcome.output_dropped += static_cast<std::size_t>(n) - kept;
+  }
+}
+
+void Runner::ReadKernelLog() {
+  auto lines = log_.Drain();
+  if (lines.empty()) return;
+  bool finding = std::any_of(lines.begin(), lines.end(), KernelLog::IsFinding);
+  for (Running& test : running_) {
+    for (const std::string& line : lines)
+      if (test.outcome.kernel_log.size() < kOutputLimit) test.outcome.kernel_log += line + "\n";
+    if (!finding) continue;
+    Event event;
+    event.check = "kernel-log";
+    event.text = "the kernel complained while this test ran";
+    if (running_.size() > 1) event.text += " (beside " + std::to_string(running_.size() - 1) + " others)";
+    for (const std::string& line : lines)
+      if (KernelLog::IsFinding(line)) event.text += "\n  " + line;
+    AddCheck(test, std::move(event));
+  }
+}
+
+void Runner::Pump() {
+  std::vector<pollfd> fds;
+  int timeout = 1 << 30;
+  for (Running& test : running_) {
+    fds.push_back({test.events_open ? test.process.events.get() : -1, POLLIN, 0});
+    fds.push_back({test.output_open ? test.process.output.get() : -1, POLLIN, 0});
+    fds.push_back({test.process.pidfd.get(), POLLIN, 0});
+    timeout = std::min(timeout, test.killed ? 10000 : test.deadline.PollMs());
+  }
+  if (::poll(fds.data(), fds.size(), timeout) < 0 && errno != EINTR) return;
+  std::size_t i = 0;
+  for (auto test = running_.begin(); test != running_.end(); i += 3) {
+    if (fds[i].revents != 0) ReadEvents(*test);
+    if (fds[i + 1].revents != 0) ReadOutput(*test);
+    bool ended = fds[i + 2].revents != 0;
+    if (!ended && !test->killed && test->deadline.Passed()) {
+      ReadEvents(*test);
+      Event event;
+      event.check = "deadline";
+      event.fatal = true;
+      auto seconds = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - test->started).count() / 1000.0;
+      char text[64];
+      std::snprintf(text, sizeof text, "the deadline passed after %.1f s", seconds);
+      event.text = text;
+      if (test->wait_report != nullptr && *test->wait_report != '\0')
+        event.text += std::string(", waiting for ") + test->wait_report.get();
+      AddCheck(*test, std::move(event));
+      test->killed = true;
+      // The kernel kills all of the pid namespace with its init.
+      ::syscall(SYS_pidfd_send_signal, test->process.pidfd.get(), SIGKILL, nullptr, 0);
+    }
+    if (!ended) {
+      ++test;
+      continue;
+    }
+    ::waitpid(test->process.init, nullptr, 0);
+    ReadEvents(*test);
+    ReadOutput(*test);
+    ReadKernelLog();
+    Conclude(*test);
+    test = running_.erase(test);
+  }
+}
+
+void Runner::Conclude(Running& test) {
+  Outcome& outcome = test.outcome;
+  auto add = [&](const char* kind, const std::string& text) {
+    Event event;
+    event.check = kind;
+    event.text = text;
+    event.fatal = true;
+    AddCheck(test, std::move(event));
+  };
+  if (!test.killed) {
+    if (test.exited && WIFSIGNALED(test.status))
+      add("crash", "the test " + DescribeWaitStatus(test.status));
+    else if (test.exited && (test.status != 0 || !test.done))
+      add("exit", test.status == 0 ? "the test's process exited with status 0 before the test was done"
+                                   : "the test's process " + DescribeWaitStatus(test.status));
+    else if (!test.exited && outcome.checks.empty())
+      add("crash", "the test's init was killed before it could say how the test ended");
+  }
+  if (!machine_.disposable && options_.host_guard) {
+    auto now = HostSnapshot::Cheap();
+    for (const std::string& line : cheap_.DriftTo(now)) {
+      std::string text = "this machine changed while the test ran: " + line;
+      add("host-drift", text);
+    }
+    cheap_ = now;
+  }
+  if (unsigned long taint = KernelLog::Taint(); taint & ~test.taint) {
+    char text[96];
+    std::snprintf(text, sizeof text, "the kernel got tainted: %#lx -> %#lx", test.taint, taint);
+    add("kernel-log", text);
+  }
+  bool failed = false, broken = false;
+  for (const Event& check : outcome.checks) {
+    if (check.check == "expectation" || check.check == "deadline" || check.check == "kernel-log" || check.check == "leak")
+      failed = true;
+    else
+      broken = true;
+  }
+  outcome.verdict = failed ? "FAIL" : broken ? "ERROR" : test.skipped ? "MISS" : test.done ? "PASS" : "ERROR";
+  outcome.duration_ms = std::chrono::duration<double, std::milli>(Clock::now() - test.started).count();
+  for (const auto& nic : test.nics) busy_nics_.erase(nic);
+  log_.Mark("end " + test.spec->FullName() + " " + outcome.verdict);
+  Report(*test.spec, std::move(outcome));
+}
+
+void Runner::Report(const TestSpec& spec, Outcome outcome) {
+  ++counts_[outcome.verdict];
+  json failures = json::array();
+  for (const Event& check : outcome.checks) failures.push_back(CheckJson(check));
+  json line{{"test", spec.FullName()},   {"iteration", iteration_}, {"verdict", outcome.verdict},
+            {"duration_ms", outcome.duration_ms}, {"covers", spec.covers},   {"needs", NeedTexts(spec)},
+            {"failures", failures},      {"properties", outcome.properties}};
+  if (outcome.checks_dropped > 0) line["failures_dropped"] = outcome.checks_dropped;
+  if (!outcome.reason.code.empty())
+    line["reason"] = {{"code", outcome.reason.code}, {"text", outcome.reason.text}, {"remedy", outcome.reason.remedy}};
+  bool bad = outcome.verdict == "FAIL" || outcome.verdict == "ERROR";
+  if (bad && !outcome.kernel_log.empty()) line["kernel_log"] = outcome.kernel_log;
+  if (!outcome.output.empty()) line["output"] = outcome.output;
+  if (outcome.output_dropped > 0) line["output_dropped"] = outcome.output_dropped;
+  stream_.Write("end", std::move(line));
+  finished_[&spec] = std::move(outcome);
+}
+
+Outcome Runner::Await(const TestSpec& spec) {
+  for (;;) {
+    StartWhatFits();
+    if (auto done = finished_.find(&spec); done != finished_.end()) {
+      Outcome outcome = std::move(done->second);
+      finished_.erase(done);
+      return outcome;
+    }
+    if (!running_.empty()) Pump();
+  }
+}
+
+void Runner::Finish(int exit_status) {
+  json counts = json::object();
+  for (const char* verdict : {"PASS", "FAIL", "ERROR", "MISS", "SKIP"}) counts[verdict] = counts_[verdict];
+  stream_.Write("footer",
+                {{"counts", counts},
+                 {"duration_ms", std::chrono::duration<double, std::milli>(Clock::now() - begun_).count()},
+                 {"exit_status", exit_status}});
+}
+
+/// Replays one result in GoogleTest as if it had happened here. AssertHelper is the only way in that takes a place.
+void Replay(testing::TestPartResult::Type type, const std::string& file, int line, const std::string& text) {
+  testing::internal::AssertHelper(type, file.c_str(), line, Printable(text).c_str()) = testing::Message();
+}
+
+class Proxy : public testing::Test {
+ public:
+  explicit Proxy(const TestSpec* spec) : spec_(spec) {}
+
+ private:
+  void TestBody() override {
+    Outcome outcome = runner->Await(*spec_);
+    for (const auto& [key, value] : outcome.properties) RecordProperty(key, Printable(value));
+    for (const Event& check : outcome.checks) {
+      std::string text = check.text;
+      if (check.check == "setup") text = "[set-up, not the claim] " + text;
+      if (!check.where.empty()) text += "\n  in " + check.where;
+      Replay(check.fatal ? testing::TestPartResult::kFatalFailure : testing::TestPartResult::kNonFatalFailure,
+             check.file, check.line, text);
+    }
+    if (outcome.verdict == "FAIL" || outcome.verdict == "ERROR") {
+      if (runner_options->describe_requirement && outcome.verdict == "FAIL")
+        for (const std::string& id : spec_->covers)
+          std::printf("  documented: %s  %s\n", id.c_str(), runner_options->describe_requirement(id).c_str());
+      if (!outcome.output.empty()) std::printf("  output of the test:\n%s\n", Printable(outcome.output).c_str());
+      if (!outcome.kernel_log.empty()) std::printf("  kernel log:\n%s\n", Printable(outcome.kernel_log).c_str());
+    }
+    if (outcome.verdict == "MISS" || outcome.verdict == "SKIP")
+      Replay(testing::TestPartResult::kSkip, outcome.skip_file, outcome.skip_line,
+             outcome.verdict + " " + outcome.reason.code + ": " + outcome.reason.text);
+  }
+
+  const TestSpec* spec_;
+
+ public:
+  static inline const RunnerOptions* runner_options = nullptr;
+};
+
+class IterationListener : public testing::EmptyTestEventListener {
+ public:
+  void OnTestIterationStart(const testing::UnitTest& unit_test, int iteration) override {
+    if (iteration == 0) {
+      runner->WriteHeader();
+      runner->GuardHost(false);
+    }
+    runner->BeginIteration(unit_test, iteration);
+  }
+  void OnTestIterationEnd(const testing::UnitTest&, int) override { runner->EndIteration(); }
+};
+
+/// One plain line per test that did not pass, and a progress line on a terminal.
+class ProgressPrinter : public testing::EmptyTestEventListener {
+ public:
+  explicit ProgressPrinter(bool terminal) : terminal_(terminal) {}
+  void OnTestStart(const testing::TestInfo& info) override {
+    if (!terminal_) return;
+    std::printf("\r\033[K[%d] %s.%s", done_, info.test_suite_name(), info.name());
+    std::fflush(stdout);
+  }
+  void OnTestPartResult(const testing::TestPartResult& result) override {
+    if (terminal_) std::printf("\r\033[K");
+    if (!result.skipped() && !result.passed())
+      std::printf("%s:%d: %s\n", result.file_name() != nullptr ? result.file_name() : "?", result.line_number(),
+                  result.message());
+  }
+  void OnTestEnd(const testing::TestInfo& info) override {
+    ++done_;
+    const testing::TestResult& result = *info.result();
+    if (result.Passed() && terminal_) return;
+    if (terminal_) std::printf("\r\033[K");
+    std::printf("%s %s.%s\n", result.Skipped() ? "MISS" : result.Passed() ? "PASS" : "FAIL", info.test_suite_name(),
+                info.name());
+  }
+  void OnTestProgramEnd(const testing::UnitTest&) override {
+    if (terminal_) std::printf("\r\033[K");
+    std::fflush(stdout);
+  }
+
+ private:
+  bool terminal_;
+  int done_ = 0;
+};
+
+void ChoosePrinter(const std::string& progress) {
+  auto& listeners = testing::UnitTest::GetInstance()->listeners();
+  if (progress == "auto" || progress == "gtest") return;  // GoogleTest's own
+  delete listeners.Release(listeners.default_result_printer());
+  if (progress != "none") listeners.Append(new ProgressPrinter(progress == "terminal"));
+}
+
+}  // namespace
+
+std::string ListAsJson() {
+  json tests = json::array();
+  for (const TestSpec& spec : AllTests()) tests.push_back(PlanEntry(spec));
+  return json{{"tests", tests}}.dump(1) + "\n";
+}
+
+int RunTests(const RunnerOptions& options) {
+  Proxy::runner_options = &options;
+  Runner instance(options);
+  runner = &instance;
+  if (auto opened = instance.OpenStream(); !opened.ok()) {
+    std::fprintf(stderr, "netns-tests: cannot write the event stream: %s\n", opened.error().ToString().c_str());
+    return kUsage;
+  }
+  if (auto read = instance.ReadSkipFile(); !read.ok()) {
+    std::fprintf(stderr, "netns-tests: %s\n", read.error().ToString().c_str());
+    return kUsage;
+  }
+  for (const TestSpec& spec : AllTests()) {
+    const TestSpec* pointer = &spec;
+    testing::RegisterTest(spec.suite.c_str(), spec.name.c_str(), nullptr, nullptr, spec.file, spec.line,
+                          [pointer]() -> Proxy* { return new Proxy(pointer); });
+  }
+  ChoosePrinter(options.progress);
+  testing::UnitTest::GetInstance()->listeners().Append(new IterationListener);
+  bool gtest_failed = RUN_ALL_TESTS() != 0;
+  auto& counts = instance.counts();
+  int ran = 0;
+  for (const auto& [verdict, count] : counts) ran += count;
+  if (ran == 0 && !testing::GTEST_FLAG(list_tests)) {
+    std::fprintf(stderr, "netns-tests: no test matches --gtest_filter=%s (see --gtest_list_tests)\n",
+                 testing::GTEST_FLAG(filter).c_str());
+    return kUsage;
+  }
+  instance.GuardHost(true);
+  int status = kAllPassed;
+  if (counts["ERROR"] > 0 || (gtest_failed && counts["FAIL"] == 0)) status = kBroken;
+  if (counts["FAIL"] > 0) status = kSomeFailed;
+  if (!testing::GTEST_FLAG(list_tests)) instance.Finish(status);
+  if (!instance.stream().failure().empty()) {
+    std::fprintf(stderr, "netns-tests: the event stream is not whole: %s\n", instance.stream().failure().c_str());
+    status = kBroken;
+  }
+  return status;
+}
+
+}  // namespace netns
