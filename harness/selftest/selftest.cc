@@ -1,0 +1,349 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The tests of the harness, from outside: runs the scratch program, reads its event stream, its GoogleTest output and its
+// exit status, and asserts the verdict of every bad ending. Plain GoogleTest: the harness must not judge itself.
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <random>
+#include <sstream>
+
+#include "harness/wait.h"
+
+namespace {
+
+using nlohmann::json;
+using testing::HasSubstr;
+namespace fs = std::filesystem;
+
+struct ScratchRun {
+  int exit_status = -1;
+  std::string output;
+  std::vector<json> events;
+  std::map<std::string, json> ends;
+
+  const json& End(const std::string& test) const {
+    static const json none = json::object();
+    auto end = ends.find(test);
+    return end == ends.end() ? none : end->second;
+  }
+  std::string Verdict(const std::string& test) const { return End(test).value("verdict", "(none)"); }
+  std::string Kind(const std::string& test, std::size_t i = 0) const {
+    const json& end = End(test);
+    if (!end.contains("failures") || end["failures"].size() <= i) return "(none)";
+    return end["failures"][i]["kind"];
+  }
+  std::string Message(const std::string& test, std::size_t i = 0) const {
+    const json& end = End(test);
+    if (!end.contains("failures") || end["failures"].size() <= i) return "(none)";
+    return end["failures"][i]["message"];
+  }
+};
+
+class TempDir {
+ public:
+  TempDir() {
+    std::string pattern = (fs::temp_directory_path() / "netns-selftest-XXXXXX").string();
+    path_ = ::mkdtemp(pattern.data());
+  }
+  ~TempDir() {
+    std::error_code error;
+    fs::remove_all(path_, error);
+  }
+  std::string operator/(const std::string& name) const { return path_ + "/" + name; }
+
+ private:
+  std::string path_;
+};
+
+pid_t Spawn(const std::vector<std::string>& arguments, int output_fd) {
+  std::vector<char*> argv;
+  for (const auto& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
+  argv.push_back(nullptr);
+  pid_t pid = ::fork();
+  if (pid == 0) {
+    ::dup2(output_fd, STDOUT_FILENO);
+    ::dup2(output_fd, STDERR_FILENO);
+    ::execv(argv[0], argv.data());
+    ::_exit(127);
+  }
+  return pid;
+}
+
+ScratchRun RunScratch(const std::string& filter, std::vector<std::string> more = {}) {
+  TempDir dir;
+  std::vector<std::string> arguments{SCRATCH_PROGRAM, "--gtest_filter=" + filter, "--stream=" + (dir / "stream"),
+                                     "--deadline=2", "--gtest_color=no"};
+  arguments.insert(arguments.end(), more.begin(), more.end());
+  int fds[2];
+  EXPECT_EQ(0, ::pipe2(fds, O_CLOEXEC));
+  pid_t pid = Spawn(arguments, fds[1]);
+  ::close(fds[1]);
+  ScratchRun run;
+  char buffer[65536];
+  for (ssize_t n; (n = ::read(fds[0], buffer, sizeof buffer)) > 0;) run.output.append(buffer, static_cast<std::size_t>(n));
+  ::close(fds[0]);
+  int status = 0;
+  ::waitpid(pid, &status, 0);
+  run.exit_status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  std::ifstream stream(dir / "stream");
+  for (std::string line; std::getline(stream, line);) {
+    run.events.push_back(json::parse(line));
+    if (run.events.back()["event"] == "end") run.ends[run.events.back()["test"]] = run.events.back();
+  }
+  return run;
+}
+
+TEST(Verdict, PassIsPass) {
+  ScratchRun run = RunScratch("Scratch.Passes");
+  EXPECT_EQ("PASS", run.Verdict("Scratch.Passes"));
+  EXPECT_EQ(0, run.exit_status);
+  EXPECT_EQ("header", run.events.front()["event"]);
+  EXPECT_EQ("footer", run.events.back()["event"]);
+}
+
+TEST(Verdict, NonFatalFailuresAreAllKept) {
+  ScratchRun run = RunScratch("Scratch.FailsTwice*");
+  EXPECT_EQ("FAIL", run.Verdict("Scratch.FailsTwiceWithoutStopping"));
+  EXPECT_THAT(run.Message("Scratch.FailsTwiceWithoutStopping", 0), HasSubstr("first"));
+  EXPECT_THAT(run.Message("Scratch.FailsTwiceWithoutStopping", 1), HasSubstr("second"));
+  EXPECT_EQ(1, run.exit_status);
+}
+
+TEST(Verdict, FatalFailureStopsTheBodyAndNamesItsLine) {
+  ScratchRun run = RunScratch("Scratch.FailsFatally");
+  const json& end = run.End("Scratch.FailsFatally");
+  EXPECT_EQ("FAIL", end["verdict"]);
+  ASSERT_EQ(1u, end["failures"].size());
+  EXPECT_TRUE(end["failures"][0]["fatal"]);
+  EXPECT_THAT(std::string(end["failures"][0]["file"]), HasSubstr("scratch.cc"));
+  EXPECT_GT(end["failures"][0]["line"], 0);
+  EXPECT_THAT(run.output, HasSubstr("scratch.cc:")) << "GoogleTest's own output must name the line too";
+}
+
+TEST(Verdict, FailedSetUpStepIsErrorNotFail) {
+  ScratchRun run = RunScratch("Scratch.SetUpStepFails");
+  EXPECT_EQ("ERROR", run.Verdict("Scratch.SetUpStepFails"));
+  EXPECT_EQ("setup", run.Kind("Scratch.SetUpStepFails"));
+  EXPECT_THAT(run.Message("Scratch.SetUpStepFails"), HasSubstr("ENOENT"));
+  EXPECT_EQ(3, run.exit_status);
+}
+
+TEST(Verdict, FailureInAnActorIsTheTestsFailure) {
+  ScratchRun run = RunScratch("Scratch.Actor*Fails");
+  EXPECT_EQ("FAIL", run.Verdict("Scratch.ActorFails"));
+  EXPECT_THAT(run.Message("Scratch.ActorFails"), HasSubstr("in the actor"));
+  std::string message = run.Message("Scratch.ActorFails");
+  EXPECT_EQ(message.find("traced once"), message.rfind("traced once")) << "SCOPED_TRACE must appear once";
+  EXPECT_NE(std::string::npos, message.find("traced once"));
+  EXPECT_EQ("FAIL", run.Verdict("Scratch.ActorOfActorFails"));
+  EXPECT_THAT(run.Message("Scratch.ActorOfActorFails"), HasSubstr("two deep"));
+}
+
+TEST(Verdict, FailureInAChildIsTheTestsFailure) {
+  ScratchRun run = RunScratch("Scratch.Child*");
+  EXPECT_EQ("FAIL", run.Verdict("Scratch.ChildFails"));
+  EXPECT_EQ("worker", run.End("Scratch.ChildFails")["failures"][0]["where"]);
+  EXPECT_EQ("FAIL", run.Verdict("Scratch.ChildOfChildFails"));
+  EXPECT_EQ("outer/inner", run.End("Scratch.ChildOfChildFails")["failures"][0]["where"]);
+  EXPECT_EQ("FAIL", run.Verdict("Scratch.ChildFailsInsideAnInterceptedScope"));
+  EXPECT_EQ("MISS", run.Verdict("Scratch.ChildSkips")) << "a skip in a child is not a pass";
+  EXPECT_THAT(std::string(run.End("Scratch.ChildSkips")["reason"]["text"]), HasSubstr("nothing to do"));
+}
+
+TEST(Verdict, FailureOnAnotherThreadIsTheTestsFailure) {
+  ScratchRun run = RunScratch("Scratch.OtherThreadFails");
+  EXPECT_EQ("FAIL", run.Verdict("Scratch.OtherThreadFails"));
+}
+
+TEST(Verdict, SkipsKeepTheirReason) {
+  ScratchRun run = RunScratch("Scratch.Skips*:SkippingFixture.*:Scratch.MissesAFeature");
+  for (const char* test : {"Scratch.SkipsInBody", "Scratch.SkipsInActor", "SkippingFixture.BodyIsNotRun"})
+    EXPECT_EQ("MISS", run.Verdict(test)) << test;
+  EXPECT_THAT(std::string(run.End("Scratch.SkipsInBody")["reason"]["text"]), HasSubstr("no reason at all"));
+  EXPECT_THAT(std::string(run.End("Scratch.SkipsInActor")["reason"]["text"]), HasSubstr("said by an actor"));
+  EXPECT_EQ("needs-feature:WARP", run.End("Scratch.MissesAFeature")["reason"]["code"]);
+  EXPECT_EQ(0, run.exit_status);
+}
+
+TEST(Verdict, FatalFailureInSetUpKeepsTheBodyFromRunning) {
+  ScratchRun run = RunScratch("FailingFixture.*");
+  EXPECT_EQ("FAIL", run.Verdict("FailingFixture.BodyIsNotRun"));
+  EXPECT_EQ(1u, run.End("FailingFixture.BodyIsNotRun")["failures"].size());
+}
+
+TEST(Verdict, PropertiesArrive) {
+  ScratchRun run = RunScratch("Scratch.RecordsProperties");
+  EXPECT_EQ("PASS", run.Verdict("Scratch.RecordsProperties"));
+  EXPECT_EQ("blue", run.End("Scratch.RecordsProperties")["properties"]["colour"]);
+  EXPECT_EQ("round", run.End("Scratch.RecordsProperties")["properties"]["shape"]);
+}
+
+TEST(Verdict, EndsWithoutAWordAreErrors) {
+  ScratchRun run = RunScratch("Scratch.Exits*:Scratch.Throws*");
+  EXPECT_EQ("ERROR", run.Verdict("Scratch.ExitsSilently"));
+  EXPECT_THAT(run.Message("Scratch.ExitsSilently"), HasSubstr("before the test was done"));
+  EXPECT_EQ("ERROR", run.Verdict("Scratch.ExitsWithStatus3"));
+  EXPECT_THAT(run.Message("Scratch.ExitsWithStatus3"), HasSubstr("status 3"));
+  EXPECT_EQ("ERROR", run.Verdict("Scratch.Throws"));
+  EXPECT_THAT(run.Message("Scratch.Throws"), HasSubstr("thrown on purpose"));
+  EXPECT_EQ("ERROR", run.Verdict("Scratch.ThrowsInActor"));
+  EXPECT_THAT(run.Message("Scratch.ThrowsInActor"), HasSubstr("thrown by an actor"));
+}
+
+TEST(Verdict, CrashesNameTheirSignal) {
+  ScratchRun run = RunScratch("Crash.*");
+  const std::map<std::string, std::string> signals{{"Abort", "SIGABRT"}, {"Segv", "SIGSEGV"}, {"Bus", "SIGBUS"},
+                                                   {"Fpe", "SIGFPE"},    {"Ill", "SIGILL"},   {"Term", "SIGTERM"},
+                                                   {"Kill", "SIGKILL"},  {"Pipe", "SIGPIPE"}};
+  for (const auto& [test, signal] : signals) {
+    EXPECT_EQ("ERROR", run.Verdict("Crash." + test)) << test;
+    EXPECT_THAT(run.Message("Crash." + test), HasSubstr(signal));
+  }
+  EXPECT_EQ(3, run.exit_status);
+}
+
+TEST(Verdict, CrashKeepsWhatWasFoundBefore) {
+  ScratchRun run = RunScratch("Scratch.FailsThenCrashes:Scratch.ActorCrashes");
+  EXPECT_EQ("FAIL", run.Verdict("Scratch.FailsThenCrashes"));
+  EXPECT_THAT(run.Message("Scratch.FailsThenCrashes", 0), HasSubstr("kept in spite of the crash"));
+  EXPECT_THAT(run.Message("Scratch.FailsThenCrashes", 1), HasSubstr("SIGSEGV"));
+  EXPECT_EQ("ERROR", run.Verdict("Scratch.ActorCrashes"));
+  EXPECT_THAT(run.Message("Scratch.ActorCrashes"), HasSubstr("SIGKILL"));
+}
+
+TEST(Deadline, EndsAHangAndSaysWhatItWaitedFor) {
+  ScratchRun run = RunScratch("Scratch.Hangs*:Scratch.ForkBomb");
+  EXPECT_EQ("deadline", run.Kind("Scratch.Hangs"));
+  EXPECT_THAT(run.Message("Scratch.Hangs"), HasSubstr("a bus that never comes"));
+  EXPECT_EQ("deadline", run.Kind("Scratch.HangsProofAgainstSigterm"));
+  EXPECT_EQ("deadline", run.Kind("Scratch.ForkBomb"));
+}
+
+std::size_t CountProcesses(const std::string& name) {
+  std::size_t count = 0;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator("/proc", error)) {
+    std::ifstream comm(entry.path() / "comm");
+    std::string text;
+    if (std::getline(comm, text) && text == name) ++count;
+  }
+  return count;
+}
+
+/// What the kernel shows of a machine that a run could have left something on.
+std::string Residue() {
+  std::ifstream mounts("/proc/self/mountinfo"), devices("/proc/net/dev");
+  std::stringstream text;
+  text << mounts.rdbuf();
+  std::string name;
+  std::getline(devices, name);
+  std::getline(devices, name);
+  while (devices >> name) {
+    text << name << '\n';
+    std::getline(devices, name);
+  }
+  return text.str();
+}
+
+TEST(Isolation, NothingStaysBehind) {
+  std::string before = Residue();
+  ScratchRun run = RunScratch("Scratch.LeavesADaemon:Scratch.Leaks*:Scratch.IsAlone*");
+  EXPECT_EQ("PASS", run.Verdict("Scratch.LeavesADaemon"));
+  EXPECT_EQ("PASS", run.Verdict("Scratch.LeaksMountAndNamespace"));
+  EXPECT_EQ("PASS", run.Verdict("Scratch.IsAloneInItsWorld"));
+  EXPECT_EQ(0u, CountProcesses("netns-daemon"));
+  EXPECT_EQ(before, Residue());
+}
+
+TEST(Output, ControlCharactersDoNotReachTheTerminal) {
+  ScratchRun run = RunScratch("Scratch.PrintsControlCharacters");
+  EXPECT_EQ("FAIL", run.Verdict("Scratch.PrintsControlCharacters"));
+  EXPECT_EQ(std::string::npos, run.output.find('\x1b'));
+  EXPECT_EQ(std::string::npos, run.output.find('\x07'));
+}
+
+TEST(Output, TenMegabytesAreCutAndCounted) {
+  ScratchRun run = RunScratch("Scratch.Prints10Megabytes");
+  const json& end = run.End("Scratch.Prints10Megabytes");
+  EXPECT_EQ("PASS", end["verdict"]);
+  EXPECT_LE(std::string(end["output"]).size(), 64u * 1024);
+  EXPECT_EQ(10u * 1024 * 1024, std::string(end["output"]).size() + end["output_dropped"].get<std::size_t>());
+}
+
+TEST(Flags, GoogleTestFlagsWorkAsTheyAre) {
+  ScratchRun repeated = RunScratch("Scratch.Passes:Scratch.Records*", {"--gtest_repeat=3", "--gtest_shuffle", "--jobs=2"});
+  EXPECT_EQ(6, repeated.events.back()["counts"]["PASS"]);
+  ScratchRun listed = RunScratch("Scratch.Passes", {"--gtest_list_tests"});
+  EXPECT_THAT(listed.output, HasSubstr("Passes"));
+  EXPECT_EQ(0, listed.exit_status);
+  ScratchRun none = RunScratch("No.Such");
+  EXPECT_EQ(2, none.exit_status);
+  EXPECT_THAT(none.output, HasSubstr("no test matches"));
+  TempDir dir;
+  ScratchRun xml = RunScratch("Scratch.FailsFatally", {"--gtest_output=xml:" + (dir / "out.xml")});
+  std::ifstream file(dir / "out.xml");
+  std::stringstream text;
+  text << file.rdbuf();
+  EXPECT_THAT(text.str(), HasSubstr("scratch.cc"));
+}
+
+TEST(Flags, JobsRunAtTheSameTimeAndGiveTheSameVerdicts) {
+  ScratchRun one = RunScratch("Scratch.*-Scratch.Prints10*");
+  ScratchRun four = RunScratch("Scratch.*-Scratch.Prints10*", {"--jobs=4"});
+  ASSERT_EQ(one.ends.size(), four.ends.size());
+  for (const auto& [test, end] : one.ends) EXPECT_EQ(end["verdict"], four.Verdict(test)) << test;
+}
+
+TEST(BadInput, StreamThatCannotBeWritten) {
+  ScratchRun run = RunScratch("Scratch.Passes", {"--stream=/no/such/directory/stream"});
+  EXPECT_EQ(2, run.exit_status);
+  EXPECT_THAT(run.output, HasSubstr("/no/such/directory/stream"));
+  ScratchRun full = RunScratch("Scratch.Passes", {"--stream=/dev/full"});
+  EXPECT_EQ(3, full.exit_status) << "a stream that is not whole is no verdict";
+  EXPECT_THAT(full.output, HasSubstr("ENOSPC"));
+}
+
+/// SIGKILL of the runner at random moments: nothing may stay. 50 times here, 1,000 with NETNS_SELFTEST_KILLS=1000.
+TEST(Isolation, KilledRunnerLeavesNothing) {
+  const char* wish = std::getenv("NETNS_SELFTEST_KILLS");
+  int kills = wish != nullptr ? std::atoi(wish) : 50;
+  unsigned seed = std::random_device()();
+  RecordProperty("seed", std::to_string(seed));
+  std::mt19937 random(seed);
+  std::string before = Residue();
+  int null = ::open("/dev/null", O_WRONLY | O_CLOEXEC);
+  for (int i = 0; i < kills; ++i) {
+    pid_t pid = Spawn({SCRATCH_PROGRAM, "--gtest_filter=Scratch.Leaks*:Scratch.Leaves*:Scratch.ActorOf*:Scratch.Hangs",
+                       "--gtest_repeat=100", "--gtest_shuffle", "--jobs=3", "--deadline=5"},
+                      null);
+    int pidfd = static_cast<int>(::syscall(SYS_pidfd_open, pid, 0));
+    pollfd ended{pidfd, POLLIN, 0};
+    // A random moment is the subject here: the poll is cut short by nothing but its time.
+    ::poll(&ended, 1, static_cast<int>(random() % 60));
+    ::kill(pid, SIGKILL);
+    ::waitpid(pid, nullptr, 0);
+    ::close(pidfd);
+  }
+  ::close(null);
+  // The kernel delivers the parent-death signals while the runner exits, but the processes need a moment to be gone.
+  auto gone = netns::Eventually("all processes of killed runs to be gone", [] {
+    return CountProcesses("netns-test") + CountProcesses("netns-test-init") + CountProcesses("netns-daemon") == 0;
+  });
+  EXPECT_TRUE(gone.ok()) << gone.error().ToString() << ", seed " << seed;
+  EXPECT_EQ(before, Residue());
+}
+
+}  // namespace
