@@ -687,6 +687,7 @@ int RunTests(const RunnerOptions& options) {
   int status = kAllPassed;
   if (counts["ERROR"] > 0 || (gtest_failed && counts["FAIL"] == 0)) status = kBroken;
   if (counts["FAIL"] > 0) status = kSomeFailed;
+  if (options.miss_is_status_4 && status == kAllPassed && counts["PASS"] == 0) status = kForbiddenMiss;
   if (!testing::GTEST_FLAG(list_tests)) instance.Finish(status);
   if (!instance.stream().failure().empty()) {
     std::fprintf(stderr, "netns-tests: the event stream is not whole: %s\n", instance.stream().failure().c_str());

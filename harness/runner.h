@@ -19,6 +19,7 @@ struct RunnerOptions {
   int jobs = 1;
   std::chrono::seconds deadline{30};
   bool disposable = false, full = false, host_guard = true;
+  bool miss_is_status_4 = false;  ///< exit status 4 where nothing ran but MISS and SKIP: for one test per ctest entry
   std::vector<std::string> command;
   std::string tool_version;
   /// A requirement's text for failure messages: "port numbers are ... [ip(7)]"; "" for an unknown id.
