@@ -69,7 +69,7 @@ Catalogue Catalogue::Parse(const std::string& text, const std::string& name) {
   Catalogue catalogue;
   try {
     const YAML::Node root = YAML::Load(text);
-    if (!root.IsMap() || !root["requirements"].IsSequence())
+    if (!root.IsMap() || !root["requirements"] || !root["requirements"].IsSequence())
       throw InputError(fmt::format("{}: no catalogue: it has no list 'requirements'; give suites/requirements.yaml "
                                    "with --requirements", name));
     for (const YAML::Node& entry : root["requirements"]) {

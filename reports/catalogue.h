@@ -18,18 +18,18 @@ class InputError : public std::runtime_error {
 
 /// One documented behaviour. The fields are those of the head of suites/requirements.yaml.
 struct Requirement {
-  std::string id;  ///< AREA-NN, never renumbered.
-  std::string title;
-  std::string statement;
-  std::string basis;
-  std::string source;
-  std::string how_to_test;
-  std::string since;
-  std::string priority;
-  std::string note;
-  std::string untestable;  ///< Why no test can show it; empty where one can.
-  std::vector<std::string> needs;
-  std::vector<std::string> verified_on;
+  std::string id = {};  ///< AREA-NN, never renumbered.
+  std::string title = {};
+  std::string statement = {};
+  std::string basis = {};
+  std::string source = {};
+  std::string how_to_test = {};
+  std::string since = {};
+  std::string priority = {};
+  std::string note = {};
+  std::string untestable = {};  ///< Why no test can show it; empty where one can.
+  std::vector<std::string> needs = {};
+  std::vector<std::string> verified_on = {};
 
   /// "VETH" of "VETH-03".
   std::string_view area() const;
@@ -55,9 +55,9 @@ class Catalogue {
   const std::vector<std::string>& complete_areas() const { return complete_areas_; }
 
  private:
-  std::vector<Requirement> requirements_;
-  std::vector<std::string> areas_;
-  std::vector<std::string> complete_areas_;
+  std::vector<Requirement> requirements_ = {};
+  std::vector<std::string> areas_ = {};
+  std::vector<std::string> complete_areas_ = {};
   std::unordered_map<std::string, std::size_t> index_;
 };
 

@@ -1,0 +1,106 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""netns-report from outside: exit statuses, bad input, results that cannot be written."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+from typing import List
+
+PROGRAM = ""
+
+
+def stream(release: str = "6.12.0", verdict: str = "PASS", footer: bool = True, time: float = 1.5, duration: float = 5.0) -> str:
+    """An event stream of one test that covers VETH-01."""
+    name = "Veth.Pipe"
+    events: List[dict] = [
+        {"event": "header", "time": time, "schema": "1.0", "kernel": {"release": release}, "machine": {},
+         "tests": [{"name": name, "covers": ["VETH-01"], "selected": True}]},
+        {"event": "start", "test": name, "iteration": 1},
+        {"event": "end", "test": name, "iteration": 1, "verdict": verdict, "duration_ms": duration,
+         "reason": {"code": "needs-machine"}},
+    ]
+    if footer:
+        events.append({"event": "footer", "counts": {verdict: 1}, "duration_ms": duration})
+    return "".join(json.dumps(event) + "\n" for event in events)
+
+
+class Program(unittest.TestCase):
+    def setUp(self) -> None:
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        self.dir = Path(directory.name)
+
+    def file(self, name: str, text: str) -> str:
+        path = self.dir / name
+        path.write_text(text, encoding="utf-8")
+        return str(path)
+
+    def run_it(self, *arguments: str, status: int) -> "subprocess.CompletedProcess[str]":
+        done = subprocess.run([PROGRAM, *arguments], capture_output=True, text=True, check=False)
+        self.assertEqual(done.returncode, status, done.stdout + done.stderr)
+        return done
+
+    def one_line(self, *arguments: str, status: int = 2) -> str:
+        done = self.run_it(*arguments, status=status)
+        self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
+        return done.stderr
+
+    def test_exit_statuses(self) -> None:
+        for verdict, profile, status in (("PASS", "ci", 0), ("FAIL", "ci", 1), ("ERROR", "ci", 3), ("MISS", "ci", 4),
+                                         ("MISS", "developer", 0)):
+            with self.subTest(verdict=verdict, profile=profile):
+                path = self.file("s.jsonl", stream(verdict=verdict))
+                self.run_it("report", path, "--profile", profile, status=status)
+
+    def test_truncated_says_so(self) -> None:
+        done = self.run_it("report", self.file("cut.jsonl", stream(footer=False)), status=3)
+        self.assertIn("INCOMPLETE", done.stdout)
+
+    def test_bad_input_is_one_line(self) -> None:
+        good = self.file("good.jsonl", stream())
+        self.assertIn("No such file", self.one_line("report", str(self.dir / "absent")))
+        self.assertIn("s a directory", self.one_line("report", str(self.dir)).replace("Is a", "is a"))
+        self.assertIn("no event stream", self.one_line("report", self.file("text", "hello\n")))
+        self.assertIn("is empty", self.one_line("report", self.file("empty", "")))
+        self.assertIn("schema 2.0", self.one_line("report", self.file("v2", stream().replace('"1.0"', '"2.0"'))))
+        self.assertIn("profile 'strict' is not known", self.one_line("report", good, "--profile", "strict"))
+        self.assertIn("'mis' is not known", self.one_line("report", good, "--profile", self.file("p.yaml", "profile: x\nmis: allowed\n")))
+        self.assertIn("VTEH-01", self.one_line("report", good, "--profile", self.file("p.yaml", "profile: x\nrequire: {requirements: [VTEH-01]}\n")))
+        self.assertIn("no catalogue", self.one_line("report", good, "--requirements", good))
+        self.one_line("report")
+        self.one_line("report", good, "--format", "morse")
+        self.one_line("report", good, "--all")
+
+    def test_a_bad_stream_among_good_ones_loses_nothing(self) -> None:
+        done = self.run_it("report", self.file("bad", "x\n"), self.file("good.jsonl", stream()), status=2)
+        self.assertIn("PASS: Linux 6.12.0", done.stdout)
+        self.assertIn("no event stream", done.stderr)
+
+    def test_all_formats(self) -> None:
+        out = self.dir / "new" / "results"
+        self.run_it("report", self.file("s.jsonl", stream()), "--all", "--output", str(out), status=0)
+        names = sorted(path.name for path in out.iterdir())
+        self.assertIn("report.txt", names)
+        self.assertIn("report.junit.xml", names)
+        self.assertFalse([name for name in names if name.endswith(".partial")])
+
+    @unittest.skipUnless(os.path.exists("/dev/full"), "no /dev/full")
+    def test_full_disk(self) -> None:
+        path = self.file("s.jsonl", stream())
+        self.assertIn("No space left", self.one_line("report", path, "--output", "/dev/full", status=3))
+        self.assertIn("could not be written", self.one_line("report", path, "--output", "/proc/none/x", status=3))
+
+    def test_five_hundred_streams(self) -> None:
+        paths = [self.file(f"{i}.jsonl", stream(release=f"6.{i}.0", time=i + 1)) for i in range(500)]
+        done = self.run_it("report", *paths, status=0)
+        self.assertIn("PASS: 500 runs", done.stdout)
+
+
+if __name__ == "__main__":
+    PROGRAM = os.path.abspath(sys.argv.pop(1))
+    unittest.main()

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "reports/writers.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <pugixml.hpp>
+
+#include "reports/tests/builder.h"
+
+namespace netns::reports {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+using testing::Failure;
+using testing::MakeReport;
+using testing::StreamBuilder;
+
+// What the kernel log of Mixed() is when it is shown.
+constexpr char kHostile[] = "<script>alert(1)</script> ]]> &amp; \\x1b[31m \\x01 '\"\xef\xbf\xbd";
+
+StreamBuilder Mixed(const std::string& release = "6.12.117") {
+  StreamBuilder stream(release);
+  stream.Plan("Veth.Pipe", {"VETH-01"}).Plan("Veth.Freed", {"VETH-02"}).Plan("Phys.Back", {"PHYS-01"}).Plan("Phys.Nested", {"PHYS-01"}, false);
+  stream.Ran("Veth.Pipe", "PASS", {{"properties", {{"packets", 3}}}});
+  stream.Line(R"({"event":"start","test":"Veth.Freed","iteration":1})");
+  // dump() would refuse the bytes that a console may hold, so this line is written by hand.
+  stream.Line(std::string(R"({"event":"end","test":"Veth.Freed","iteration":1,"verdict":"FAIL","duration_ms":30,"failures":[)") +
+              Failure("Expected: peer is gone\n  Actual: it stayed").dump() + R"(],"kernel_log":"<script>alert(1)</script> ]]> &amp; \u001b[31m \u0001 '\")" + "\xff" + "\"}");
+  stream.Ran("Phys.Back", "MISS", {{"reason", {{"code", "needs-nic"}, {"text", "this machine lends no NIC"}}}}).Footer();
+  return stream;
+}
+
+TEST(Terminal, TellsAFailureInFull) {
+  const std::string text = WriteTerminal(MakeReport({Mixed().Read()}), false);
+  EXPECT_THAT(text, HasSubstr("FAIL Veth.Freed"));
+  EXPECT_THAT(text, HasSubstr("VETH-02: Both ends go with one."));
+  EXPECT_THAT(text, HasSubstr("[network_namespaces(7)]"));
+  EXPECT_THAT(text, HasSubstr("suites/veth.cc:41"));
+  EXPECT_THAT(text, HasSubstr("    Expected: peer is gone\n      Actual: it stayed"));
+  EXPECT_THAT(text, HasSubstr("./netns-conformance vm --filter=Veth.Freed"));
+  EXPECT_THAT(text, HasSubstr("1 run with physical devices: ./netns-conformance vm (needs-nic)"));
+  EXPECT_THAT(text, Not(HasSubstr("\x1b")));
+  EXPECT_THAT(text, HasSubstr("\\x1b[31m"));
+}
+
+TEST(Terminal, EndsWithOneVerdictLine) {
+  const std::string text = WriteTerminal(MakeReport({Mixed().Read()}), false);
+  const auto last = text.rfind('\n', text.size() - 2);
+  EXPECT_EQ(text.substr(last + 1, 5), "FAIL:");
+  EXPECT_THAT(text, HasSubstr("VETH"));
+}
+
+TEST(Terminal, TellsTheSameFailureOfTwoKernelsOnce) {
+  const std::string text = WriteTerminal(MakeReport({Mixed("5.10.0").Read(), Mixed("6.1.0").Read()}), false);
+  EXPECT_THAT(text, HasSubstr("FAIL Veth.Freed  on 5.10.0, 6.1.0"));
+}
+
+TEST(JUnit, IsReadableAndKeepsHostileTextAsText) {
+  pugi::xml_document document;
+  const auto parsed = document.load_string(WriteJUnit(MakeReport({Mixed().Read()})).c_str());
+  ASSERT_TRUE(parsed) << parsed.description();
+  const pugi::xml_node suite = document.child("testsuites").child("testsuite");
+  EXPECT_EQ(suite.attribute("tests").as_int(), 4);
+  EXPECT_EQ(suite.attribute("failures").as_int(), 1);
+  EXPECT_EQ(suite.attribute("skipped").as_int(), 2);
+  const pugi::xml_node failed = suite.find_child_by_attribute("testcase", "name", "Freed");
+  EXPECT_STREQ(failed.attribute("classname").value(), "Veth");
+  EXPECT_THAT(failed.child("failure").text().get(), HasSubstr("it stayed"));
+  EXPECT_STREQ(failed.child("system-err").text().get(), kHostile);
+  const pugi::xml_node missed = suite.find_child_by_attribute("testcase", "name", "Back");
+  EXPECT_THAT(missed.child("skipped").attribute("message").value(), HasSubstr("needs-nic: this machine lends no NIC; remedy:"));
+}
+
+TEST(JUnit, AnIncompleteRunIsAnError) {
+  StreamBuilder stream;
+  stream.Plan("Veth.Pipe", {"VETH-01"}).Ran("Veth.Pipe", "PASS");
+  pugi::xml_document document;
+  document.load_string(WriteJUnit(MakeReport({stream.Read()})).c_str());
+  const pugi::xml_node suite = document.child("testsuites").child("testsuite");
+  EXPECT_EQ(suite.attribute("errors").as_int(), 1);
+  EXPECT_TRUE(suite.find_child_by_attribute("testcase", "name", "WholeRun").child("error"));
+}
+
+}  // namespace
+}  // namespace netns::reports
