@@ -22,6 +22,7 @@ namespace netns {
 namespace {
 
 std::vector<std::string> leased_resources;
+int initial_network_namespace = -1;
 
 [[noreturn]] void Die(const std::string& step) {
   Event event;
@@ -87,6 +88,7 @@ void Mount(const char* type, const char* target, unsigned long flags = MS_NOSUID
 }  // namespace
 
 const std::vector<std::string>& LeasedResources() { return leased_resources; }
+int InitialNetworkNamespace() { return initial_network_namespace; }
 
 Result<pid_t> ForkWithFlags(unsigned long flags, Fd* pidfd) {
   int fd = -1;
@@ -133,6 +135,7 @@ Result<IsolatedTest> StartIsolated(const TestSpec& spec, const IsolationOptions&
     SetWaitReport(options.wait_report, options.wait_report_size);
     SetTestDeadline(options.deadline);
     leased_resources = options.leased;
+    initial_network_namespace = options.initial_network_namespace;
     Init(spec, options, uid, gid);
   }
   test.init = pid;

@@ -25,6 +25,7 @@ struct IsolationOptions {
   Deadline deadline = Deadline::In(std::chrono::seconds(30));
   char* wait_report = nullptr;     ///< MAP_SHARED memory for WaitingFor
   std::size_t wait_report_size = 0;
+  int initial_network_namespace = -1;  ///< on a disposable machine: what InitialNetworkNamespace() gives inside
   std::vector<int> close_in_child; ///< the runner's ends of other tests' channels
 };
 
@@ -37,6 +38,9 @@ struct IsolatedTest {
 
 /// Starts a test. The runner must be single-threaded.
 Result<IsolatedTest> StartIsolated(const TestSpec& spec, const IsolationOptions& options);
+
+/// In a test on a machine of the suite's own: a descriptor of the initial network namespace (the runner owns it); else -1.
+int InitialNetworkNamespace();
 
 /// Whether user namespaces can be made here: by making one. Text: which policy forbids it, where it can be told.
 Status ProbeUserNamespace();

@@ -126,7 +126,7 @@ bool RegisterBody(const char* suite, std::string name, const char* file, int lin
   return Register(suite, std::move(name), file, line, [body] { return new BodyTest(body); }, std::move(traits)...);
 }
 
-/// Names of the resources (network devices) that the runner leased to the running test, in the order of its needs.
+/// Bus addresses ("0000:00:03.0") of the network devices that the runner leased to the running test, in the order of its needs.
 const std::vector<std::string>& LeasedResources();
 
 }  // namespace netns

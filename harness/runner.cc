@@ -88,8 +88,10 @@ class Runner {
       : options_(options), machine_(MachineState::Probe()), log_(options.disposable) {
     machine_.disposable = options.disposable;
     machine_.full = options.full;
+    if (options.disposable && machine_.net_namespaces)
+      if (auto initial = Open("/proc/self/ns/net", O_RDONLY); initial.ok()) initial_ = std::move(*initial);
     if (options.disposable && machine_.real_root && options.find_devices) devices_ = options.find_devices();
-    for (const auto& device : devices_) machine_.nics.emplace_back(device.driver, device.name);
+    for (const auto& device : devices_) machine_.nics.emplace_back(device.driver, device.bus);
   }
 
   Status OpenStream() {
@@ -133,6 +135,7 @@ class Runner {
   MachineState machine_;
   KernelLog log_;
   Stream stream_;
+  Fd initial_;  ///< the runner's own network namespace, lent to tests on a disposable machine
   std::vector<RunnerOptions::Device> devices_;
   std::set<std::string> skip_, busy_nics_;
   std::vector<const TestSpec*> upcoming_;  // in GoogleTest's order, not yet started
@@ -256,10 +259,10 @@ bool Runner::Fits(const TestSpec& spec, std::vector<std::string>* nics) {
     int wanted = nic->second;
     for (const auto& device : devices_) {
       if (wanted == 0) break;
-      if ((!nic->first.empty() && device.driver != nic->first) || busy_nics_.count(device.name) > 0 ||
-          std::count(nics->begin(), nics->end(), device.name) > 0)
+      if ((!nic->first.empty() && device.driver != nic->first) || busy_nics_.count(device.bus) > 0 ||
+          std::count(nics->begin(), nics->end(), device.bus) > 0)
         continue;
-      nics->push_back(device.name);
+      nics->push_back(device.bus);  // names may change hands, places do not
       --wanted;
     }
     if (wanted > 0) return false;
@@ -314,6 +317,7 @@ void Runner::Start(const TestSpec& spec, std::vector<std::string> nics) {
   isolation.network_namespace = machine_.net_namespaces;
   isolation.test = spec.FullName();
   isolation.leased = std::move(nics);
+  isolation.initial_network_namespace = initial_.get();
   isolation.deadline = test.deadline;
   isolation.wait_report = test.wait_report.get();
   isolation.wait_report_size = test.wait_report != nullptr ? kWaitReportSize : 0;
