@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 
+#include "fixtures/nic.h"
 #include "harness/runner.h"
 #include "requirements.gen.h"
 
@@ -16,6 +17,12 @@ std::string Describe(const std::string& id) {
   return std::string(requirement->statement) + " [" + std::string(requirement->source) + "]";
 }
 
+std::vector<netns::RunnerOptions::Device> Devices() {
+  std::vector<netns::RunnerOptions::Device> devices;
+  for (const auto& nic : netns::FindPhysicalNics()) devices.push_back({nic.driver, nic.name, nic.mac, nic.bus});
+  return devices;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -23,6 +30,7 @@ int main(int argc, char** argv) {
   options.command.assign(argv, argv + argc);
   options.tool_version = NETNS_VERSION;
   options.describe_requirement = Describe;
+  options.find_devices = Devices;
   testing::InitGoogleTest(&argc, argv);  // takes its own flags out
 
   CLI::App app("Conformance tests of Linux network namespaces. All flags of GoogleTest work too (--gtest_help shows them).");
