@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A kernel to boot: its image, its modules, its configuration, wherever they come from."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import struct
+from pathlib import Path
+from typing import Optional
+
+from .problems import UsageProblem
+
+MODULE_SUFFIXES = (".ko", ".ko.xz", ".ko.zst", ".ko.gz")
+
+
+@dataclasses.dataclass(frozen=True)
+class Kernel:
+    """`modules` is the directory that holds modules of this release (…/lib/modules/RELEASE), or None."""
+
+    image: Path
+    release: str
+    modules: Optional[Path]
+    config: Optional[Path]
+    origin: str
+
+
+def release_of(image: Path) -> str:
+    """The release string inside an x86 bzImage; says what the file is instead where it is none."""
+    try:
+        with image.open("rb") as file:
+            head = file.read(0x10000)
+    except OSError as error:
+        raise UsageProblem(f"{image}: {error.strerror}; --kernel wants a readable bzImage") from None
+    if head[0x202:0x206] == b"HdrS":
+        (offset,) = struct.unpack_from("<H", head, 0x20E)
+        text = head[offset + 0x200 : offset + 0x300].split(b"\0")[0].decode("ascii", "replace")
+        release = text.split(" ")[0]
+        if offset and release:
+            return release
+        raise UsageProblem(f"{image}: a bzImage without a version string; it is damaged or not from Linux")
+    raise UsageProblem(f"{image}: {_what_is_it(head)}; --kernel wants an x86 bzImage (arch/x86/boot/bzImage, /boot/vmlinuz-*)")
+
+
+def _what_is_it(head: bytes) -> str:
+    if not head:
+        return "an empty file"
+    if head[:4] == b"\x7fELF":
+        return "an ELF file (vmlinux?), not a bzImage"
+    if head[0x38:0x3C] == b"ARM\x64":
+        return "an arm64 Image, which this x86 QEMU cannot boot"
+    if head[:8] == b"!<arch>\n":
+        return "a Debian package (use --deb)"
+    if head[:2] == b"\x1f\x8b":
+        return "a gzip file, not a bzImage"
+    return "not a kernel"
+
+
+def modules_below(directory: Path, release: str) -> Path:
+    """The modules directory for `release` that `directory` is or contains; refuses those of another release."""
+    if not directory.is_dir():
+        raise UsageProblem(f"--modules {directory}: no such directory")
+    candidates = [directory / "lib/modules" / release, directory / "usr/lib/modules" / release, directory / release]
+    if directory.name == release:
+        candidates.insert(0, directory)
+    for candidate in candidates:
+        if candidate.is_dir():
+            return candidate
+    # A flat directory of modules says its release only inside the modules.
+    found = vermagic_release(directory)
+    if found == release:
+        return directory
+    others = sorted({path.name for base in ("lib/modules", "usr/lib/modules", ".") for path in (directory / base).glob("*") if (path / "kernel").is_dir() or (path / "modules.dep").exists()})
+    seen = found or ", ".join(others) or "none"
+    raise UsageProblem(f"--modules {directory}: holds modules of {seen}, but the kernel is {release}; give the directory made by 'make modules_install' for this kernel")
+
+
+def vermagic_release(directory: Path) -> Optional[str]:
+    """The release that the first module below `directory` was built for."""
+    from . import modules  # imported late: modules.py needs Kernel
+
+    for path in sorted(directory.rglob("*.ko*")):
+        if path.name.endswith(MODULE_SUFFIXES):
+            match = re.search(rb"\0vermagic=([^ \0]+)", modules.read_module(path))
+            return match.group(1).decode() if match else None
+    return None
+
+
+def from_file(image: Path, modules: Optional[Path], origin: str = "--kernel") -> Kernel:
+    """A kernel by file. Without a modules directory the kernel is taken to have everything built in."""
+    if image.is_dir():
+        raise UsageProblem(f"{image}: a directory; --kernel wants a bzImage file (--build-tree takes a kernel build tree)")
+    release = release_of(image)
+    found = modules_below(modules, release) if modules else None
+    config = None
+    for candidate in (image.parent / f"config-{release}", image.parent / ".config", image.parents[2] / ".config" if len(image.absolute().parents) > 3 and image.parent.name == "boot" and len(image.parents) > 2 else None):
+        if candidate and candidate.is_file():
+            config = candidate
+            break
+    if config is None and found and (found / "config").is_file():
+        config = found / "config"
+    return Kernel(image.absolute(), release, found.absolute() if found else None, config, origin)
