@@ -4,12 +4,16 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import os
 import re
+import shutil
 import struct
+import subprocess
 from pathlib import Path
 from typing import Optional
 
-from .problems import UsageProblem
+from .problems import MachineProblem, UsageProblem
 
 MODULE_SUFFIXES = (".ko", ".ko.xz", ".ko.zst", ".ko.gz")
 
@@ -79,7 +83,7 @@ def vermagic_release(directory: Path) -> Optional[str]:
     """The release that the first module below `directory` was built for."""
     from . import modules  # imported late: modules.py needs Kernel
 
-    for path in sorted(directory.rglob("*.ko*")):
+    for path in sorted([*directory.glob("*.ko*"), *directory.glob("kernel/**/*.ko*")]):
         if path.name.endswith(MODULE_SUFFIXES):
             match = re.search(rb"\0vermagic=([^ \0]+)", modules.read_module(path))
             return match.group(1).decode() if match else None
@@ -93,10 +97,64 @@ def from_file(image: Path, modules: Optional[Path], origin: str = "--kernel") ->
     release = release_of(image)
     found = modules_below(modules, release) if modules else None
     config = None
-    for candidate in (image.parent / f"config-{release}", image.parent / ".config", image.parents[2] / ".config" if len(image.absolute().parents) > 3 and image.parent.name == "boot" and len(image.parents) > 2 else None):
-        if candidate and candidate.is_file():
+    places = [image.parent / f"config-{release}"]
+    if image.absolute().parent.match("arch/*/boot"):
+        places.append(image.absolute().parents[3] / ".config")
+    for candidate in places:
+        if candidate.is_file():
             config = candidate
             break
     if config is None and found and (found / "config").is_file():
         config = found / "config"
     return Kernel(image.absolute(), release, found.absolute() if found else None, config, origin)
+
+
+def from_build_tree(tree: Path) -> Kernel:
+    """The kernel that 'make' left in `tree`, with its modules installed into the cache, stripped."""
+    image = tree / "arch/x86/boot/bzImage"
+    if not tree.is_dir():
+        raise UsageProblem(f"--build-tree {tree}: no such directory")
+    if not image.is_file():
+        raise UsageProblem(f"--build-tree {tree}: no {image.relative_to(tree)}; run 'make' in it first, or name a kernel build tree")
+    release = release_of(image)
+    config = tree / ".config"
+    modules: Optional[Path] = None
+    if (tree / "modules.order").is_file() and (tree / "modules.order").stat().st_size:
+        modules = _installed_modules(tree, release)
+    return Kernel(image.absolute(), release, modules, config if config.is_file() else None, "--build-tree")
+
+
+def _installed_modules(tree: Path, release: str) -> Path:
+    from . import paths
+
+    order = (tree / "modules.order").stat()
+    key = hashlib.sha256(f"{tree.absolute()} {release} {order.st_mtime_ns} {order.st_size} {(tree / 'vmlinux').stat().st_mtime_ns if (tree / 'vmlinux').exists() else 0}".encode())
+    target = paths.cache("trees") / key.hexdigest()[:24]
+    found = target / "lib/modules" / release
+    if not (target / "complete").exists():
+        done = subprocess.run(
+            ["make", "-C", str(tree), "-s", f"INSTALL_MOD_PATH={target.absolute()}", "INSTALL_MOD_STRIP=1", "DEPMOD=true", "modules_install"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        if done.returncode or not found.is_dir():
+            shutil.rmtree(target, ignore_errors=True)
+            raise MachineProblem(f"--build-tree {tree}: 'make modules_install' failed: {(done.stdout.strip().splitlines() or ['no message'])[-1]}")
+        (target / "complete").touch()
+    return found
+
+
+def running() -> Kernel:
+    """The kernel that runs here, from the usual places."""
+    release = os.uname().release
+    for image in (Path(f"/boot/vmlinuz-{release}"), Path(f"/lib/modules/{release}/vmlinuz"), Path(f"/usr/lib/modules/{release}/vmlinuz")):
+        if image.is_file():
+            if not os.access(image, os.R_OK):
+                raise MachineProblem(f"{image}: may not be read by this user; copy it, or: sudo chmod +r {image}")
+            break
+    else:
+        raise MachineProblem(f"--running-kernel: no image of {release} in /boot or /lib/modules (a container?); give it with --kernel FILE --modules DIR")
+    directory = Path("/lib/modules", release)
+    kernel = from_file(image, directory if directory.is_dir() else None, "--running-kernel")
+    return kernel

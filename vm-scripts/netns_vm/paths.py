@@ -4,11 +4,18 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 from .problems import MachineProblem
 
 CHECKOUT = Path(__file__).resolve().parents[2]
+
+
+def version() -> str:
+    """The tool's version, as CMakeLists.txt has it."""
+    found = re.search(r"VERSION ([0-9.]+) LANGUAGES", (CHECKOUT / "CMakeLists.txt").read_text())
+    return found.group(1) if found else "0"
 
 
 def cache(*parts: str) -> Path:

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Builds our own programs."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Optional
+
+from . import paths
+from .problems import MachineProblem
+
+DEFAULT = paths.CHECKOUT / "build" / "default"
+
+
+def build(directory: Optional[Path], targets: list[str]) -> Path:
+    """Configures (the preset 'default', or `directory` if that is given) and builds; returns the build directory."""
+    where = directory or DEFAULT
+    if not (where / "CMakeCache.txt").is_file():
+        configure = ["cmake", "--preset", "default"] if directory is None else ["cmake", "-S", str(paths.CHECKOUT), "-B", str(where)]
+        _step("configuring", configure)
+    jobs = os.environ.get("CMAKE_BUILD_PARALLEL_LEVEL") or str(os.cpu_count() or 1)
+    command = ["cmake", "--build", str(where), "--parallel", jobs]
+    if targets:
+        command += ["--target", *targets]
+    _step("building", command)
+    return where
+
+
+def _step(what: str, command: list[str]) -> None:
+    try:
+        done = subprocess.run(command, cwd=paths.CHECKOUT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    except FileNotFoundError:
+        raise MachineProblem(f"{command[0]} is not installed; install the packages of vm-scripts/packages.txt") from None
+    if done.returncode:
+        sys.stdout.write(done.stdout[-8000:])
+        raise MachineProblem(f"{what} failed: {' '.join(command)}")
+
+
+def program(build_directory: Path, name: str) -> Path:
+    """A built program by its path below the build directory."""
+    path = build_directory / name
+    if not os.access(path, os.X_OK):
+        raise MachineProblem(f"{path} is not there; build it first (leave out --no-build, or: cmake --preset default && cmake --build --preset default)")
+    return path

@@ -1,0 +1,343 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The front door's words. Thin: what a word means is in its own module or program."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import NoReturn, Optional, Sequence
+
+from . import accelerator, building, debian, kernels, packages, paths, qemu, vm
+from .guest import Limits
+from .kernels import Kernel
+from .problems import ERROR, FAILED, OK, MachineProblem, Problem, UsageProblem
+
+EXIT_STATUS = """exit status: 0 all passed (MISS and SKIP as the profile allows); 1 some test failed; 2 wrong usage;
+3 the run broke or is incomplete; 4 a MISS or SKIP that the profile forbids"""
+
+
+class Parser(argparse.ArgumentParser):
+    """One line per error, as promised, instead of the whole usage text."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
+def at_least(minimum: int):  # type: ignore[no-untyped-def]
+    def convert(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"'{text}' is no whole number") from None
+        if value < minimum:
+            raise argparse.ArgumentTypeError(f"{value} is less than {minimum}")
+        return value
+
+    return convert
+
+
+def memory(text: str) -> int:
+    """MiB from '1024', '1024M' or '2G'."""
+    factor = {"M": 1, "G": 1024}.get(text[-1:].upper(), 0)
+    digits = text[:-1] if factor else text
+    if not digits.isdigit() or int(digits) * (factor or 1) < 128:
+        raise argparse.ArgumentTypeError(f"'{text}' is no amount of memory; write MiB (at least 128) or 2G")
+    return int(digits) * (factor or 1)
+
+
+def add_build_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--no-install", action="store_true", help="only list the packages that are missing")
+    parser.add_argument("--no-build", action="store_true", help="take the programs as they are built")
+    parser.add_argument("--build-dir", type=Path, metavar="DIR", help="build directory (default: build/default)")
+
+
+def add_kernel_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("which kernel (default: the distribution's current one)")
+    only = group.add_mutually_exclusive_group()
+    only.add_argument("--kernel", type=Path, metavar="FILE", help="a bzImage; without --modules all is taken to be built in")
+    only.add_argument("--build-tree", type=Path, metavar="DIR", help="a kernel tree in which 'make' has run")
+    only.add_argument("--deb", type=Path, nargs="+", metavar="FILE", help="Debian packages of one kernel")
+    only.add_argument("--debian-package", metavar="NAME", help="a package by name, with this machine's apt")
+    only.add_argument("--debian", metavar="SUITE", help="a Debian suite's current kernel: " + ", ".join(debian.SUITES))
+    only.add_argument("--running-kernel", action="store_true", help="the kernel that runs here, from /boot and /lib/modules")
+    group.add_argument("--mirror", metavar="URL", help="Debian mirror for --debian (default: this machine's)")
+    group.add_argument("--modules", type=Path, metavar="DIR", help="modules of --kernel: where 'make modules_install' put them")
+    group.add_argument("--append", default="", metavar="TEXT", help="more for the kernel's command line; comes last, so it wins")
+
+
+def add_machine_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("the machine")
+    group.add_argument("--nics", default=qemu.DEFAULT_NICS, metavar="LIST", help="MODEL:COUNT,... or all or none (default: %(default)s); models: " + ", ".join(qemu.MODELS))
+    group.add_argument("--memory", type=memory, default=1024, metavar="MIB", help="default: 1024")
+    group.add_argument("--cpus", type=at_least(1), default=2, metavar="N", help="default: 2")
+    group.add_argument("--accel", choices=accelerator.CHOICES, default="auto", help="default: KVM where it boots, else TCG")
+    group.add_argument("--timeout", type=at_least(1), default=3600, metavar="SECONDS", help="for the whole run (default: 3600)")
+    group.add_argument("--boot-timeout", type=at_least(1), default=180, metavar="SECONDS", help="until the tests begin (default: 180)")
+    group.add_argument("--silence-timeout", type=at_least(1), default=150, metavar="SECONDS", help="without a sign of life (default: 150)")
+    group.add_argument("--test-timeout", type=at_least(1), default=600, metavar="SECONDS", help="for one test, should the guest's own deadline fail (default: 600)")
+    group.add_argument("--stop-on-crash", action="store_true", help="do not boot again for the tests after a crash")
+    group.add_argument("--boots", type=at_least(1), default=vm.BUSY_BOOT_LIMIT, metavar="N", help="give up after this many boots (default: %(default)s)")
+
+
+def add_run_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--filter", default="", metavar="PATTERN", help="tests to run, as GoogleTest's --gtest_filter")
+    parser.add_argument("--jobs", type=at_least(1), default=0, metavar="N", help="tests at once (default: as many as the machine has CPUs)")
+    parser.add_argument("--output", metavar="DIR", help="where results go (default: results/NNNN)")
+    parser.add_argument("--profile", metavar="NAME|FILE", help="which MISS is allowed (developer, ci, distribution, or a file)")
+
+
+def limits_of(options: argparse.Namespace) -> Limits:
+    return Limits(boot=options.boot_timeout, silence=options.silence_timeout, test=options.test_timeout, total=options.timeout)
+
+
+def choose_kernel(options: argparse.Namespace) -> Kernel:
+    if options.modules and not options.kernel:
+        raise UsageProblem("--modules goes with --kernel; the other sources bring their own modules")
+    if options.kernel:
+        return kernels.from_file(options.kernel, options.modules)
+    if options.build_tree:
+        return kernels.from_build_tree(options.build_tree)
+    if options.deb:
+        return debian.kernel_of_files(options.deb, "--deb")
+    if options.debian_package:
+        return debian.kernel_of_package(options.debian_package, debian.Apt())
+    if options.debian:
+        return debian.kernel_of_suite(options.debian, options.mirror)
+    if options.running_kernel:
+        return kernels.running()
+    return debian.default_kernel()
+
+
+def prepare(options: argparse.Namespace, targets: Sequence[str]) -> Path:
+    """Packages and build, as far as the options ask; returns the build directory."""
+    if not options.no_build:
+        packages.ensure(install=not options.no_install)
+        return building.build(options.build_dir, list(targets))
+    return options.build_dir or building.DEFAULT
+
+
+def runner_arguments(extra: Sequence[str]) -> list[str]:
+    return [word for word in extra if word != "--"]
+
+
+def request_of(options: argparse.Namespace, kernel: Kernel, build: Path, output: Path, label: str = "") -> vm.Request:
+    return vm.Request(
+        kernel=kernel,
+        build=build,
+        output=output,
+        append=options.append,
+        filter=options.filter,
+        nics=options.nics,
+        memory_mb=options.memory,
+        cpus=options.cpus,
+        jobs=options.jobs,
+        accel=options.accel,
+        limits=limits_of(options),
+        stop_on_crash=options.stop_on_crash,
+        boots=options.boots,
+        runner=options.runner,
+        runner_arguments=runner_arguments(options.extra),
+        label=label,
+    )
+
+
+def report(build: Path, output: Path, status: int, profile: Optional[str], streams: Sequence[Path], quiet: bool = False) -> int:
+    """Lets netns-report write junit.xml and print the table. What it says of the profile can make a 0 a 4."""
+    program = build / "reports" / "netns-report"
+    if not os.access(program, os.X_OK):
+        return status
+    common = ["--profile", profile] if profile else []
+    names = [str(stream) for stream in streams]
+    sys.stdout.flush()
+    with (output / "junit.xml").open("wb") as junit:
+        subprocess.run([str(program), "report", "--format", "junit", *common, *names], stdout=junit, stderr=subprocess.DEVNULL)
+    if quiet:
+        return status
+    told = subprocess.run([str(program), "report", *common, *names]).returncode
+    if told == 2 and profile:
+        return told
+    return told if status == OK and told in (FAILED, ERROR, 4) else status
+
+
+def verdict_line(status: int, result: vm.Result, output: Path) -> str:
+    word = {0: "PASS", 1: "FAIL", 3: "ERROR", 4: "FORBIDDEN MISS"}.get(status, "ERROR")
+    counts = ", ".join(f"{count} {verdict}" for verdict, count in result.joined.counts.items() if count and verdict != "SKIP") or "no test ran"
+    incomplete = "" if result.complete else "; incomplete"
+    boots = f"; {result.boots} boots" if result.boots > 1 else ""
+    return f"{word}: {counts}{incomplete}{boots}; {result.seconds:.1f} s; results in {output}"
+
+
+def do_vm(options: argparse.Namespace) -> int:
+    qemu.parse_nics(options.nics)  # what is wrong on the command line shall show before anything is built
+    if options.kernel:
+        choose_kernel(options)
+    build = prepare(options, [] if options.runner is None else ["netns-guest-init"])
+    kernel = choose_kernel(options)
+    if options.runner is None:
+        building.program(build, "suites/netns-tests")
+    building.program(build, "vm-scripts/netns-guest-init")
+    output = paths.new_results(options.output)
+    result = vm.Run(request_of(options, kernel, build, output)).run()
+    status = report(build, output, result.status, options.profile, [output / "events.jsonl"], quiet=options.judge_later)
+    print(verdict_line(status, result, output))
+    if options.judge_later:
+        return OK if result.complete else ERROR
+    return status
+
+
+def do_run(options: argparse.Namespace) -> int:
+    build = prepare(options, ["netns-tests"])
+    program = building.program(build, "suites/netns-tests")
+    output = paths.new_results(options.output)
+    command = [str(program), f"--stream={output / 'events.jsonl'}"]
+    if options.jobs:
+        command.append(f"--jobs={options.jobs}")
+    if options.filter:
+        command.append(f"--gtest_filter={options.filter}")
+    command.append("--progress=" + ("terminal" if sys.stdout.isatty() else "plain"))
+    status = subprocess.run(command + runner_arguments(options.extra)).returncode
+    if status < 0:
+        raise MachineProblem(f"{program} was killed by {signal.Signals(-status).name}; {output}/events.jsonl has what it said until then")
+    if status == 2:
+        return status
+    status = report(build, output, status, options.profile, [output / "events.jsonl"])
+    print(f"results in {output}")
+    return status
+
+
+def do_test(options: argparse.Namespace) -> int:
+    build = prepare(options, [])
+    command = ["ctest", "--test-dir", str(build), "--output-on-failure", "--no-tests=error", *runner_arguments(options.extra)]
+    status = subprocess.run(command, cwd=paths.CHECKOUT).returncode
+    return OK if status == 0 else FAILED
+
+
+def do_bench(options: argparse.Namespace) -> int:
+    build = prepare(options, [])
+    programs = sorted(path for path in (build / "benchmarks").glob("netns-bench*") if os.access(path, os.X_OK) and path.is_file())
+    if not programs:
+        raise MachineProblem(f"no benchmark program in {build / 'benchmarks'}; build it first (leave out --no-build)")
+    worst = OK
+    for program in programs:
+        status = subprocess.run([str(program), *runner_arguments(options.extra)]).returncode
+        worst = worst or (status if status >= 0 else ERROR)
+    return worst
+
+
+def delegate(word: str):  # type: ignore[no-untyped-def]
+    """A word that netns-report knows: everything after it is handed over."""
+
+    def do(options: argparse.Namespace) -> int:
+        program = building.program(options.build_dir or building.DEFAULT, "reports/netns-report")
+        return subprocess.run([str(program), word, *options.rest]).returncode
+
+    return do
+
+
+def do_doctor(options: argparse.Namespace) -> int:
+    from . import doctor
+
+    return doctor.main(options)
+
+
+def do_matrix(options: argparse.Namespace) -> int:
+    from . import matrix
+
+    return matrix.main(options)
+
+
+def do_bisect(options: argparse.Namespace) -> int:
+    from . import bisect
+
+    return bisect.main(options)
+
+
+def parser() -> Parser:
+    top = Parser(prog="netns-conformance", description="Conformance tests of Linux network namespaces, on any kernel.", epilog=EXIT_STATUS, formatter_class=argparse.RawDescriptionHelpFormatter)
+    words = top.add_subparsers(metavar="COMMAND", required=True, parser_class=Parser)
+
+    def word(name: str, help_text: str, do) -> argparse.ArgumentParser:  # type: ignore[no-untyped-def]
+        added = words.add_parser(name, help=help_text, description=help_text, epilog=EXIT_STATUS, formatter_class=argparse.RawDescriptionHelpFormatter)
+        added.set_defaults(do=do, extra=[])
+        return added
+
+    one = word("vm", "boot a kernel in QEMU and run the tests in it", do_vm)
+    add_kernel_options(one)
+    add_machine_options(one)
+    add_run_options(one)
+    add_build_options(one)
+    one.add_argument("--runner", type=Path, metavar="FILE", help="another test program that speaks docs/events.md")
+    one.add_argument("--judge-later", action="store_true", help="exit 0 once the run is complete, whatever it found (for CTest, which judges test by test)")
+    one.add_argument("extra", nargs="*", metavar="-- ARGUMENT", help="more arguments for the test program")
+
+    one = word("run", "run the tests on the running kernel, harming nothing", do_run)
+    add_run_options(one)
+    add_build_options(one)
+    one.add_argument("extra", nargs="*", metavar="-- ARGUMENT", help="more arguments for the test program")
+
+    one = word("test", "build, then run all of CTest: self-tests, this machine, one VM", do_test)
+    add_build_options(one)
+    one.add_argument("extra", nargs="*", metavar="-- ARGUMENT", help="more arguments for ctest")
+
+    one = word("bench", "time what network namespaces cost", do_bench)
+    add_build_options(one)
+    one.add_argument("extra", nargs="*", metavar="-- ARGUMENT", help="more arguments for the benchmark programs")
+
+    one = word("matrix", "many kernels and machines, one result directory", do_matrix)
+    one.add_argument("entries", nargs="+", metavar="FILE|KERNEL", help="a matrix file, or kernels: a bzImage, a .deb, a build tree, debian:SUITE, package:NAME, running, default")
+    one.add_argument("--parallel", type=at_least(1), default=0, metavar="N", help="VMs at once (default: as cores and memory allow)")
+    one.add_argument("--append", default="", metavar="TEXT")
+    one.add_argument("--mirror", metavar="URL", help="Debian mirror for debian:SUITE")
+    add_machine_options(one)
+    add_run_options(one)
+    add_build_options(one)
+    one.add_argument("--runner", type=Path, metavar="FILE", help=argparse.SUPPRESS)
+    one.add_argument("extra", nargs="*", metavar="-- ARGUMENT", help=argparse.SUPPRESS)
+
+    one = word("bisect", "one step of 'git bisect run' in a kernel tree: build, boot, judge (0 good, 1 bad, 125 skip)", do_bisect)
+    one.add_argument("--build-tree", type=Path, default=Path("."), metavar="DIR", help="the kernel tree (default: .)")
+    one.add_argument("--config", type=Path, metavar="FILE", help="configuration to build with (default: the tree's .config)")
+    one.add_argument("--make", default="", metavar="TEXT", help="more words for make")
+    one.add_argument("--append", default="", metavar="TEXT")
+    add_machine_options(one)
+    add_run_options(one)
+    add_build_options(one)
+    one.add_argument("--runner", type=Path, metavar="FILE", help=argparse.SUPPRESS)
+    one.add_argument("extra", nargs="*", metavar="-- ARGUMENT", help=argparse.SUPPRESS)
+
+    one = word("doctor", "what this machine can and cannot do, and the remedies", do_doctor)
+    one.add_argument("--build-dir", type=Path, metavar="DIR")
+    one.add_argument("--no-boot", action="store_true", help="do not try accelerators by booting a guest")
+
+    for name, help_text in (("report", "show or convert results"), ("compare", "compare two results"), ("explain", "explain a requirement or a test"), ("list", "list requirements and tests"), ("explain-holders", "say what keeps a namespace alive")):
+        # Everything after the word belongs to netns-report, its --help too.
+        one = words.add_parser(name, help=help_text, add_help=False)
+        one.set_defaults(do=delegate(name), rest=None)
+        one.add_argument("--build-dir", type=Path)
+    return top
+
+
+def main(arguments: Sequence[str]) -> int:
+    signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
+    top = parser()
+    options, rest = top.parse_known_args(list(arguments))
+    if rest:
+        if not hasattr(options, "rest"):
+            top.error(f"unknown argument {rest[0]}")
+    if hasattr(options, "rest"):
+        options.rest = rest
+    try:
+        return int(options.do(options))
+    except Problem as problem:
+        print(f"netns-conformance: {problem}", file=sys.stderr)
+        return problem.status
+    except KeyboardInterrupt:
+        print("netns-conformance: interrupted", file=sys.stderr)
+        return ERROR
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ERROR

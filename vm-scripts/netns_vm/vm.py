@@ -1,0 +1,271 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The main job: a kernel in, a verdict out."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Callable, Optional, Sequence
+
+from . import accelerator, faults, initramfs, modules, paths, qemu
+from .faults import Fault
+from .guest import Ending, Guest, Limits
+from .kernels import Kernel
+from .problems import ERROR, MachineProblem
+from .progress import Progress
+from .stream import Event, Joined
+
+# Faults must end the boot, so that the next one can run the remaining tests; the user's own words come last and win.
+GUEST_ARGUMENTS = (
+    "console=ttyS0 panic=-1 oops=panic softlockup_panic=1 hung_task_panic=1 rcupdate.rcu_cpu_stall_timeout=30"
+    " nokaslr net.ifnames=0 random.trust_cpu=on"
+)
+BUSY_BOOT_LIMIT = 10
+
+
+@dataclasses.dataclass
+class Request:
+    """All that a VM run is asked for."""
+
+    kernel: Kernel
+    build: Path
+    output: Path
+    append: str = ""
+    filter: str = ""
+    nics: str = qemu.DEFAULT_NICS
+    memory_mb: int = 1024
+    cpus: int = 2
+    jobs: int = 0  # 0: as many as CPUs
+    accel: str = "auto"
+    limits: Limits = dataclasses.field(default_factory=Limits)
+    stop_on_crash: bool = False
+    boots: int = BUSY_BOOT_LIMIT
+    runner: Optional[Path] = None
+    runner_arguments: Sequence[str] = ()
+    label: str = ""
+    extra_files: dict[str, Path] = dataclasses.field(default_factory=dict)
+    extra_modules: Sequence[str] = ()
+
+
+@dataclasses.dataclass
+class Result:
+    status: int
+    complete: bool
+    joined: Joined
+    boots: int
+    accelerator: str
+    seconds: float
+    first_test: Optional[float] = None
+
+
+class Run:
+    """A whole run: as many boots as faults make necessary."""
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+        self._joined = Joined(request.output / "events.jsonl")
+        self._progress = Progress(self._joined, label=request.label)
+        self._deadline = time.monotonic() + request.limits.total
+        self._nics = qemu.parse_nics(request.nics)
+        self._runner = request.runner or request.build / "suites" / "netns-tests"
+        self._init = request.build / "vm-scripts" / "netns-guest-init"
+        self._jobs = request.jobs or request.cpus
+        self._accelerator = "tcg"
+        self._reason = ""
+        self._kvm_suspect = False
+
+    def run(self) -> Result:
+        begun = time.monotonic()
+        request = self._request
+        self._choose_accelerator()
+        chosen = modules.choose(request.kernel, list(request.extra_modules))
+        for name, cost in chosen.missing.items():
+            self._progress.say(f"module {name} is not in this kernel: without it no {cost}")
+        self._progress.say(
+            f"booting {request.kernel.release} ({request.kernel.origin}) with {request.cpus} CPUs, {request.memory_mb} MiB, "
+            f"{len(self._nics)} network cards, {self._accelerator}"
+        )
+        complete = False
+        first_test: Optional[float] = None
+        boot = 0
+        image = request.output / "initramfs.cpio"
+        try:
+            with (request.output / "console.log").open("wb") as console_file:
+                while boot < request.boots:
+                    boot += 1
+                    if boot > 1:
+                        console_file.write(f"\n--- boot {boot} ---\n".encode())
+                    initramfs.build(image, request.kernel, chosen, self._init, {"netns-tests": self._runner, **request.extra_files}, self._command(), self._facts(), list(self._joined.ended))
+                    self._joined.begin_boot()
+                    ended_before = len(self._joined.ended)
+                    ending = self._boot(image, console_file)
+                    if ending.no_output and ending.fault and ending.fault.kind == "no-output" and request.accel == "auto":
+                        self._accelerator, self._kvm_suspect = "tcg", True
+                        self._reason = f"/dev/kvm opens, but a guest says nothing within {accelerator.FIRST_OUTPUT_SECONDS:.0f} s under it"
+                        self._progress.say(f"KVM does not work here: {self._reason}; going on with TCG")
+                        self._joined.note(f"accelerator tcg: {self._reason}")
+                        boot -= 1
+                        continue
+                    if self._kvm_suspect and not ending.no_output:
+                        # The same kernel speaks under TCG: KVM it was.
+                        accelerator.remember(self._reason)
+                        self._kvm_suspect = False
+                    if first_test is None:
+                        first_test = ending.first_test
+                    if ending.fault is None:
+                        complete = self._finished(ending)
+                        break
+                    if not self._after_fault(ending, boot, len(self._joined.ended) > ended_before):
+                        break
+                    if self._joined.header is not None and not self._joined.remaining():
+                        complete = True
+                        break
+                else:
+                    self._progress.say(f"giving up after {request.boots} boots")
+                    self._joined.note(f"given up after {request.boots} boots", "warning")
+        except KeyboardInterrupt:
+            self._progress.say("interrupted: the results are incomplete")
+            self._joined.note("interrupted by the user", "warning")
+        except OSError as error:
+            raise MachineProblem(f"{error.filename or request.output}: {error.strerror}") from None
+        finally:
+            self._progress.clear()
+            image.unlink(missing_ok=True)
+        status = self._joined.finish(complete, self._own_header())
+        return Result(status, complete, self._joined, boot, self._accelerator, time.monotonic() - begun, first_test)
+
+    def _choose_accelerator(self) -> None:
+        asked = self._request.accel
+        if asked != "auto":
+            self._accelerator, self._reason = asked, "--accel"
+            return
+        reason = accelerator.why_not_kvm()
+        self._accelerator = "tcg" if reason else "kvm"
+        self._reason = reason or "/dev/kvm opens"
+        if reason:
+            self._progress.say(f"accelerator: TCG, because {reason}")
+
+    def _facts(self) -> dict[str, object]:
+        request = self._request
+        return {
+            "accelerator": self._accelerator,
+            "accelerator_reason": self._reason,
+            "qemu": qemu.version(),
+            "memory_mb": request.memory_mb,
+            "cpus": request.cpus,
+            "kernel_from": request.kernel.origin,
+            "append": request.append,
+            "nics": [{"model": nic.model, "driver": qemu.MODELS[nic.model], "mac": nic.mac, "wire": nic.wire} for nic in self._nics],
+        }
+
+    def _command(self) -> list[str]:
+        words = ["/netns-tests", "--disposable-machine", "--stream=@STREAM@", "--machine-facts=/etc/machine.json", "--skip-file=/etc/skip-tests"]
+        words += ["--progress=none", f"--jobs={self._jobs}"]
+        if self._request.filter:
+            words.append(f"--gtest_filter={self._request.filter}")
+        return words + list(self._request.runner_arguments)
+
+    def _boot(self, image: Path, console_file) -> Ending:  # type: ignore[no-untyped-def]
+        request = self._request
+        machine = qemu.Machine(request.kernel.image, image, f"{GUEST_ARGUMENTS} {request.append}".strip(), self._accelerator, request.memory_mb, request.cpus, self._nics)
+        return Guest(machine, self._joined, console_file, request.limits, self._deadline, self._observe, self._progress.tick).run()
+
+    def _observe(self, event: Event) -> None:
+        self._progress.observe(event)
+
+    def _own_header(self) -> Event:
+        """What stands in for the runner's header where the guest never got that far."""
+        return {
+            "event": "header",
+            "schema": "1.0",
+            "tool": {"name": "netns-conformance", "version": paths.version()},
+            "kernel": {"release": self._request.kernel.release, "version": "", "machine": os.uname().machine, "cmdline": self._request.append, "tainted": 0, "config": {"source": "", "digest": "", "options": {}}},
+            "command": list(self._command()),
+            "privilege": "root",
+            "disposable": True,
+            "machine": self._facts(),
+            "nics": [],
+            "jobs": self._jobs,
+            "tests": [],
+        }
+
+    def _finished(self, ending: Ending) -> bool:
+        """The guest's init said that the runner is done: is the run whole?"""
+        if self._joined.boot_footer is not None and ending.status in (0, 1, 3):
+            return True
+        if ending.status == 2 and self._joined.header is None:
+            raise_usage(ending)
+        self._progress.say(f"the guest's test program ended with status {ending.status} and without its footer:\n" + last_lines(ending.console))
+        self._joined.note(f"the guest's test program ended with status {ending.status} and without its footer", "warning")
+        return False
+
+    def _after_fault(self, ending: Ending, boot: int, progressed: bool) -> bool:
+        """Records a fault; True if the machine is to boot again."""
+        fault = ending.fault
+        assert fault is not None
+        joined = self._joined
+        if ending.out_of_time:
+            self._progress.say(f"{fault.text}; still running: {', '.join(joined.in_flight) or 'nothing'}; raise --timeout")
+            joined.note(fault.text, "warning")
+            return False
+        if joined.boot_header is None and not joined.in_flight:
+            self._progress.say(f"{fault.kind} before the first test: {fault.text}\n" + last_lines(ending.console))
+            joined.note(f"{fault.kind} before the first test: {fault.text}", "warning")
+            return False
+        suspects = self._suspects(ending)
+        if len(suspects) > 1 and self._jobs > 1:
+            # Blame one only when it was alone: the next boot runs one test at a time.
+            self._progress.say(f"{fault.kind} with {len(suspects)} tests in flight: {fault.text}; booting again, one test at a time")
+            joined.note(f"{fault.kind} ({fault.text}) with several tests in flight: {', '.join(suspects)}; the machine boots again and runs one at a time", "warning")
+            self._jobs = 1
+            return not self._request.stop_on_crash
+        self._blame(suspects[-1] if suspects else f"Machine.Boot{boot}", fault, ending)
+        if self._request.stop_on_crash:
+            return False
+        if not suspects and not progressed:
+            return False
+        if joined.remaining():
+            joined.note(f"boot {boot + 1}: the machine boots again for the {len(joined.remaining())} tests that are left")
+        return True
+
+    def _suspects(self, ending: Ending) -> list[str]:
+        """Tests in flight, the last to start at the end: by the stream, and by the console, which may know more."""
+        by_console = [test for test in faults.in_flight(ending.console) if test not in self._joined.ended]
+        by_stream = [test for test in self._joined.in_flight if test not in by_console]
+        return by_stream + by_console
+
+    def _blame(self, test: str, fault: Fault, ending: Ending) -> None:
+        entry = self._joined.planned.get(test, {})
+        started = self._joined.in_flight.get(test)
+        failure = {"kind": fault.kind, "file": entry.get("file", ""), "line": entry.get("line", 0), "message": f"{fault.kind}: {fault.text}", "fatal": True, "where": ""}
+        event: Event = {
+            "event": "end",
+            "test": test,
+            "iteration": 1,
+            "verdict": fault.verdict,
+            "duration_ms": (time.monotonic() - started) * 1000.0 if started else 0.0,
+            "covers": entry.get("covers", []),
+            "needs": entry.get("needs", []),
+            "failures": [failure],
+            "properties": {},
+            "kernel_log": faults.excerpt(ending.console),
+        }
+        if fault.verdict == "ERROR":
+            event["reason"] = {"code": fault.kind, "text": fault.text, "remedy": "read console.log; run this test alone with --filter " + test}
+        self._joined.end(event)
+        self._progress.observe(event)
+
+
+def raise_usage(ending: Ending) -> None:
+    from .problems import UsageProblem
+
+    lines = [line for line in ending.console.splitlines() if "netns-tests:" in line or "--" in line and "netns" in line]
+    raise UsageProblem(lines[-1].strip() if lines else "the guest's test program refused its options; see console.log")
+
+
+def last_lines(console: str, count: int = 12) -> str:
+    return "\n".join("  | " + line for line in console.splitlines()[-count:])
