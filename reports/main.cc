@@ -9,7 +9,9 @@
 #include <cstring>
 #include <filesystem>
 #include <fmt/format.h>
+#include <set>
 
+#include "reports/coverage.h"
 #include "reports/report.h"
 #include "reports/text.h"
 #include "reports/writers.h"
@@ -90,6 +92,12 @@ std::vector<Run> ReadStreams(const std::vector<std::string>& paths, bool& some_u
 
 struct Options {
   std::string requirements;
+  std::string tests;
+  std::string name;
+  ListFilter filter;
+  std::vector<std::string> complete_areas;
+  bool coverage = false;
+  bool json = false;
   std::string profile = "developer";
   std::string format = "terminal";
   std::string output;
@@ -123,6 +131,45 @@ int RunReport(const Options& options) {
   return some_unusable ? kExitUsage : report.exit_status();
 }
 
+/// The tests of --tests, or of the plans of streams.
+std::vector<TestInfo> KnownTests(const Options& options, const std::vector<Run>& runs) {
+  if (!options.tests.empty()) return ReadTestList(options.tests);
+  std::vector<TestInfo> tests;
+  std::set<std::string> names;
+  for (const Run& run : runs)
+    for (const TestRecord& test : run.tests)
+      if (names.insert(test.info.name).second) tests.push_back(test.info);
+  return tests;
+}
+
+int RunList(const Options& options) {
+  const Catalogue catalogue = Catalogue::Load(RequirementsPath(options.requirements));
+  const std::vector<TestInfo> tests = KnownTests(options, {});
+  const Coverage coverage(catalogue, tests);
+  if (options.coverage)
+    Output(options.json ? WriteCoverageJson(coverage) : WriteCoverage(coverage), options.output);
+  else
+    Output(options.json ? WriteListJson(coverage, options.filter) : WriteList(coverage, options.filter), options.output);
+  return kExitPass;
+}
+
+int RunCheckTrace(const Options& options) {
+  const Catalogue catalogue = Catalogue::Load(RequirementsPath(options.requirements));
+  const std::vector<TestInfo> tests = KnownTests(options, {});
+  const std::vector<std::string> problems = Coverage(catalogue, tests).Problems(options.complete_areas);
+  for (const std::string& problem : problems) fmt::print(stderr, "{}\n", problem);
+  return problems.empty() ? kExitPass : kExitFail;
+}
+
+int RunExplain(const Options& options) {
+  const Catalogue catalogue = Catalogue::Load(RequirementsPath(options.requirements));
+  bool some_unusable = false;
+  const std::vector<Run> runs = ReadStreams(options.streams, some_unusable);
+  const std::vector<TestInfo> tests = KnownTests(options, runs);
+  Output(Explain(Coverage(catalogue, tests), options.name, runs), options.output);
+  return some_unusable ? kExitUsage : kExitPass;
+}
+
 std::vector<std::string> FormatNames() {
   std::vector<std::string> names;
   for (const Format& format : kFormats) names.emplace_back(format.name);
@@ -143,6 +190,24 @@ int Main(int argc, char** argv) {
   report->add_option("--profile", options.profile, "developer, ci, distribution or a file")->capture_default_str();
   report->add_option("--slowest", options.slowest, "List the N slowest tests (10 where no number is given)")->expected(0, 1)->default_str("10")->type_name("[N]");
 
+  CLI::App* list = app.add_subcommand("list", "List requirements and the tests that cover them");
+  list->add_option("--tests", options.tests, "What netns-tests --list=json prints")->type_name("FILE");
+  list->add_flag("--coverage", options.coverage, "Count covered, untestable and open ones per area");
+  list->add_flag("--json", options.json, "As JSON");
+  list->add_option("--area", options.filter.area, "Only of this area");
+  list->add_option("--priority", options.filter.priority, "Only of this priority (core, linked, extended)");
+  list->add_option("--state", options.filter.state, "Only of this state")->check(CLI::IsMember({"covered", "untestable", "open"}));
+  list->add_option("--text", options.filter.text, "Only with this text");
+
+  CLI::App* check_trace = app.add_subcommand("check-trace", "Check that requirements and tests name each other");
+  check_trace->add_option("--tests", options.tests, "What netns-tests --list=json prints")->type_name("FILE")->required();
+  check_trace->add_option("--complete", options.complete_areas, "Areas that must be complete, beside complete_areas: of the catalogue")->type_name("AREA");
+
+  CLI::App* explain = app.add_subcommand("explain", "Tell all of a requirement or a test");
+  explain->add_option("NAME", options.name, "A requirement's id or a test's name")->required();
+  explain->add_option("--tests", options.tests, "What netns-tests --list=json prints")->type_name("FILE");
+  explain->add_option("--stream", options.streams, "Event streams, for the last results")->type_name("STREAM");
+
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& success) {
@@ -151,6 +216,9 @@ int Main(int argc, char** argv) {
     fmt::print(stderr, "netns-report: {}; see netns-report --help\n", error.what());
     return kExitUsage;
   }
+  if (list->parsed()) return RunList(options);
+  if (check_trace->parsed()) return RunCheckTrace(options);
+  if (explain->parsed()) return RunExplain(options);
   return RunReport(options);
 }
 

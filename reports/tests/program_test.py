@@ -89,6 +89,18 @@ class Program(unittest.TestCase):
         self.assertIn("report.junit.xml", names)
         self.assertFalse([name for name in names if name.endswith(".partial")])
 
+    def test_list_check_trace_and_explain(self) -> None:
+        tests = self.file("tests.json", json.dumps({"tests": [{"name": "Veth.Pipe", "covers": ["VETH-01"], "file": "a.cc", "line": 3}]}))
+        self.assertIn("VETH-01", self.run_it("list", "--area", "VETH", status=0).stdout)
+        coverage = json.loads(self.run_it("list", "--coverage", "--json", "--tests", tests, status=0).stdout)
+        self.assertEqual(coverage["areas"][-1]["covered"], 1)
+        self.run_it("check-trace", "--tests", tests, status=0)
+        self.assertIn("VETH-02: no test", self.run_it("check-trace", "--tests", tests, "--complete", "VETH", status=1).stderr)
+        self.assertIn("no list of tests", self.one_line("check-trace", "--tests", self.file("x", "{}")))
+        told = self.run_it("explain", "Veth.Pipe", "--stream", self.file("s.jsonl", stream()), status=0).stdout
+        self.assertIn("PASS on Linux 6.12.0", told)
+        self.assertIn("neither a requirement nor", self.one_line("explain", "VETH-1"))
+
     @unittest.skipUnless(os.path.exists("/dev/full"), "no /dev/full")
     def test_full_disk(self) -> None:
         path = self.file("s.jsonl", stream())
