@@ -7,7 +7,6 @@ import dataclasses
 import fnmatch
 import gzip
 import hashlib
-import io
 import json
 import lzma
 import os
@@ -16,14 +15,14 @@ import shutil
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import Optional
+from typing import Collection, Optional
 
 from . import cpio, paths
 from .kernels import MODULE_SUFFIXES, Kernel
 from .problems import MachineProblem, UsageProblem
 
 LIST = paths.CHECKOUT / "vm-scripts" / "guest-modules.txt"
-FORMAT = 3  # of the cache; a change of it makes older entries unused
+FORMAT = 4  # of the cache; a change of it makes older entries unused
 
 
 def read_module(path: Path) -> bytes:
@@ -55,21 +54,22 @@ class WantList:
     """What guest-modules.txt says: patterns that init loads at once, and patterns that are carried for autoload."""
 
     eager: list[str] = dataclasses.field(default_factory=list)
+    nic: list[str] = dataclasses.field(default_factory=list)
     carried: list[str] = dataclasses.field(default_factory=list)
     never: list[str] = dataclasses.field(default_factory=list)
     cost: dict[str, str] = dataclasses.field(default_factory=dict)
 
 
 def read_list(path: Path = LIST) -> WantList:
-    """Reads lines of 'WORD PATTERN [what is lost without it]', WORD being eager, carry or never."""
+    """Reads lines of 'WORD PATTERN [what is lost without it]', WORD being eager, nic, carry or never."""
     wanted = WantList()
     for number, line in enumerate(path.read_text().splitlines(), 1):
         fields = line.split("#")[0].split(None, 2)
         if not fields:
             continue
-        into = {"eager": wanted.eager, "carry": wanted.carried, "never": wanted.never}.get(fields[0])
+        into = {"eager": wanted.eager, "nic": wanted.nic, "carry": wanted.carried, "never": wanted.never}.get(fields[0])
         if into is None or len(fields) < 2:
-            raise MachineProblem(f"{path}:{number}: expected 'eager|carry|never PATTERN [cost]', found '{line}'")
+            raise MachineProblem(f"{path}:{number}: expected 'eager|nic|carry|never PATTERN [cost]', found '{line}'")
         pattern = fields[1].replace("-", "_")
         into.append(pattern)
         if len(fields) == 3:
@@ -107,10 +107,10 @@ def builtin_names(directory: Path) -> set[str]:
         return set()
 
 
-def _key(kernel: Kernel, extra: list[str]) -> str:
+def _key(kernel: Kernel) -> str:
     assert kernel.modules
     digest = hashlib.sha256()
-    digest.update(json.dumps([FORMAT, str(kernel.modules), kernel.release, extra]).encode())
+    digest.update(json.dumps([FORMAT, str(kernel.modules), kernel.release]).encode())
     digest.update(LIST.read_bytes())
     for name in ("modules.dep", "modules.order", "modules.builtin", "."):
         try:
@@ -121,20 +121,23 @@ def _key(kernel: Kernel, extra: list[str]) -> str:
     return digest.hexdigest()[:24]
 
 
-def choose(kernel: Kernel, extra: list[str]) -> Chosen:
-    """The modules for `kernel`, from the cache if they were chosen before. `extra` patterns are loaded eagerly too."""
-    wanted = read_list()
+def choose(kernel: Kernel, drivers: Collection[str]) -> Chosen:
+    """The modules for `kernel`, from the cache if they were gathered before. `drivers` are those of the machine's cards."""
     if kernel.modules is None:
         return Chosen(None, [], {})
-    directory = paths.cache("modules") / _key(kernel, extra)
+    wanted = read_list()
+    directory = paths.cache("modules") / _key(kernel)
     if not (directory / "chosen.json").is_file():
-        _gather(kernel, wanted, extra, directory)
+        _gather(kernel, wanted, directory)
     data = json.loads((directory / "chosen.json").read_text())
     os.utime(directory)
-    return Chosen(directory / "modules.cpio", data["eager"], data["missing"], data["count"])
+    drivers = {name.replace("-", "_") for name in drivers}
+    eager = [name for name in data["eager"] if name in drivers or not any(fnmatch.fnmatchcase(name, pattern) for pattern in wanted.nic)]
+    missing = {name: cost for name, cost in data["missing"].items() if name in drivers or name not in wanted.nic}
+    return Chosen(directory / "modules.cpio", eager, missing, data["count"])
 
 
-def _gather(kernel: Kernel, wanted: WantList, extra: list[str], into: Path) -> None:
+def _gather(kernel: Kernel, wanted: WantList, into: Path) -> None:
     assert kernel.modules
     available: dict[str, Path] = {}
     for path in sorted(kernel.modules.rglob("*.ko*")):
@@ -153,7 +156,7 @@ def _gather(kernel: Kernel, wanted: WantList, extra: list[str], into: Path) -> N
         for need in _needs_of(images[name]):
             take(need)
 
-    eager_patterns = wanted.eager + [pattern.replace("-", "_") for pattern in extra]
+    eager_patterns = wanted.eager + wanted.nic
     eager: list[str] = []
     missing: dict[str, str] = {}
     for pattern in eager_patterns + wanted.carried:

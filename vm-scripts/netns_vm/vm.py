@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Callable, Optional, Sequence
 
-from . import accelerator, faults, initramfs, modules, paths, qemu
+from . import accelerator, faults, images, initramfs, modules, paths, qemu
 from .faults import Fault
 from .guest import Ending, Guest, Limits
 from .kernels import Kernel
@@ -48,7 +48,6 @@ class Request:
     runner_arguments: Sequence[str] = ()
     label: str = ""
     extra_files: dict[str, Path] = dataclasses.field(default_factory=dict)
-    extra_modules: Sequence[str] = ()
 
 
 @dataclasses.dataclass
@@ -82,7 +81,7 @@ class Run:
         begun = time.monotonic()
         request = self._request
         self._choose_accelerator()
-        chosen = modules.choose(request.kernel, list(request.extra_modules))
+        chosen = modules.choose(request.kernel, {qemu.MODELS[nic.model] for nic in self._nics})
         for name, cost in chosen.missing.items():
             self._progress.say(f"module {name} is not in this kernel: without it no {cost}")
         self._progress.say(
@@ -171,7 +170,7 @@ class Run:
 
     def _boot(self, image: Path, console_file) -> Ending:  # type: ignore[no-untyped-def]
         request = self._request
-        machine = qemu.Machine(request.kernel.image, image, f"{GUEST_ARGUMENTS} {request.append}".strip(), self._accelerator, request.memory_mb, request.cpus, self._nics)
+        machine = qemu.Machine(images.direct(request.kernel.image), image, f"{GUEST_ARGUMENTS} {request.append}".strip(), self._accelerator, request.memory_mb, request.cpus, self._nics)
         return Guest(machine, self._joined, console_file, request.limits, self._deadline, self._observe, self._progress.tick).run()
 
     def _observe(self, event: Event) -> None:
