@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 #include <set>
 
+#include "reports/compare.h"
 #include "reports/coverage.h"
 #include "reports/report.h"
 #include "reports/text.h"
@@ -62,6 +63,11 @@ std::string WritePlainTerminal(const Report& report) { return WriteTerminal(repo
 constexpr std::array kFormats = {
     Format{"terminal", "report.txt", WritePlainTerminal},
     Format{"junit", "report.junit.xml", WriteJUnit},
+    Format{"ktap", "report.ktap", WriteKtap},
+    Format{"kcidb", "report.kcidb.json", WriteKcidb},
+    Format{"markdown", "report.md", WriteMarkdown},
+    Format{"json", "report.json", WriteJson},
+    Format{"html", "report.html", WriteHtml},
 };
 
 /// --requirements, or the catalogue of the source tree or of the installation.
@@ -96,6 +102,9 @@ struct Options {
   std::string name;
   ListFilter filter;
   std::vector<std::string> complete_areas;
+  std::string before;
+  std::string after;
+  CompareOptions compare;
   bool coverage = false;
   bool json = false;
   std::string profile = "developer";
@@ -170,6 +179,30 @@ int RunExplain(const Options& options) {
   return some_unusable ? kExitUsage : kExitPass;
 }
 
+struct CompareFormat {
+  const char* name;
+  std::string (*write)(const Comparison&);
+};
+
+constexpr std::array kCompareFormats = {
+    CompareFormat{"text", WriteComparisonText},
+    CompareFormat{"markdown", WriteComparisonMarkdown},
+    CompareFormat{"html", WriteComparisonHtml},
+    CompareFormat{"json", WriteComparisonJson},
+};
+
+int RunCompare(const Options& options) {
+  const Catalogue catalogue = Catalogue::Load(RequirementsPath(options.requirements));
+  bool some_unusable = false;
+  const std::vector<Run> before = ReadStreams({options.before}, some_unusable);
+  const std::vector<Run> after = ReadStreams({options.after}, some_unusable);
+  if (some_unusable) return kExitUsage;
+  const Comparison comparison = Compare(catalogue, before, after, options.compare);
+  for (const CompareFormat& format : kCompareFormats)
+    if (options.format == format.name) Output(format.write(comparison), options.output);
+  return comparison.exit_status();
+}
+
 std::vector<std::string> FormatNames() {
   std::vector<std::string> names;
   for (const Format& format : kFormats) names.emplace_back(format.name);
@@ -208,6 +241,15 @@ int Main(int argc, char** argv) {
   explain->add_option("--tests", options.tests, "What netns-tests --list=json prints")->type_name("FILE");
   explain->add_option("--stream", options.streams, "Event streams, for the last results")->type_name("STREAM");
 
+  CLI::App* compare = app.add_subcommand("compare", "Tell what changed between two runs; exit 1 on a regression");
+  compare->add_option("OLD", options.before, "Event stream of the earlier run, or of several repetitions joined")->required();
+  compare->add_option("NEW", options.after, "Event stream of the later run")->required();
+  std::string compare_format = "text";
+  compare->add_option("--format", compare_format, "Of the comparison")->check(CLI::IsMember({"text", "markdown", "html", "json"}))->capture_default_str();
+  compare->add_option("--output", options.output, "File to write; else standard output")->type_name("FILE");
+  compare->add_option("--least-effect", options.compare.least_effect, "Tell no smaller change of a time than this; 0.1 is 10%")
+      ->check(CLI::Range(0.0, 100.0))->capture_default_str();
+
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& success) {
@@ -215,6 +257,10 @@ int Main(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     fmt::print(stderr, "netns-report: {}; see netns-report --help\n", error.what());
     return kExitUsage;
+  }
+  if (compare->parsed()) {
+    options.format = compare_format;
+    return RunCompare(options);
   }
   if (list->parsed()) return RunList(options);
   if (check_trace->parsed()) return RunCheckTrace(options);

@@ -101,6 +101,14 @@ class Program(unittest.TestCase):
         self.assertIn("PASS on Linux 6.12.0", told)
         self.assertIn("neither a requirement nor", self.one_line("explain", "VETH-1"))
 
+    def test_compare(self) -> None:
+        old, new = self.file("old.jsonl", stream()), self.file("new.jsonl", stream(verdict="FAIL", time=9.0))
+        self.assertIn("REGRESSED", self.run_it("compare", old, new, status=1).stdout)
+        self.assertIn("fixed", self.run_it("compare", new, old, status=0).stdout)
+        self.assertEqual(json.loads(self.run_it("compare", old, new, "--format", "json", status=1).stdout)["exit_status"], 1)
+        self.run_it("compare", old, self.file("cut.jsonl", stream(footer=False)), status=3)
+        self.one_line("compare", old, str(self.dir / "absent"))
+
     @unittest.skipUnless(os.path.exists("/dev/full"), "no /dev/full")
     def test_full_disk(self) -> None:
         path = self.file("s.jsonl", stream())

@@ -83,5 +83,54 @@ TEST(JUnit, AnIncompleteRunIsAnError) {
   EXPECT_TRUE(suite.find_child_by_attribute("testcase", "name", "WholeRun").child("error"));
 }
 
+TEST(Ktap, NestsAndCounts) {
+  const std::string text = WriteKtap(MakeReport({Mixed().Read()}));
+  EXPECT_THAT(text, HasSubstr("    ok 1 Pipe\n"));
+  EXPECT_THAT(text, HasSubstr("    # Expected: peer is gone\n    #   Actual: it stayed\n"));
+  EXPECT_THAT(text, HasSubstr("    not ok 2 Freed\n"));
+  EXPECT_THAT(text, HasSubstr("    ok 1 Back # SKIP MISS needs-nic: this machine lends no NIC\n"));
+  EXPECT_THAT(text, HasSubstr("\nnot ok 1 netns-conformance on Linux 6.12.117\n"));
+}
+
+TEST(Kcidb, HasItsObjectsAndKeepsToItsAlphabets) {
+  const auto kcidb = nlohmann::json::parse(WriteKcidb(MakeReport({Mixed().Read()})));
+  EXPECT_EQ(kcidb["version"]["major"], 4);
+  EXPECT_EQ(kcidb["tests"].size(), 5u);
+  EXPECT_EQ(kcidb["tests"][1]["status"], "FAIL");
+  EXPECT_EQ(kcidb["tests"][1]["path"], "netns_conformance.Veth.Freed");
+  EXPECT_EQ(kcidb["tests"][1]["build_id"], kcidb["builds"][0]["id"]);
+}
+
+TEST(Json, TellsEachRequirement) {
+  const auto json = nlohmann::json::parse(WriteJson(MakeReport({Mixed().Read()})));
+  EXPECT_EQ(json["requirements"][1]["verdict"], "FAIL");
+  EXPECT_EQ(json["requirements"][3]["verdict"], "not tested");
+  EXPECT_EQ(json["exit_status"], 1);
+  EXPECT_EQ(json["runs"][0]["tests"][1]["results"][0]["kernel_log"], kHostile);
+}
+
+TEST(Markdown, KeepsTextAsText) {
+  const std::string text = WriteMarkdown(MakeReport({Mixed().Read()}));
+  EXPECT_THAT(text, HasSubstr("### FAIL Veth.Freed on Linux 6.12.117"));
+  EXPECT_THAT(text, HasSubstr("> VETH-02: Both ends go with one."));
+}
+
+TEST(Html, OpensWithTheVerdictAndKeepsHostileTextAsText) {
+  const std::string text = WriteHtml(MakeReport({Mixed().Read()}));
+  EXPECT_THAT(text, HasSubstr("<p class=\"verdict FAIL\">FAIL</p>"));
+  EXPECT_THAT(text, Not(HasSubstr("<script>alert")));
+  EXPECT_THAT(text, HasSubstr("&lt;script&gt;alert(1)&lt;/script&gt;"));
+  EXPECT_THAT(text, HasSubstr("data-states=\"FAIL\""));
+  EXPECT_THAT(text, Not(HasSubstr("http://")));
+  EXPECT_THAT(text, HasSubstr("color-scheme: light dark"));  // the style sheet arrived unescaped
+  EXPECT_THAT(text, HasSubstr("\"use strict\";"));
+}
+
+TEST(Html, SurvivesALineOfOneMegabyte) {
+  StreamBuilder stream;
+  stream.Plan("Veth.Pipe", {"VETH-01"}).Ran("Veth.Pipe", "FAIL", {{"kernel_log", std::string(1 << 20, '<')}}).Footer();
+  EXPECT_THAT(WriteHtml(MakeReport({stream.Read()})), HasSubstr("&lt;&lt;&lt;"));
+}
+
 }  // namespace
 }  // namespace netns::reports
