@@ -167,7 +167,7 @@ class Terminal {
         if (test.duration_ms() > 0) all.push_back({test.duration_ms() / static_cast<double>(test.results.size()), &test, &run});
     const std::size_t shown = std::min(all.size(), static_cast<std::size_t>(report_.slowest));
     std::partial_sort(all.begin(), all.begin() + static_cast<long>(shown), all.end(),
-                      [](const Slow& a, const Slow& b) { return a.duration > b.duration; });
+                      [](const Slow& a, const Slow& b) { return a.duration != b.duration ? a.duration > b.duration : a.test->info.name < b.test->info.name; });
     Heading(fmt::format("the {} slowest tests", shown));
     for (std::size_t i = 0; i < shown; ++i)
       Line("{:>11}  {}{}", Duration(all[i].duration), all[i].test->info.name, report_.runs.size() > 1 ? "  on " + all[i].run->label : "");

@@ -27,7 +27,7 @@
 <section aria-labelledby="runs">
 <h2 id="runs">Runs</h2>
 <div class="scroll"><table>
-<thead><tr><th scope="col">Kernel</th><th scope="col">Verdict</th><th scope="col">PASS</th><th scope="col">FAIL</th><th scope="col">ERROR</th><th scope="col">MISS</th><th scope="col">SKIP</th><th scope="col">Time</th><th scope="col">Stream</th></tr></thead>
+<thead><tr><th scope="col">Kernel</th><th scope="col">Verdict</th><th scope="col" class="n">PASS</th><th scope="col" class="n">FAIL</th><th scope="col" class="n">ERROR</th><th scope="col" class="n">MISS</th><th scope="col" class="n">SKIP</th><th scope="col" class="n">Time</th><th scope="col">Stream</th></tr></thead>
 <tbody>{{#RUN}}
 <tr><th scope="row">{{KERNEL}}<div class="facts">{{FACTS}}</div></th><td class="s {{CLASS}}">{{WORD}}</td><td class="n">{{PASS}}</td><td class="n">{{FAIL}}</td><td class="n">{{ERROR}}</td><td class="n">{{MISS}}</td><td class="n">{{SKIP}}</td><td class="n">{{TIME}}</td><td class="facts">{{PATH}}{{#PROBLEM}}<br>{{TEXT}}{{/PROBLEM}}</td></tr>{{/RUN}}
 </tbody></table></div>
