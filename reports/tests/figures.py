@@ -43,14 +43,14 @@ def write_stream(path: Path, ids: List[str], kernel: int) -> None:
         print(json.dumps({"event": "footer", "time": 3.0, "counts": counts, "duration_ms": 9000, "exit_status": 1}), file=out)
 
 
-def measure(command: List[str]) -> Tuple[float, float]:
-    """Seconds and MB (peak resident) of a command."""
+def measure(command: List[str]) -> Tuple[float, float, float]:
+    """Seconds by the clock, seconds of CPU and MB (peak resident) of a command."""
     begin = time.monotonic()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
     if os.WEXITSTATUS(status) != 1:
         sys.exit(f"{command[0]}: exit status {os.WEXITSTATUS(status)} where the streams have failures (1)")
-    return time.monotonic() - begin, usage.ru_maxrss / 1024
+    return time.monotonic() - begin, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
 
 
 def main() -> None:
@@ -64,8 +64,8 @@ def main() -> None:
         print(f"{len(ids)} requirements, {paths[0].stat().st_size / 1024:.0f} KiB a stream")
         for form in ("terminal", "html", "junit", "json"):
             for number in numbers:
-                seconds, megabytes = measure([program, "report", "--requirements", requirements, "--format", form, *map(str, paths[:number])])
-                print(f"{form:<9} {number:>4} kernels: {seconds:6.2f} s, {megabytes:6.0f} MB")
+                seconds, cpu, megabytes = measure([program, "report", "--requirements", requirements, "--format", form, *map(str, paths[:number])])
+                print(f"{form:<9} {number:>4} kernels: {seconds:6.2f} s ({cpu:5.2f} s of CPU), {megabytes:6.0f} MB")
 
 
 if __name__ == "__main__":
