@@ -1,0 +1,706 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// PROC: whose network /proc shows: by link, by process, by thread, through descriptors, and the counters in it.
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <linux/capability.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <csignal>
+#include <filesystem>
+#include <map>
+#include <set>
+#include <sstream>
+#include <thread>
+
+#include "fixtures/net_namespace.h"
+#include "fixtures/nic.h"
+#include "fixtures/rtnl.h"
+#include "fixtures/user_namespace.h"
+#include "harness/assertions.h"
+#include "harness/child.h"
+#include "harness/registration.h"
+#include "suites/support/in_namespace.h"
+
+namespace netns {
+namespace {
+
+using testing::AllOf;
+using testing::AnyOf;
+using testing::Contains;
+using testing::Eq;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Not;
+
+/// The devices that a file of the form of /proc/net/dev lists.
+std::set<std::string> DevicesOf(const Result<std::string>& text) {
+  std::set<std::string> names;
+  std::istringstream stream(SETUP_OK(text));
+  for (std::string line; std::getline(stream, line);)
+    if (auto colon = line.find(':'); colon != std::string::npos && line.find('|') == std::string::npos) {
+      auto begin = line.find_first_not_of(' ');
+      names.insert(line.substr(begin, colon - begin));
+    }
+  return names;
+}
+/// Device names of a namespace that rtnetlink gives.
+std::set<std::string> LinksOf(Rtnl& rtnl) {
+  std::set<std::string> names;
+  for (const Link& link : SETUP_OK(rtnl.Links())) names.insert(link.name);
+  return names;
+}
+
+/// A namespace with a pair of devices that tells it from all others.
+struct Place {
+  explicit Place(const std::string& mark) : ns(NetNamespace::Create()), rtnl(RtnlIn(ns)), one(mark + "1"), two(mark + "2") {
+    AddPair(rtnl, one, two);
+  }
+  NetNamespace ns;
+  Rtnl rtnl;
+  std::string one, two;
+};
+
+NETNS_TEST(Proc, NetIsALinkToTheReadersOwn, Covers("PROC-01"), Needs(Config("PROC_FS"), Config("VETH"))) {
+  Place a("a"), b("b");
+  Actor in_a = a.ns.StartActor("in-a"), also_in_a = a.ns.StartActor("also-in-a"), in_b = b.ns.StartActor("in-b");
+  for (Actor* actor : {&in_a, &in_b})
+    actor->Run([&] {
+      char target[64] = {};
+      ASSERT_GT(::readlink("/proc/net", target, sizeof target - 1), 0);
+      EXPECT_STREQ(target, "self/net");
+    });
+  auto read = [](Actor& actor) { return DevicesOf(actor.Run([] { return ReadFile("/proc/net/dev"); })); };
+  EXPECT_EQ(read(in_a), LinksOf(a.rtnl));
+  EXPECT_EQ(read(in_b), LinksOf(b.rtnl));
+  EXPECT_THAT(read(in_a), AllOf(Contains(a.one), Contains(a.two), Not(Contains(b.one)), Not(Contains(b.two))));
+  EXPECT_EQ(read(in_a), read(also_in_a)) << "control: in one namespace the same list";
+  EXPECT_NE(read(in_a), read(in_b));
+}
+
+NETNS_TEST(Proc, DirectoryOfAProcessShowsItsNamespaceToAnyReader, Covers("PROC-02"), Needs(Config("PROC_FS"), Config("VETH"))) {
+  Place a("a"), b("b");
+  Actor in_a = a.ns.StartActor("in-a"), in_b = b.ns.StartActor("in-b"), nested = StartNamespaceRoot("nested");
+  auto nested_rtnl = RtnlIn(nested);
+  AddPair(nested_rtnl, "n1", "n2");
+  auto read = [](Actor& reader, const std::string& path) { return DevicesOf(reader.Run([&] { return ReadFile(path); })); };
+  struct Whose { Actor* actor; Rtnl* rtnl; };
+  std::vector<Whose> all = {{&in_a, &a.rtnl}, {&in_b, &b.rtnl}, {&nested, &nested_rtnl}};
+  for (const Whose& reader : all)
+    for (const Whose& subject : all) {
+      auto expected = LinksOf(*subject.rtnl);
+      EXPECT_EQ(read(*reader.actor, subject.actor->Proc("net/dev")), expected);
+      EXPECT_EQ(read(*reader.actor, subject.actor->Proc("task/" + std::to_string(subject.actor->pid()) + "/net/dev")), expected);
+    }
+  EXPECT_EQ(read(in_a, "/proc/self/net/dev"), LinksOf(a.rtnl)) << "control: its own";
+  EXPECT_EQ(DevicesOf(ReadFile(in_a.Proc("net/dev"))), LinksOf(a.rtnl)) << "read from the test's own namespace";
+  // The directory of another process is as complete as one's own.
+  auto names = [](Actor& reader, const std::string& path) {
+    return reader.Run([&] {
+      std::set<std::string> found;
+      std::error_code ignored;
+      for (const auto& entry : std::filesystem::directory_iterator(path, ignored)) found.insert(entry.path().filename());
+      return found;
+    });
+  };
+  EXPECT_EQ(names(in_b, in_a.Proc("net")), names(in_a, "/proc/self/net"));
+  EXPECT_THAT(names(in_b, in_a.Proc("net/dev_snmp6")), Contains(a.two)) << "the directory of IPv6's counters by device";
+  EXPECT_THAT(names(in_a, in_b.Proc("net/dev_snmp6")), Not(Contains(a.two)));
+}
+
+NETNS_TEST(Proc, ViewFollowsTheProcess, Covers("PROC-03", "PROC-05", "PROC-06"), Needs(Config("PROC_FS"), Config("VETH"))) {
+  Place a("a"), b("b");
+  Actor mover = a.ns.StartActor("mover");
+  mover.Run([&] {
+    Fd file = SETUP_OK(Open("/proc/self/net/dev", O_RDONLY));
+    Fd by_link = SETUP_OK(Open("/proc/net/dev", O_RDONLY));
+    Fd directory = SETUP_OK(Open("/proc/self/net", O_RDONLY | O_DIRECTORY));
+    auto again = [](const Fd& fd) {
+      ::lseek(fd.get(), 0, SEEK_SET);
+      return DevicesOf(ReadAll(fd.get()));
+    };
+    auto through = [&] { return DevicesOf(ReadAll(SETUP_OK(OpenAt(directory.get(), "dev", O_RDONLY)).get())); };
+    EXPECT_EQ(again(file), LinksOf(a.rtnl));
+    EXPECT_EQ(through(), LinksOf(a.rtnl));
+    for (Place* place : {&b, &a, &b}) {
+      SETUP_OK(::setns(place->ns.fd(), CLONE_NEWNET) < 0 ? Status(ErrnoError("setns")) : Ok());
+      EXPECT_EQ(DevicesOf(ReadFile("/proc/self/net/dev")), LinksOf(place->rtnl)) << "opened after setns";
+      EXPECT_EQ(DevicesOf(ReadFile("/proc/net/dev")), LinksOf(place->rtnl));
+      EXPECT_EQ(DevicesOf(ReadFile("/proc/thread-self/net/dev")), LinksOf(place->rtnl));
+      EXPECT_EQ(through(), LinksOf(place->rtnl)) << "a directory descriptor follows the process";
+      EXPECT_EQ(again(file), LinksOf(a.rtnl)) << "an open file stays with its namespace";
+    }
+    // It is not a snapshot: what happens there now is shown.
+    AddPair(a.rtnl, "late1", "late2");
+    EXPECT_THAT(again(file), AllOf(Contains("late1"), Contains("late2"), Not(Contains(b.one))));
+    EXPECT_THAT(again(by_link), Contains("late2"));
+    SETUP_OK(::unshare(CLONE_NEWNET) < 0 ? Status(ErrnoError("unshare")) : Ok());
+    EXPECT_THAT(DevicesOf(ReadFile("/proc/self/net/dev")), AllOf(Contains("lo"), Not(Contains(a.one)), Not(Contains(b.one))));
+    EXPECT_THAT(through(), Not(Contains(b.one)));
+    EXPECT_THAT(again(file), Contains("late1"));
+  });
+}
+
+// tools/testing/selftests/proc/setns-dcache.c: a cached name must not show the old namespace.
+NETNS_TEST(Proc, CachedNamesAreLookedUpAgainAfterASwitch, Covers("PROC-03"), Needs(Config("PROC_FS"), Config("UNIX"))) {
+  auto a = NetNamespace::Create(), b = NetNamespace::Create();
+  auto bound = [](const NetNamespace& ns, const std::string& name) {
+    Fd socket = SETUP_OK(ns.Socket(AF_UNIX, SOCK_STREAM));
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    std::copy(name.begin(), name.end(), address.sun_path + 1);
+    if (::bind(socket.get(), reinterpret_cast<sockaddr*>(&address), static_cast<socklen_t>(sizeof(sa_family_t) + 1 + name.size())) < 0)
+      SETUP_OK(Status(ErrnoError("bind")));
+    return socket;
+  };
+  Fd of_a = bound(a, "mark-of-a"), of_b = bound(b, "mark-of-b");
+  LoopbackUp(a);
+  Actor mover = a.StartActor("mover");
+  mover.Run([&] {
+    std::vector<Fd> pins;  // keep the names of the old namespace in use
+    for (const char* name : {"unix", "dev", "tcp", "udp", "route", "if_inet6", "snmp", "netstat", "sockstat", "dev_snmp6/lo", "stat/rt_cache"})
+      if (auto file = Open(std::string("/proc/net/") + name, O_RDONLY); file.ok()) pins.push_back(std::move(*file));
+    EXPECT_THAT(ReadFile("/proc/net/unix"), Holds(AllOf(HasSubstr("@mark-of-a"), Not(HasSubstr("@mark-of-b")))));
+    std::string up = SETUP_OK(ReadFile("/proc/net/if_inet6"));
+    SETUP_OK(::setns(b.fd(), CLONE_NEWNET) < 0 ? Status(ErrnoError("setns")) : Ok());
+    EXPECT_THAT(ReadFile("/proc/net/unix"), Holds(AllOf(HasSubstr("@mark-of-b"), Not(HasSubstr("@mark-of-a")))));
+    EXPECT_THAT(ReadFile("/proc/net/if_inet6"), Holds(Eq(""))) << "lo is down here";
+    ::lseek(pins[0].get(), 0, SEEK_SET);
+    EXPECT_THAT(ReadAll(pins[0].get()), Holds(HasSubstr("@mark-of-a"))) << "control: the old descriptor";
+    SETUP_OK(::setns(a.fd(), CLONE_NEWNET) < 0 ? Status(ErrnoError("setns")) : Ok());
+    EXPECT_THAT(ReadFile("/proc/net/if_inet6"), Holds(Eq(up)));
+  });
+}
+
+// A network namespace belongs to a thread: /proc/net is that of the thread group's leader.
+NETNS_TEST(Proc, ThreadSelfShowsTheThreadAndNetTheLeader, Covers("PROC-04"), Needs(Config("PROC_FS"), Config("VETH"))) {
+  Place here("h"), there("t");
+  auto read = [](const std::string& path) { return DevicesOf(ReadFile(path)); };
+  SETUP_OK(::setns(here.ns.fd(), CLONE_NEWNET) < 0 ? Status(ErrnoError("setns")) : Ok());
+  std::set<std::string> net, self, thread_self, task, by_pid, before;
+  std::string error;
+  std::thread other([&] {
+    try {
+      before = read("/proc/thread-self/net/dev");
+      if (::setns(there.ns.fd(), CLONE_NEWNET) < 0) error = "setns";
+      std::string tid = std::to_string(::syscall(SYS_gettid)), pid = std::to_string(::getpid());
+      net = read("/proc/net/dev");
+      self = read("/proc/self/net/dev");
+      thread_self = read("/proc/thread-self/net/dev");
+      task = read("/proc/self/task/" + tid + "/net/dev");
+      by_pid = read("/proc/" + pid + "/net/dev");
+    } catch (const std::exception& failure) {
+      error = failure.what();
+    }
+  });
+  other.join();
+  ASSERT_EQ(error, "");
+  auto of_here = LinksOf(here.rtnl), of_there = LinksOf(there.rtnl);
+  EXPECT_EQ(before, of_here) << "control: before the switch all are equal";
+  EXPECT_EQ(net, of_here) << "/proc/net is the leader's";
+  EXPECT_EQ(self, of_here);
+  EXPECT_EQ(by_pid, of_here);
+  EXPECT_EQ(thread_self, of_there) << "/proc/thread-self/net is the calling thread's";
+  EXPECT_EQ(task, of_there);
+  EXPECT_EQ(read("/proc/thread-self/net/dev"), of_here) << "the leader did not move";
+}
+
+NETNS_TEST(Proc, DirectoryOfAZombieIsEmpty, Covers("PROC-07"), Needs(Config("PROC_FS"))) {
+  Actor actor = NetNamespace::Create().StartActor("dying");
+  EXPECT_THAT(ReadFile(actor.Proc("net/dev")), Succeeds()) << "control: alive";
+  Fd before = SETUP_OK(Open(actor.Proc("net"), O_RDONLY | O_DIRECTORY));
+  actor.Exit(true);
+  EXPECT_THAT(Open(actor.Proc("net/dev"), O_RDONLY), FailsWith(ENOENT));
+  EXPECT_THAT(OpenAt(before.get(), "dev", O_RDONLY), Not(Succeeds()));
+  Fd directory = SETUP_OK(Open(actor.Proc("net"), O_RDONLY | O_DIRECTORY));
+  alignas(8) char buffer[4096];
+  EXPECT_EQ(::syscall(SYS_getdents64, directory.get(), buffer, sizeof buffer), -1);
+  EXPECT_EQ(errno, EINVAL);
+  actor.Reap();
+  EXPECT_THAT(Open(actor.Proc("net/dev"), O_RDONLY), FailsWith(ENOENT));
+}
+
+// proc_pid_net is world readable; ns/net asks for ptrace access.
+NETNS_TEST(Proc, NetOfAnotherUsersProcessIsReadable, Covers("PROC-08"), Needs(Root(), Config("PROC_FS"), Config("VETH"))) {
+  Place a("a");
+  Actor subject = a.ns.StartActor("subject"), reader = Actor::Start("reader");
+  reader.Run([&] {
+    ::syscall(SYS_setgroups, 0, nullptr);
+    if (::syscall(SYS_setresgid, 65534, 65534, 65534) < 0 || ::syscall(SYS_setresuid, 65534, 65534, 65534) < 0)
+      SETUP_OK(Status(ErrnoError("setresuid")));
+    char target[64];
+    for (const char* name : {"dev", "tcp", "udp", "unix", "route", "snmp", "netstat", "if_inet6", "packet", "netlink"}) {
+      auto text = ReadFile(subject.Proc(std::string("net/") + name));
+      EXPECT_THAT(text.code(), AnyOf(0, ENOENT)) << name;
+    }
+    EXPECT_EQ(DevicesOf(ReadFile(subject.Proc("net/dev"))), LinksOf(a.rtnl));
+    EXPECT_EQ(::readlink(subject.Proc("ns/net").c_str(), target, sizeof target), -1) << "control: this one needs ptrace access";
+    EXPECT_EQ(errno, EACCES);
+    struct stat info{};
+    ASSERT_EQ(::stat(subject.Proc("net").c_str(), &info), 0);
+    EXPECT_EQ(info.st_mode & 07777, 0555u);
+  });
+}
+
+// --- All files --------------------------------------------------------------------------------------------------------
+
+/// Every regular file below /proc/PID/net of an actor: by path, its content.
+std::map<std::string, std::string> AllFiles(Actor& actor) {
+  return actor.Run([] {
+    std::map<std::string, std::string> files;
+    const std::string root = "/proc/thread-self/net/";
+    std::error_code ignored;
+    std::filesystem::recursive_directory_iterator at(root, ignored), end;
+    while (!ignored && at != end) {
+      struct stat info{};
+      std::string path = at->path();
+      if (::lstat(path.c_str(), &info) == 0 && S_ISREG(info.st_mode) && (info.st_mode & 0444) != 0)
+        if (auto text = ReadFile(path); text.ok()) files[path.substr(root.size())] = *text;
+      at.increment(ignored);
+    }
+    return files;
+  });
+}
+
+/// Files that show what is global, or change by themselves.
+bool IsSystemWide(const std::string& path) {
+  return path == "softnet_stat" || path == "psched" || path == "protocols" || path == "sockstat" || path == "sockstat6" || path == "rt_acct" ||
+         path.starts_with("stat/") || path == "netlink" || path == "rt6_stats" || path.starts_with("rpc/") || path == "wireless" ||
+         path == "pnp" || path.starts_with("sctp/") || path.starts_with("rxrpc/") || path.ends_with("_matches") || path.ends_with("_targets") ||
+         path == "ip_vs_stats" || path == "ip_vs_stats_percpu" || path == "ip6_flowlabel" || path == "nf_conntrack" ||
+         // Timers of IPv6 and IGMP count there.
+         path == "snmp6" || path.starts_with("dev_snmp6/") || path == "igmp" || path == "snmp" || path == "netstat" || path == "ptype";
+}
+
+// The whole directory of a quiet namespace stays as it is, letter by letter, while a neighbour is busy.
+NETNS_TEST(Proc, NothingANeighbourDoesChangesAnyFile, Covers("PROC-09", "PROC-10", "PROC-11", "PROC-12", "PROC-13", "PROC-14", "PROC-15", "PROC-16", "PROC-17", "PROC-18",
+           "PROC-20"),
+           Needs(Config("PROC_FS"), Config("VETH"))) {
+  Place quiet("q"), busy("b");
+  Actor in_quiet = quiet.ns.StartActor("quiet"), in_busy = busy.ns.StartActor("busy");
+  Actor nested = StartNamespaceRoot("nested");
+  auto before = AllFiles(in_quiet), before_nested = AllFiles(nested), busy_before = AllFiles(in_busy);
+  LoopbackUp(busy.ns);
+  for (const auto& device : {busy.one, busy.two}) SETUP_OK(busy.rtnl.Up(device));
+  SETUP_OK(busy.rtnl.AddAddress("198.51.100.1/24", busy.one));
+  SETUP_OK(busy.rtnl.AddRoute({.to = "203.0.113.0/24", .via = "198.51.100.9"}));
+  SETUP_OK(busy.rtnl.AddNeighbour({.to = "198.51.100.9", .address = "02:00:00:00:00:09", .dev = busy.one.c_str()}));
+  if (before.count("if_inet6") != 0) {
+    SETUP_OK(busy.rtnl.AddAddress("2001:db8:1::1/64", busy.two, {.nodad = true}));
+    SETUP_OK(busy.rtnl.AddRoute({.to = "2001:db8:2::/64", .dev = busy.one.c_str()}));
+  }
+  std::vector<Fd> sockets;
+  struct Kind { int domain, type, protocol; };
+  for (const Kind& kind : {Kind{AF_INET, SOCK_STREAM, 0}, Kind{AF_INET, SOCK_DGRAM, 0}, Kind{AF_INET6, SOCK_STREAM, 0}, Kind{AF_INET6, SOCK_DGRAM, 0},
+                           Kind{AF_INET, SOCK_RAW, 253}, Kind{AF_INET6, SOCK_RAW, 253}, Kind{AF_PACKET, SOCK_RAW, 0x0300}, Kind{AF_UNIX, SOCK_STREAM, 0},
+                           Kind{AF_UNIX, SOCK_DGRAM, 0}, Kind{AF_NETLINK, SOCK_RAW, 0}}) {
+    auto socket = busy.ns.Socket(kind.domain, kind.type, kind.protocol);
+    if (!socket.ok()) continue;  // not in this kernel
+    if (kind.type == SOCK_STREAM) (void)::listen(socket->get(), 3);
+    if (kind.type == SOCK_DGRAM && kind.domain == AF_INET) {
+      sockaddr_in any{};
+      any.sin_family = AF_INET;
+      (void)::bind(socket->get(), reinterpret_cast<sockaddr*>(&any), sizeof any);
+    }
+    sockets.push_back(std::move(*socket));
+  }
+  auto changed = [](const std::map<std::string, std::string>& old, const std::map<std::string, std::string>& now) {
+    std::vector<std::string> names;
+    for (const auto& [path, text] : old)
+      if (auto at = now.find(path); !IsSystemWide(path) && (at == now.end() || at->second != text)) names.push_back(path);
+    return names;
+  };
+  EXPECT_THAT(changed(before, AllFiles(in_quiet)), IsEmpty()) << "files of a quiet sibling";
+  EXPECT_THAT(changed(before_nested, AllFiles(nested)), IsEmpty()) << "files of a quiet namespace of a nested user namespace";
+  auto busy_changed = changed(busy_before, AllFiles(in_busy));
+  for (const char* name : {"route", "fib_trie", "arp", "tcp", "udp", "raw", "unix"})
+    EXPECT_THAT(busy_changed, Contains(name)) << "control: the busy namespace shows what it does";
+}
+
+// A new namespace has a /proc/net that knows of lo and of nothing else.
+NETNS_TEST(Proc, NewNamespaceShowsNothingOfItsCreator, Covers("PROC-09", "PROC-10", "PROC-12", "PROC-13", "PROC-14", "PROC-15"), Needs(Config("PROC_FS"), Config("VETH"))) {
+  auto creator = NetNamespace::Current();
+  auto rtnl = RtnlIn(creator);
+  AddPair(rtnl, "c1", "c2");
+  LoopbackUp(creator);
+  SETUP_OK(rtnl.Up("c1"));
+  SETUP_OK(rtnl.AddAddress("198.51.100.1/24", "c1"));
+  SETUP_OK(rtnl.AddNeighbour({.to = "198.51.100.9", .address = "02:00:00:00:00:09", .dev = "c1"}));
+  Fd tcp = SETUP_OK(creator.Socket(AF_INET, SOCK_STREAM)), udp = SETUP_OK(creator.Socket(AF_INET, SOCK_DGRAM));
+  SETUP_OK(::listen(tcp.get(), 1) < 0 ? Status(ErrnoError("listen")) : Ok());
+  Actor born = NetNamespace::Create().StartActor("born"), nested = StartNamespaceRoot("nested");
+  auto lines = [](const std::string& text) { return std::count(text.begin(), text.end(), '\n'); };
+  auto own = SETUP_OK(creator.ReadProcNet("arp"));
+  EXPECT_EQ(lines(own), 2) << "control: head and entry";
+  for (Actor* actor : {&born, &nested}) {
+    auto files = AllFiles(*actor);
+    for (const char* head_only : {"arp", "route", "tcp", "udp", "raw", "packet", "unix", "udplite", "icmp", "tcp6", "udp6", "raw6"})
+      EXPECT_LE(lines(files[head_only]), 1) << head_only << ":\n" << files[head_only];  // where it exists
+    for (const char* empty : {"if_inet6", "dev_mcast", "anycast6"})
+      EXPECT_EQ(files[empty], "") << empty;
+    EXPECT_THAT(files["fib_trie"], Not(HasSubstr("198.51.100")));
+    EXPECT_THAT(files["dev"], Not(HasSubstr("c1:")));
+    EXPECT_THAT(files["dev"], HasSubstr("lo:"));
+  }
+}
+
+// --- Counters ---------------------------------------------------------------------------------------------------------
+
+/// A counter of snmp or netstat, which have a line of names before each line of numbers; or of snmp6 (name, number).
+long Counter(const NetNamespace& ns, const std::string& file, const std::string& group, const std::string& name) {
+  std::istringstream stream(SETUP_OK(ns.ReadProcNet(file)));
+  std::string line, previous;
+  while (std::getline(stream, line)) {
+    std::istringstream words(line);
+    std::string first;
+    words >> first;
+    if (group.empty() && first == name) {
+      long value = -1;
+      words >> value;
+      return value;
+    }
+    if (first == group + ":") {
+      if (previous.empty()) {
+        previous = line;
+        continue;
+      }
+      std::istringstream names(previous);
+      std::string label;
+      names >> label;
+      long value = -1;
+      while (names >> label && words >> value)
+        if (label == name) return value;
+      previous.clear();
+    }
+  }
+  return -1;
+}
+/// "UDP: inuse 3 mem 0" -> 3 of key "inuse".
+long SockStat(const NetNamespace& ns, const std::string& file, const std::string& group, const std::string& key) {
+  std::istringstream stream(SETUP_OK(ns.ReadProcNet(file)));
+  for (std::string line; std::getline(stream, line);) {
+    std::istringstream words(line);
+    std::string word;
+    words >> word;
+    if (word != group + ":") continue;
+    long value = -1;
+    while (words >> word >> value)
+      if (word == key) return value;
+  }
+  return -1;
+}
+
+void SendDatagrams(const NetNamespace& ns, int domain, int count, int port) {
+  LoopbackUp(ns);
+  Fd receiver = SETUP_OK(ns.Socket(domain, SOCK_DGRAM)), sender = SETUP_OK(ns.Socket(domain, SOCK_DGRAM));
+  sockaddr_in four{};
+  four.sin_family = AF_INET;
+  four.sin_port = htons(static_cast<std::uint16_t>(port));
+  four.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  sockaddr_in6 six{};
+  six.sin6_family = AF_INET6;
+  six.sin6_port = four.sin_port;
+  six.sin6_addr = in6addr_loopback;
+  auto* address = domain == AF_INET ? reinterpret_cast<sockaddr*>(&four) : reinterpret_cast<sockaddr*>(&six);
+  socklen_t size = domain == AF_INET ? sizeof four : sizeof six;
+  SETUP_OK(::bind(receiver.get(), address, size) < 0 ? Status(ErrnoError("bind")) : Ok());
+  for (int i = 0; i < count; ++i)
+    SETUP_OK(::sendto(sender.get(), "x", 1, 0, address, size) < 0 ? Status(ErrnoError("sendto")) : Ok());
+}
+
+NETNS_TEST(Proc, ProtocolCountersAreOfOneNamespace, Covers("PROC-21"), Needs(Config("PROC_FS"))) {
+  auto a = NetNamespace::Create(), b = NetNamespace::Create();
+  auto out = [](const NetNamespace& ns) { return Counter(ns, "snmp", "Udp", "OutDatagrams"); };
+  auto in = [](const NetNamespace& ns) { return Counter(ns, "snmp", "Udp", "InDatagrams"); };
+  EXPECT_EQ(out(a), 0) << "a new namespace has counted nothing";
+  EXPECT_EQ(out(b), 0);
+  EXPECT_EQ(in(b), 0);
+  SendDatagrams(a, AF_INET, 100, 5000);
+  EXPECT_EQ(out(a), 100) << "control";
+  EXPECT_EQ(out(b), 0);
+  EXPECT_EQ(Counter(b, "snmp", "Ip", "OutRequests"), 0);
+  EXPECT_EQ(Counter(b, "netstat", "IpExt", "OutOctets"), 0);
+  EXPECT_GE(Counter(a, "snmp", "Ip", "OutRequests"), 100);
+  EXPECT_GE(Counter(a, "netstat", "IpExt", "OutOctets"), 100);
+  SendDatagrams(b, AF_INET, 7, 5000);
+  EXPECT_EQ(out(b), 7);
+  EXPECT_EQ(out(a), 100);
+  EXPECT_EQ(out(NetNamespace::Create()), 0) << "a namespace made afterwards";
+}
+
+NETNS_TEST(Proc, Ipv6CountersAreOfOneNamespace, Covers("PROC-21"), Needs(Config("PROC_FS"), Config("IPV6"))) {
+  auto a = NetNamespace::Create(), b = NetNamespace::Create();
+  auto out = [](const NetNamespace& ns) { return Counter(ns, "snmp6", "", "Udp6OutDatagrams"); };
+  EXPECT_EQ(out(a), 0);
+  SendDatagrams(a, AF_INET6, 50, 5000);
+  EXPECT_EQ(out(a), 50) << "control";
+  EXPECT_EQ(out(b), 0);
+  EXPECT_EQ(Counter(b, "snmp6", "", "Ip6OutRequests"), 0);
+  EXPECT_GE(Counter(a, "dev_snmp6/lo", "", "Ip6OutRequests"), 50);
+  EXPECT_EQ(Counter(b, "dev_snmp6/lo", "", "Ip6OutRequests"), 0) << "the loopback device of the other namespace";
+  SendDatagrams(b, AF_INET6, 3, 5000);
+  EXPECT_EQ(out(b), 3);
+  EXPECT_EQ(out(a), 50);
+}
+
+NETNS_TEST(Proc, TcpCountersAreOfOneNamespace, Covers("PROC-21"), Needs(Config("PROC_FS"))) {
+  auto a = NetNamespace::Create(), b = NetNamespace::Create();
+  LoopbackUp(a);
+  Fd listener = SETUP_OK(a.Socket(AF_INET, SOCK_STREAM)), client = SETUP_OK(a.Socket(AF_INET, SOCK_STREAM));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  SETUP_OK(::bind(listener.get(), reinterpret_cast<sockaddr*>(&address), size) < 0 ? Status(ErrnoError("bind")) : Ok());
+  SETUP_OK(::listen(listener.get(), 4) < 0 ? Status(ErrnoError("listen")) : Ok());
+  SETUP_OK(::getsockname(listener.get(), reinterpret_cast<sockaddr*>(&address), &size) < 0 ? Status(ErrnoError("getsockname")) : Ok());
+  SETUP_OK(::connect(client.get(), reinterpret_cast<sockaddr*>(&address), size) < 0 ? Status(ErrnoError("connect")) : Ok());
+  Fd accepted(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
+  for (const char* name : {"ActiveOpens", "PassiveOpens", "CurrEstab", "InSegs", "OutSegs"}) {
+    EXPECT_GE(Counter(a, "snmp", "Tcp", name), 1) << "control: " << name;
+    EXPECT_EQ(Counter(b, "snmp", "Tcp", name), 0) << name;
+  }
+  EXPECT_EQ(Counter(a, "snmp", "Tcp", "ActiveOpens"), 1);
+  EXPECT_EQ(Counter(a, "snmp", "Tcp", "CurrEstab"), 2);
+  // A refused connection elsewhere.
+  LoopbackUp(b);
+  Fd refused = SETUP_OK(b.Socket(AF_INET, SOCK_STREAM));
+  EXPECT_EQ(::connect(refused.get(), reinterpret_cast<sockaddr*>(&address), size), -1);
+  EXPECT_EQ(Counter(b, "snmp", "Tcp", "AttemptFails"), 1) << "control";
+  EXPECT_EQ(Counter(a, "snmp", "Tcp", "AttemptFails"), 0);
+}
+
+NETNS_TEST(Proc, SocketsInUseAreCountedPerNamespace, Covers("PROC-22", "PROC-32", "SOCK-01"), Needs(Config("PROC_FS"))) {
+  auto a = NetNamespace::Create(), b = NetNamespace::Create();
+  struct Kind { const char *file, *group; int domain, type, protocol; };
+  const Kind kinds[] = {{"sockstat", "TCP", AF_INET, SOCK_STREAM, 0},  {"sockstat", "UDP", AF_INET, SOCK_DGRAM, 0},
+                        {"sockstat", "RAW", AF_INET, SOCK_RAW, 253},   {"sockstat6", "TCP6", AF_INET6, SOCK_STREAM, 0},
+                        {"sockstat6", "UDP6", AF_INET6, SOCK_DGRAM, 0}, {"sockstat6", "RAW6", AF_INET6, SOCK_RAW, 253}};
+  for (const Kind& kind : kinds) {
+    SCOPED_TRACE(kind.group);
+    if (kind.domain == AF_INET6 && !b.ReadProcNet("sockstat6").ok()) continue;
+    auto in_use = [&](const NetNamespace& ns) { return SockStat(ns, kind.file, kind.group, "inuse"); };
+    ASSERT_EQ(in_use(a), 0);
+    ASSERT_EQ(in_use(b), 0);
+    {
+      std::vector<Fd> sockets;
+      for (int i = 0; i < 10; ++i) {
+        sockets.push_back(SETUP_OK(a.Socket(kind.domain, kind.type, kind.protocol)));
+        if (kind.type == SOCK_STREAM) {
+          SETUP_OK(::listen(sockets.back().get(), 1) < 0 ? Status(ErrnoError("listen")) : Ok());
+        } else if (kind.type == SOCK_DGRAM) {
+          sockaddr_in6 any{};  // long enough for both; the kernel chooses the port
+          any.sin6_family = static_cast<sa_family_t>(kind.domain);
+          SETUP_OK(::bind(sockets.back().get(), reinterpret_cast<sockaddr*>(&any), sizeof any) < 0 ? Status(ErrnoError("bind")) : Ok());
+        }
+      }
+      EXPECT_EQ(in_use(a), 10) << "control";
+      EXPECT_EQ(in_use(b), 0);
+      EXPECT_EQ(SockStat(b, "sockstat", "sockets", "used"), 0) << "sockets of all kinds";
+      EXPECT_GE(SockStat(a, "sockstat", "sockets", "used"), 10);
+    }
+    EXPECT_EQ(in_use(a), 0) << "control: closed";
+  }
+}
+
+/// The column of sockets in /proc/net/protocols.
+long ProtocolSockets(const NetNamespace& ns, const std::string& protocol) {
+  std::istringstream stream(SETUP_OK(ns.ReadProcNet("protocols")));
+  for (std::string line; std::getline(stream, line);) {
+    std::istringstream words(line);
+    std::string name;
+    long size = 0, sockets = -1;
+    if (words >> name >> size >> sockets && name == protocol) return sockets;
+  }
+  return -1;
+}
+
+NETNS_TEST(Proc, ProtocolsCountTheSocketsOfOneNamespace, Covers("PROC-32"), Needs(Config("PROC_FS"))) {
+  auto a = NetNamespace::Create(), b = NetNamespace::Create();
+  struct Kind { const char* name; int domain, type, protocol; };
+  for (const Kind& kind : {Kind{"UDP", AF_INET, SOCK_DGRAM, 0}, Kind{"RAW", AF_INET, SOCK_RAW, 253}, Kind{"UDPv6", AF_INET6, SOCK_DGRAM, 0}}) {
+    SCOPED_TRACE(kind.name);
+    long before_a = ProtocolSockets(a, kind.name), before_b = ProtocolSockets(b, kind.name);
+    if (before_a < 0) continue;
+    std::vector<Fd> sockets;
+    for (int i = 0; i < 5; ++i) {
+      sockets.push_back(SETUP_OK(a.Socket(kind.domain, kind.type, kind.protocol)));
+      sockaddr_in6 any{};
+      any.sin6_family = static_cast<sa_family_t>(kind.domain);
+      (void)::bind(sockets.back().get(), reinterpret_cast<sockaddr*>(&any), sizeof any);
+    }
+    EXPECT_EQ(ProtocolSockets(a, kind.name), before_a + 5) << "control";
+    EXPECT_EQ(ProtocolSockets(b, kind.name), before_b);
+  }
+}
+
+// net-procfs.c softnet_seq_show: totals of the CPUs, whoever reads; psched: constants of the clock.
+NETNS_TEST(Proc, SomeFilesShowWhatIsSystemWide, Covers("PROC-34"), Needs(Config("PROC_FS"))) {
+  auto a = NetNamespace::Create(), b = NetNamespace::Create();
+  auto lines = [](const std::string& text) { return std::count(text.begin(), text.end(), '\n'); };
+  if (auto psched = a.ReadProcNet("psched"); psched.ok()) {
+    EXPECT_THAT(b.ReadProcNet("psched"), Holds(Eq(*psched)));
+  }
+  EXPECT_EQ(lines(SETUP_OK(a.ReadProcNet("softnet_stat"))), lines(SETUP_OK(b.ReadProcNet("softnet_stat")))) << "one line for each CPU";
+  LoopbackUp(a);
+  EXPECT_NE(SETUP_OK(a.ReadProcNet("fib_trie")), SETUP_OK(b.ReadProcNet("fib_trie"))) << "control: routes differ";
+}
+
+// --- Only in the initial namespace ------------------------------------------------------------------------------------
+
+NETNS_TEST(Proc, FilesOfTheMachineAreAbsentInANewNamespace, Covers("PROC-35"), Needs(Config("PROC_FS"))) {
+  auto ns = NetNamespace::Create();
+  for (const char* name : {"connector", "pnp", "ipconfig", "stat/arp_cache", "stat/ndisc_cache", "atm", "atalk", "ax25", "ax25_route", "ax25_calls", "nr",
+                           "nr_neigh", "nr_nodes", "rose", "rose_neigh", "llc"})
+    EXPECT_THAT(ns.OpenIn(std::string("/proc/thread-self/net/") + name, O_RDONLY), FailsWith(ENOENT)) << name;
+  EXPECT_THAT(ns.OpenIn("/proc/thread-self/net/dev", O_RDONLY), Succeeds()) << "control";
+}
+
+NETNS_TEST(Proc, InitialNamespaceHasEveryFileOfANewOne, Covers("PROC-35"), Needs(Machine(), Config("PROC_FS"))) {
+  Actor initial = InitialNetNamespace().StartActor("initial"), fresh = NetNamespace::Create().StartActor("new");
+  auto in_initial = AllFiles(initial), in_new = AllFiles(fresh);
+  for (const auto& [path, text] : in_new) EXPECT_EQ(in_initial.count(path), 1u) << path << " exists only outside of the initial namespace";
+  EXPECT_EQ(in_initial.count("stat/arp_cache"), 1u) << "control: the initial namespace has more";
+  // All devices of the machine, and none of them in the new one.
+  EXPECT_EQ(DevicesOf(in_new["dev"]).count("lo"), 1u);
+  for (const auto& name : DevicesOf(in_initial["dev"]))
+    if (name.starts_with("eth") || name.starts_with("en")) {
+      EXPECT_EQ(DevicesOf(in_new["dev"]).count(name), 0u) << name;
+    }
+}
+
+// --- At the same time -------------------------------------------------------------------------------------------------
+
+NETNS_TEST(Proc, ReadersInTwoNamespacesNeverSeeEachOthers, Covers("PROC-36"), Needs(Config("PROC_FS"), Config("VETH")), Within{std::chrono::seconds(60)}) {
+  Place a("aaa"), b("bbb");
+  Fd port_a = SETUP_OK(a.ns.Socket(AF_INET, SOCK_STREAM)), port_b = SETUP_OK(b.ns.Socket(AF_INET, SOCK_STREAM));
+  auto listen_at = [](const Fd& socket, int port) {
+    sockaddr_in any{};
+    any.sin_family = AF_INET;
+    any.sin_port = htons(static_cast<std::uint16_t>(port));
+    SETUP_OK(::bind(socket.get(), reinterpret_cast<sockaddr*>(&any), sizeof any) < 0 ? Status(ErrnoError("bind")) : Ok());
+    SETUP_OK(::listen(socket.get(), 1) < 0 ? Status(ErrnoError("listen")) : Ok());
+  };
+  listen_at(port_a, 0x1A1A);
+  listen_at(port_b, 0x1B1B);
+  /// What a text says: 'a', 'b', '?' for neither or both.
+  auto whose = [](const Result<std::string>& text, const char* mark_a, const char* mark_b) {
+    if (!text.ok()) return '?';
+    bool of_a = text->find(mark_a) != std::string::npos, of_b = text->find(mark_b) != std::string::npos;
+    return of_a == of_b ? '?' : of_a ? 'a' : 'b';
+  };
+  std::atomic<int> wrong{0}, reads{0}, moves{0};
+  auto reader = [&](char mine, int rounds) {
+    SetupOk(::setns(mine == 'a' ? a.ns.fd() : b.ns.fd(), CLONE_NEWNET) < 0 ? Status(ErrnoError("setns")) : Ok(), "setns");
+    for (int i = 0; i < rounds; ++i) {
+      if (whose(ReadFile("/proc/thread-self/net/dev"), "aaa1:", "bbb1:") != mine) ++wrong;
+      if (whose(ReadFile("/proc/thread-self/net/tcp"), ":1A1A ", ":1B1B ") != mine) ++wrong;
+      reads += 2;
+    }
+  };
+  auto switcher = [&](int rounds) {
+    for (int i = 0; i < rounds; ++i) {
+      char now = i % 2 == 0 ? 'a' : 'b';
+      SetupOk(::setns(now == 'a' ? a.ns.fd() : b.ns.fd(), CLONE_NEWNET) < 0 ? Status(ErrnoError("setns")) : Ok(), "setns");
+      if (whose(ReadFile("/proc/thread-self/net/dev"), "aaa1:", "bbb1:") != now) ++wrong;
+      ++moves;
+    }
+  };
+  constexpr int kRounds = 1000;
+  {
+    std::vector<std::jthread> threads;
+    threads.emplace_back(reader, 'a', kRounds);
+    threads.emplace_back(reader, 'b', kRounds);
+    threads.emplace_back(switcher, kRounds);
+  }
+  EXPECT_EQ(wrong, 0) << "of " << reads << " reads and " << moves << " switches";
+  EXPECT_EQ(whose(b.ns.ReadProcNet("dev"), "aaa1:", "bbb1:"), 'b') << "control: the checker tells them apart";
+  EXPECT_EQ(whose(a.ns.ReadProcNet("tcp"), ":1A1A ", ":1B1B "), 'a') << "control";
+  EXPECT_EQ(whose(Result<std::string>(std::string("aaa1: bbb1:")), "aaa1:", "bbb1:"), '?') << "control";
+}
+
+NETNS_TEST(Proc, ReadingWhileTheProcessDiesNeverShowsAnotherNamespace, Covers("PROC-37"), Needs(Config("PROC_FS"), Config("VETH")), Within{std::chrono::seconds(60)}) {
+  auto own = NetNamespace::Current();
+  auto rtnl = RtnlIn(own);
+  AddPair(rtnl, "mine1", "mine2");
+  int read = 0, failed = 0;
+  for (int round = 0; round < 200; ++round) {
+    Child dying = Child::Start("dying", [] {}, CLONE_NEWNET);
+    std::string path = "/proc/" + std::to_string(dying.pid()) + "/net/dev";
+    for (int i = 0; i < 4; ++i) {
+      auto text = ReadFile(path);
+      if (text.ok()) {
+        ++read;
+        ASSERT_THAT(*text, AllOf(HasSubstr("lo:"), Not(HasSubstr("mine1"))));
+      } else {
+        ++failed;
+        ASSERT_THAT(text.code(), AnyOf(ENOENT, ESRCH, ENXIO, EINVAL)) << text.error().ToString();
+      }
+    }
+    SETUP_OK(dying.Join());
+  }
+  EXPECT_THAT(ReadFile("/proc/self/net/dev"), Holds(HasSubstr("mine1"))) << "control: without a race every read succeeds (" << read << " read, " << failed
+                                                                         << " refused)";
+}
+
+// --- Other mounts of procfs -------------------------------------------------------------------------------------------
+
+NETNS_TEST(Proc, AnotherMountOfProcfsGivesTheSameView, Covers("PROC-39"), Needs(Config("PROC_FS"), Config("VETH"))) {
+  Place a("a"), b("b");
+  const std::string at = "/tmp/proc";
+  SETUP_OK(::mkdir(at.c_str(), 0755) < 0 ? Status(ErrnoError("mkdir")) : Ok());
+  Actor in_b = b.ns.StartActor("in-b"), in_a = a.ns.StartActor("in-a");
+  // Mounted by a process in B: unlike sysfs that has no influence.
+  SETUP_OK(in_b.Run([&]() -> Status {
+    if (::mount("proc", at.c_str(), "proc", 0, nullptr) < 0) return ErrnoError("mount(proc)");
+    return Ok();
+  }));
+  auto read = [](Actor& reader, const std::string& path) { return DevicesOf(reader.Run([&] { return ReadFile(path); })); };
+  for (const char* path : {"/self/net/dev", "/net/dev", "/thread-self/net/dev"}) {
+    EXPECT_EQ(read(in_a, at + path), LinksOf(a.rtnl)) << path;
+    EXPECT_EQ(read(in_b, at + path), LinksOf(b.rtnl)) << path;
+  }
+  EXPECT_EQ(DevicesOf(ReadFile(at + "/" + std::to_string(in_a.pid()) + "/net/dev")), LinksOf(a.rtnl));
+  // The sysctls are those of the caller too.
+  auto conf = [&](Actor& reader, const std::string& device) {
+    return reader.Run([&] { return ::access((at + "/sys/net/ipv4/conf/" + device).c_str(), F_OK) == 0; });
+  };
+  EXPECT_TRUE(conf(in_a, a.one));
+  EXPECT_FALSE(conf(in_a, b.one));
+  EXPECT_TRUE(conf(in_b, b.two));
+  EXPECT_FALSE(conf(in_b, a.one));
+}
+
+NETNS_TEST(Proc, SubsetPidHidesTheNetLink, Covers("PROC-38"), Needs(Config("PROC_FS"))) {
+  const std::string at = "/tmp/subset", whole = "/tmp/whole";
+  for (const auto& path : {at, whole}) SETUP_OK(::mkdir(path.c_str(), 0755) < 0 ? Status(ErrnoError("mkdir")) : Ok());
+  if (::mount("proc", at.c_str(), "proc", 0, "subset=pid") < 0) {
+    if (errno == EINVAL) throw MissingNeed("needs-feature:proc-subset", "procfs has no option subset=pid");
+    SETUP_OK(Status(ErrnoError("mount(proc, subset=pid)")));
+  }
+  SETUP_OK(::mount("proc", whole.c_str(), "proc", 0, nullptr) < 0 ? Status(ErrnoError("mount(proc)")) : Ok());
+  struct stat info{};
+  EXPECT_EQ(::lstat((whole + "/net").c_str(), &info), 0) << "control: a mount without the option";
+  EXPECT_EQ(::lstat((whole + "/sys/net").c_str(), &info), 0) << "control";
+  EXPECT_EQ(::lstat((at + "/net").c_str(), &info), -1);
+  EXPECT_EQ(::lstat((at + "/sys").c_str(), &info), -1);
+  EXPECT_EQ(::lstat((at + "/self").c_str(), &info), 0) << "processes are there";
+  // The directory of a process: hidden on old kernels, there on newer ones; never another's.
+  auto text = ReadFile(at + "/self/net/dev");
+  if (text.ok())
+    EXPECT_EQ(*text, SETUP_OK(ReadFile(whole + "/self/net/dev")));
+  else
+    EXPECT_EQ(text.code(), ENOENT);
+}
+
+}  // namespace
+}  // namespace netns
