@@ -1,0 +1,654 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// PHYS: physical network devices. network_namespaces(7): "A physical network device can live in exactly one network
+// namespace. When a network namespace is freed [...], its physical network devices are moved back to the initial network
+// namespace (not to the parent of the process)."
+//
+// Each scenario runs for each driver whose card this machine has two of. Cards 1 and 2 of a model are on one wire.
+#include <linux/if_packet.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "fixtures/net_namespace.h"
+#include "fixtures/nic.h"
+#include "fixtures/rtnl.h"
+#include "fixtures/user_namespace.h"
+#include "harness/assertions.h"
+#include "harness/registration.h"
+#include "suites/support/phys.h"
+
+namespace netns {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::AllOf;
+using testing::Contains;
+using testing::Each;
+using testing::ElementsAre;
+using testing::Field;
+using testing::IsEmpty;
+using testing::Not;
+using testing::UnorderedElementsAre;
+
+// --- PHYS-01, PHYS-02 ---------------------------------------------------------------------------------------------
+
+void IsInExactlyOneNamespaceAfterEachMove() {
+  auto nics = PhysicalNic::Leased();
+  const PhysicalNic& nic = nics[0];
+  auto initial = InitialNetNamespace();
+  auto a = NetNamespace::Create(), b = NetNamespace::Create();
+  Places places{{"init", &initial}, {"a", &a}, {"b", &b}};
+  EXPECT_THAT(places.Holding(nic), ElementsAre("init")) << "control: before the move it is in the initial namespace";
+
+  ASSERT_OK(nic.MoveTo(a));
+  EXPECT_THAT(places.Holding(nic), ElementsAre("a"));
+  Rtnl in_a = SETUP_OK(Rtnl::In(a));
+  ASSERT_OK_AND_ASSIGN(Link inside, in_a.LinkByName(nic.name()));
+  EXPECT_EQ(nic.mac(), inside.address);
+  EXPECT_FALSE(inside.up()) << "a device is administratively down after a move";
+  EXPECT_THAT(DriverOf(a, nic.name()), Holds(nic.driver()));
+
+  ASSERT_OK(in_a.MoveLink(nic.name(), ByFd(b.fd())));
+  EXPECT_THAT(places.Holding(nic), ElementsAre("b"));
+  Rtnl in_b = SETUP_OK(Rtnl::In(b));
+  ASSERT_OK(in_b.MoveLink(nic.name(), ByFd(initial.fd())));
+  EXPECT_THAT(places.Holding(nic), ElementsAre("init"));
+  // The other card never moved: it was in the initial namespace throughout.
+  EXPECT_THAT(places.Holding(nics[1]), ElementsAre("init"));
+}
+
+void CanBeMovedByPid() {
+  auto nics = PhysicalNic::Leased();
+  auto initial = InitialNetNamespace();
+  Actor member = NetNamespace::Create().StartActor("member");
+  auto ns = SETUP_OK(NetNamespace::OfPid(member.pid()));
+  Rtnl in_initial = SETUP_OK(Rtnl::In(initial));
+  EXPECT_THAT(in_initial.MoveLink("lo", ByPid(member.pid())), FailsWith(EINVAL)) << "control: lo cannot be moved";
+  ASSERT_OK(in_initial.MoveLink(nics[0].name(), ByPid(member.pid())));
+  EXPECT_THAT((Places{{"init", &initial}, {"member", &ns}}.Holding(nics[0])), ElementsAre("member"));
+}
+
+// --- PHYS-03 to PHYS-07: the return -------------------------------------------------------------------------------
+
+void ReturnsWhenTheLastProcessEnds() {
+  auto nics = PhysicalNic::Leased();
+  const PhysicalNic& nic = nics[0];
+  auto initial = InitialNetNamespace();
+  Actor member = Actor::Start("member");
+  SETUP_OK(member.Unshare(CLONE_NEWNET));
+  Rtnl in_initial = SETUP_OK(Rtnl::In(initial));
+  // Moved by pid: nothing but the process pins its namespace.
+  SETUP_OK(in_initial.MoveLink(nic.name(), ByPid(member.pid())));
+  EXPECT_THAT(nic.InInitial(), FailsWith(ENODEV)) << "control: it is away while the process lives";
+  // A veth pair dies in the same teardown, its peer in the initial namespace with it.
+  SETUP_OK(in_initial.AddVeth("conf-outer", PeerSpec{.name = "conf-inner", .netns_pid = member.pid()}));
+  member.Kill();
+  ASSERT_OK_AND_ASSIGN(Link back, nic.WaitUntilBack());
+  EXPECT_EQ(nic.name(), back.name);
+  EXPECT_EQ(nic.mac(), back.address);
+  EXPECT_FALSE(back.up());
+  EXPECT_EVENTUALLY("the veth peer in the initial namespace to be destroyed with the namespace",
+                    [&] { return in_initial.LinkByName("conf-outer").code() == ENODEV; });
+  EXPECT_THAT(in_initial.LinkByName("conf-inner"), FailsWith(ENODEV)) << "a veth end must not move to the initial namespace";
+}
+
+void ReturnsToTheInitialNamespaceNotToTheParent() {
+  auto nics = PhysicalNic::Leased();
+  const PhysicalNic& nic = nics[0];
+  auto initial = InitialNetNamespace();
+  for (int depth : {2, 3, 5}) {
+    SCOPED_TRACE("nesting depth " + std::to_string(depth));
+    // Each namespace is made by a process of the one before.
+    std::vector<Actor> chain;
+    std::vector<NetNamespace> levels;
+    for (int level = 0; level < depth; ++level) {
+      auto make = [&] {
+        Actor actor = Actor::Start("level" + std::to_string(level));
+        SETUP_OK(actor.Unshare(CLONE_NEWNET));
+        return actor;
+      };
+      chain.push_back(chain.empty() ? make() : chain.back().Run(make));
+    }
+    Places places{{"init", &initial}};
+    for (int level = 0; level + 1 < depth; ++level) {
+      levels.push_back(SETUP_OK(NetNamespace::OfPid(chain[static_cast<std::size_t>(level)].pid())));
+    }
+    for (std::size_t level = 0; level < levels.size(); ++level)
+      places.Add("level" + std::to_string(level), &levels[level]);
+    // Through every level down to the innermost.
+    SETUP_OK(nic.MoveTo(levels[0]));
+    EXPECT_THAT(places.Holding(nic), ElementsAre("level0")) << "control: an explicit move does put it into the parent's";
+    for (std::size_t level = 1; level < levels.size(); ++level)
+      SETUP_OK(SETUP_OK(Rtnl::In(levels[level - 1])).MoveLink(nic.name(), ByFd(levels[level].fd())));
+    Rtnl last = SETUP_OK(Rtnl::In(levels.back()));
+    SETUP_OK(last.MoveLink(nic.name(), ByPid(chain.back().pid())));
+    EXPECT_THAT(places.Holding(nic), IsEmpty());
+    // An actor is a child of the process that started it: it must be ended there.
+    Actor& parent = chain[chain.size() - 2];
+    parent.Run([&] { chain.back().Kill(); });
+    ASSERT_OK(nic.WaitUntilBack());
+    EXPECT_THAT(places.Holding(nic), ElementsAre("init")) << "it must not go to a namespace of a parent that still lives";
+    while (!chain.empty()) {
+      if (chain.size() > 1)
+        chain[chain.size() - 2].Run([&] { chain.back().Kill(); });
+      else
+        chain.back().Kill();
+      chain.pop_back();
+    }
+  }
+}
+
+void StaysAwayWhileTheNamespaceIsPinned() {
+  auto nics = PhysicalNic::Leased();
+  const PhysicalNic& nic = nics[0];
+  const PhysicalNic& unpinned = nics[1];
+  struct Pin {
+    const char* what;
+    std::function<std::function<void()>(const Actor&)> take;  // gives how to release it
+  };
+  const std::vector<Pin> pins{
+      {"a descriptor of /proc/PID/ns/net",
+       [](const Actor& member) {
+         auto fd = std::make_shared<Fd>(SETUP_OK(Open(member.Proc("ns/net"), O_RDONLY)));
+         return std::function<void()>([fd] { fd->Reset(); });
+       }},
+      {"a bind mount",
+       [](const Actor& member) {
+         SETUP_OK(Open("/tmp/pin", O_CREAT | O_RDONLY, 0600));
+         if (::mount(member.Proc("ns/net").c_str(), "/tmp/pin", nullptr, MS_BIND, nullptr) < 0)
+           SETUP_OK(Status(ErrnoError("mount(MS_BIND)")));
+         return std::function<void()>([] { ::umount2("/tmp/pin", MNT_DETACH); });
+       }},
+      {"a socket",
+       [](const Actor& member) {
+         auto ns = SETUP_OK(NetNamespace::OfPid(member.pid()));
+         auto socket = std::make_shared<Fd>(SETUP_OK(ns.Socket(AF_INET, SOCK_DGRAM)));
+         return std::function<void()>([socket] { socket->Reset(); });
+       }},
+      {"another process",
+       [](const Actor& member) {
+         auto ns = SETUP_OK(NetNamespace::OfPid(member.pid()));
+         auto other = std::make_shared<Actor>(ns.StartActor("other"));
+         return std::function<void()>([other] { other->Kill(); });
+       }},
+      {"a descriptor in flight in an SCM_RIGHTS message",
+       [](const Actor& member) {
+         auto pair = std::make_shared<std::pair<Fd, Fd>>(SETUP_OK(SocketPair(SOCK_STREAM)));
+         Fd fd = SETUP_OK(Open(member.Proc("ns/net"), O_RDONLY));
+         SETUP_OK(SendFd(pair->first.get(), fd.get()));
+         return std::function<void()>([pair] {
+           pair->first.Reset();
+           pair->second.Reset();
+         });
+       }},
+      {"a socket in flight in an SCM_RIGHTS message",
+       [](const Actor& member) {
+         auto pair = std::make_shared<std::pair<Fd, Fd>>(SETUP_OK(SocketPair(SOCK_STREAM)));
+         auto ns = SETUP_OK(NetNamespace::OfPid(member.pid()));
+         Fd socket = SETUP_OK(ns.Socket(AF_INET, SOCK_STREAM));
+         SETUP_OK(SendFd(pair->first.get(), socket.get()));
+         return std::function<void()>([pair] {
+           pair->first.Reset();
+           pair->second.Reset();
+         });
+       }}};
+  Rtnl in_initial = SETUP_OK(Rtnl::In(InitialNetNamespace()));
+  for (const Pin& pin : pins) {
+    SCOPED_TRACE(std::string("pinned by ") + pin.what);
+    Actor member = Actor::Start("member");
+    SETUP_OK(member.Unshare(CLONE_NEWNET));
+    SETUP_OK(in_initial.MoveLink(nic.name(), ByPid(member.pid())));
+    auto release = pin.take(member);
+    // The fence: a namespace that is not pinned, freed after this one lost its last process, gives its card back.
+    Actor fence = Actor::Start("fence");
+    SETUP_OK(fence.Unshare(CLONE_NEWNET));
+    SETUP_OK(in_initial.MoveLink(unpinned.name(), ByPid(fence.pid())));
+    member.Kill();
+    fence.Kill();
+    ASSERT_OK(unpinned.WaitUntilBack()) << "control: without a pin the card returns at once";
+    EXPECT_THAT(nic.InInitial(), FailsWith(ENODEV)) << "it must stay away while the namespace is pinned";
+    release();
+    ASSERT_OK(nic.WaitUntilBack()) << "it must return when the pin is gone";
+  }
+}
+
+void SeveralReturnTogether() {
+  auto nics = PhysicalNic::Leased();
+  auto initial = InitialNetNamespace();
+  Rtnl in_initial = SETUP_OK(Rtnl::In(initial));
+  {
+    Actor member = Actor::Start("member");
+    SETUP_OK(member.Unshare(CLONE_NEWNET));
+    for (const auto& nic : nics) SETUP_OK(in_initial.MoveLink(nic.name(), ByPid(member.pid())));
+    for (const auto& nic : nics) EXPECT_THAT(nic.InInitial(), FailsWith(ENODEV));
+    member.Kill();
+    for (const auto& nic : nics) {
+      ASSERT_OK_AND_ASSIGN(Link back, nic.WaitUntilBack());
+      EXPECT_EQ(nic.mac(), back.address) << "every card of the freed namespace returns, each as itself";
+      EXPECT_EQ(nic.name(), back.name);
+    }
+  }
+  {
+    std::vector<Actor> members;
+    for (const auto& nic : nics) {
+      members.push_back(Actor::Start("member"));
+      SETUP_OK(members.back().Unshare(CLONE_NEWNET));
+      SETUP_OK(in_initial.MoveLink(nic.name(), ByPid(members.back().pid())));
+    }
+    for (Actor& member : members) member.Kill();
+    for (const auto& nic : nics) ASSERT_OK(nic.WaitUntilBack()) << "from two namespaces freed at the same time";
+  }
+}
+
+// --- PHYS-08 to PHYS-14: in which state ---------------------------------------------------------------------------
+
+void KeepsANameGivenInsideIfItIsFree() {
+  auto nics = PhysicalNic::Leased();
+  auto ns = NetNamespace::Create();
+  SETUP_OK(nics[0].MoveTo(ns));
+  ASSERT_OK(SETUP_OK(Rtnl::In(ns)).Rename(nics[0].name(), "renamed0"));
+  Free(std::move(ns));
+  ASSERT_OK_AND_ASSIGN(Link back, nics[0].WaitUntilBack());
+  EXPECT_EQ("renamed0", back.name);
+}
+
+void ReturnsAsDevIfindexWhenItsNameIsTaken() {
+  auto nics = PhysicalNic::Leased();
+  auto initial = InitialNetNamespace();
+  Rtnl in_initial = SETUP_OK(Rtnl::In(initial));
+  for (bool dev_taken_too : {false, true}) {
+    SCOPED_TRACE(dev_taken_too ? "dev<ifindex> taken too" : "only its name taken");
+    auto ns = NetNamespace::Create();
+    // Renamed first, so that the card's own name stays free for the other cases.
+    SETUP_OK(nics[0].MoveTo(ns, {.new_name = "clash0"}));
+    Link inside = SETUP_OK(SETUP_OK(Rtnl::In(ns)).LinkByName("clash0"));
+    Bystander other(in_initial, "clash0");
+    std::string fallback = "dev" + std::to_string(inside.index);
+    std::optional<Bystander> second;
+    if (dev_taken_too) second.emplace(in_initial, fallback);
+    Free(std::move(ns));
+    ASSERT_OK_AND_ASSIGN(Link back, nics[0].WaitUntilBack());
+    EXPECT_EQ(dev_taken_too ? "dev0" : fallback, back.name);
+    EXPECT_EQ(nics[0].mac(), back.address);
+    ASSERT_OK_AND_ASSIGN(Link bystander, in_initial.LinkByName("clash0"));
+    EXPECT_EQ(other.index(), bystander.index) << "the device that has the name keeps it";
+    SETUP_OK(in_initial.Rename(back.index, nics[0].name()));
+  }
+}
+
+void DropsOnlyAltnamesThatClash() {
+  auto nics = PhysicalNic::Leased();
+  Rtnl in_initial = SETUP_OK(Rtnl::In(InitialNetNamespace()));
+  for (bool clash : {false, true}) {
+    SCOPED_TRACE(clash ? "one altname taken" : "control: none taken");
+    auto ns = NetNamespace::Create();
+    SETUP_OK(nics[0].MoveTo(ns));
+    Rtnl inside = SETUP_OK(Rtnl::In(ns));
+    SETUP_OK(inside.AddAltname(nics[0].name(), "conf-alt-kept"));
+    SETUP_OK(inside.AddAltname(nics[0].name(), "conf-alt-taken"));
+    std::optional<Bystander> other;
+    if (clash) other.emplace(in_initial, "conf-alt-taken");
+    Free(std::move(inside), std::move(ns));
+    ASSERT_OK_AND_ASSIGN(Link back, nics[0].WaitUntilBack());
+    if (clash)
+      EXPECT_THAT(back.altnames, ElementsAre("conf-alt-kept"));
+    else
+      EXPECT_THAT(back.altnames, UnorderedElementsAre("conf-alt-kept", "conf-alt-taken"));
+    EXPECT_THAT(in_initial.GetLink("conf-alt-kept"), Holds(Field(&Link::index, back.index))) << "a kept altname resolves";
+    for (const auto& altname : back.altnames) SETUP_OK(in_initial.DeleteAltname(back.index, altname));
+  }
+}
+
+void TakesANewIfindexOnlyWhenItsOwnIsTaken() {
+  auto nics = PhysicalNic::Leased();
+  Rtnl in_initial = SETUP_OK(Rtnl::In(InitialNetNamespace()));
+  {
+    auto ns = NetNamespace::Create();
+    SETUP_OK(nics[0].MoveTo(ns));
+    Link inside = SETUP_OK(SETUP_OK(Rtnl::In(ns)).LinkByName(nics[0].name()));
+    ASSERT_EQ(nics[0].index(), inside.index) << "an index that is free in the target is kept";
+    Free(std::move(ns));
+    ASSERT_OK_AND_ASSIGN(Link back, nics[0].WaitUntilBack());
+    EXPECT_EQ(inside.index, back.index);
+  }
+  {
+    auto ns = NetNamespace::Create();
+    SETUP_OK(nics[0].MoveTo(ns));
+    int old = SETUP_OK(SETUP_OK(Rtnl::In(ns)).LinkByName(nics[0].name())).index;
+    Bystander other(in_initial, "conf-index", old);
+    ASSERT_EQ(old, other.index());
+    Free(std::move(ns));
+    ASSERT_OK_AND_ASSIGN(Link back, nics[0].WaitUntilBack());
+    EXPECT_NE(old, back.index);
+  }
+}
+
+void ReturnsDownAndWithoutLayer3State() {
+  auto nics = PhysicalNic::Leased();
+  auto initial = InitialNetNamespace();
+  Rtnl in_initial = SETUP_OK(Rtnl::In(initial));
+  auto ns = NetNamespace::Create();
+  SETUP_OK(nics[0].MoveTo(ns));
+  Rtnl inside = SETUP_OK(Rtnl::In(ns));
+  SETUP_OK(inside.Up(nics[0].name()));
+  SETUP_OK(inside.AddAddress("192.0.2.1/24", nics[0].name()));
+  SETUP_OK(inside.AddAddress("2001:db8::1/64", nics[0].name(), {.nodad = true}));
+  SETUP_OK(inside.AddRoute({.to = "198.51.100.0/24", .via = "192.0.2.2", .dev = nics[0].name()}));
+  SETUP_OK(inside.AddNeighbour({.to = "192.0.2.9", .address = "02:00:00:00:00:09", .dev = nics[0].name()}));
+  Link before = SETUP_OK(inside.LinkByName(nics[0].name()));
+  EXPECT_TRUE(before.up()) << "control: it was up inside";
+  EXPECT_THAT(inside.Addresses({.family = AF_INET, .index = before.index}), Holds(Not(IsEmpty()))) << "control";
+  Free(std::move(inside), std::move(ns));
+  ASSERT_OK_AND_ASSIGN(Link back, nics[0].WaitUntilBack());
+  EXPECT_FALSE(back.up());
+  EXPECT_THAT(in_initial.Addresses({.index = back.index}), Holds(IsEmpty()));
+  EXPECT_THAT(in_initial.Routes({.dev = back.index}), Holds(IsEmpty()));
+  ASSERT_OK_AND_ASSIGN(auto neighbours, in_initial.Neighbours());
+  EXPECT_THAT(neighbours, Not(Contains(Field(&Neighbour::dev, back.index))));
+  EXPECT_THAT(in_initial.Qdiscs(), Holds(Not(Contains(AllOf(Field(&Qdisc::dev, back.index), Field(&Qdisc::kind, "pfifo"))))));
+}
+
+void KeepsItsLinkLayerAttributes() {
+  auto nics = PhysicalNic::Leased();
+  {
+    auto ns = NetNamespace::Create();
+    SETUP_OK(nics[0].MoveTo(ns));
+    Free(std::move(ns));
+    Link back = SETUP_OK(nics[0].WaitUntilBack());
+    EXPECT_EQ(nics[0].mac(), back.address) << "control: what was not changed comes back as it was";
+    EXPECT_EQ(1500u, back.mtu);
+  }
+  auto ns = NetNamespace::Create();
+  SETUP_OK(nics[0].MoveTo(ns));
+  Rtnl inside = SETUP_OK(Rtnl::In(ns));
+  SETUP_OK(inside.SetLink(nics[0].name(), {.mtu = 1400, .address = "02:11:22:33:44:55", .alias = "conf alias", .txqlen = 77}));
+  Free(std::move(inside), std::move(ns));
+  ASSERT_OK_AND_ASSIGN(Link back, nics[0].WaitUntilBack());
+  EXPECT_EQ("02:11:22:33:44:55", back.address);
+  EXPECT_EQ(1400u, back.mtu);
+  EXPECT_EQ("conf alias", back.alias);
+  EXPECT_EQ(77u, back.txqlen);
+  if (!back.permanent_address.empty()) EXPECT_EQ(nics[0].mac(), back.permanent_address);
+}
+
+// --- PHYS-15 to PHYS-18: with others on top or above --------------------------------------------------------------
+
+void ReturnsReleasedFromItsMaster(const char* kind) {
+  auto nics = PhysicalNic::Leased();
+  auto ns = NetNamespace::Create();
+  SETUP_OK(nics[0].MoveTo(ns));
+  Rtnl inside = SETUP_OK(Rtnl::In(ns));
+  AddOrMiss(inside, {.name = "master0", .kind = kind, .up = std::string(kind) != "bond", .data = [kind](Request& r) {
+                       if (std::string(kind) == "vrf") r.U32(1 /* IFLA_VRF_TABLE */, 10);
+                     }});
+  SETUP_OK(inside.SetLink(nics[0].name(), {.master = LinkRef("master0")}));
+  SETUP_OK(inside.Up("master0"));
+  SETUP_OK(inside.Up(nics[0].name()));
+  EXPECT_TRUE(SETUP_OK(inside.LinkByName(nics[0].name())).master.has_value()) << "control: enslaved inside";
+  Free(std::move(inside), std::move(ns));
+  ASSERT_OK_AND_ASSIGN(Link back, nics[0].WaitUntilBack());
+  EXPECT_FALSE(back.master.has_value());
+  EXPECT_FALSE(back.up());
+  EXPECT_EQ(nics[0].mac(), back.address);
+  EXPECT_THAT(SETUP_OK(Rtnl::In(InitialNetNamespace())).LinkByName("master0"), FailsWith(ENODEV))
+      << "the master is virtual: it dies with the namespace";
+}
+
+void UppersDieAndTheCardReturns() {
+  auto nics = PhysicalNic::Leased();
+  Rtnl in_initial = SETUP_OK(Rtnl::In(InitialNetNamespace()));
+  auto ns = NetNamespace::Create();
+  SETUP_OK(nics[0].MoveTo(ns));
+  Rtnl inside = SETUP_OK(Rtnl::In(ns));
+  SETUP_OK(inside.Up(nics[0].name()));
+  AddOrMiss(inside, Vlan("conf.10", nics[0].name(), 10));
+  SETUP_OK(inside.Up("conf.10"));
+  AddOrMiss(in_initial, Vlan("confctl.10", nics[1].name(), 10));
+  Free(std::move(inside), std::move(ns));
+  ASSERT_OK(nics[0].WaitUntilBack());
+  EXPECT_THAT(in_initial.LinkByName("conf.10"), FailsWith(ENODEV)) << "a VLAN on top is virtual and dies";
+  EXPECT_THAT(in_initial.LinkByName("confctl.10"), Succeeds()) << "control: a VLAN on a card that stayed survives";
+  EXPECT_OK(in_initial.DeleteLink("confctl.10"));
+}
+
+void AnUpperInAnotherNamespaceDiesAlone() {
+  auto nics = PhysicalNic::Leased();
+  Rtnl in_initial = SETUP_OK(Rtnl::In(InitialNetNamespace()));
+  auto ns = NetNamespace::Create();
+  SETUP_OK(in_initial.Up(nics[0].name()));
+  SETUP_OK(in_initial.AddAddress("192.0.2.1/24", nics[0].name()));
+  AddOrMiss(in_initial, Vlan("conf.11", nics[0].name(), 11));
+  SETUP_OK(in_initial.MoveLink("conf.11", ByFd(ns.fd())));
+  {
+    Rtnl inside = SETUP_OK(Rtnl::In(ns));
+    EXPECT_THAT(inside.LinkByName("conf.11"), Succeeds()) << "control: the VLAN is in the namespace";
+  }
+  FreedProbe freed;
+  Free(std::move(ns));
+  SETUP_OK(freed.WaitUntilFreedAfter());
+  EXPECT_THAT(in_initial.LinkByName("conf.11"), FailsWith(ENODEV)) << "it must not come to the initial namespace";
+  ASSERT_OK_AND_ASSIGN(Link card, nics[0].InInitial());
+  EXPECT_TRUE(card.up()) << "the card below is not affected";
+  EXPECT_THAT(in_initial.Addresses({.family = AF_INET, .index = card.index}), Holds(Contains(Field(&Address::address, "192.0.2.1"))));
+}
+
+void AnUpperStaysWhenTheCardMoves() {
+  auto nics = PhysicalNic::Leased();
+  Rtnl in_initial = SETUP_OK(Rtnl::In(InitialNetNamespace()));
+  auto ns = NetNamespace::Create();
+  AddOrMiss(in_initial, Vlan("conf.12", nics[0].name(), 12));
+  EXPECT_FALSE(SETUP_OK(in_initial.LinkByName("conf.12")).link_netnsid.has_value()) << "control: same namespace, no id";
+  SETUP_OK(nics[0].MoveTo(ns));
+  ASSERT_OK_AND_ASSIGN(Link vlan, in_initial.LinkByName("conf.12"));
+  EXPECT_TRUE(vlan.link_netnsid.has_value()) << "IFLA_LINK_NETNSID tells that the lower device is elsewhere";
+  Free(std::move(ns));
+  SETUP_OK(nics[0].WaitUntilBack());
+  ASSERT_OK_AND_ASSIGN(Link after, in_initial.LinkByName("conf.12"));
+  EXPECT_FALSE(after.link_netnsid.has_value());
+  EXPECT_OK(in_initial.DeleteLink("conf.12"));
+}
+
+// --- PHYS-19 to PHYS-21 -------------------------------------------------------------------------------------------
+
+void WorksInItsNamespaceOnly() {
+  auto nics = PhysicalNic::Leased();
+  auto initial = InitialNetNamespace();
+  auto a = NetNamespace::Create(), b = NetNamespace::Create();
+  SETUP_OK(nics[0].MoveTo(a));
+  SETUP_OK(nics[1].MoveTo(b));
+  Configure(a, nics[0].name(), 1);
+  Configure(b, nics[1].name(), 2);
+  ASSERT_OK(RoundTrip(a, b, "192.0.2.1", "192.0.2.2")) << "over the wire between the two cards, IPv4";
+  ASSERT_OK(RoundTrip(a, b, "2001:db8::1", "2001:db8::2")) << "IPv6";
+  EXPECT_THAT(SendOnce(initial, "192.0.2.2"), FailsWith(ENETUNREACH)) << "the card is not in the initial namespace any more";
+  auto c = NetNamespace::Create();
+  EXPECT_THAT(SendOnce(c, "192.0.2.2"), FailsWith(ENETUNREACH));
+}
+
+void MovesBetweenTwoNamespacesAndTheSourceMayDie() {
+  auto nics = PhysicalNic::Leased();
+  auto initial = InitialNetNamespace();
+  auto a = NetNamespace::Create(), b = NetNamespace::Create();
+  SETUP_OK(nics[0].MoveTo(a));
+  SETUP_OK(SETUP_OK(Rtnl::In(a)).MoveLink(nics[0].name(), ByFd(b.fd())));
+  FreedProbe freed;
+  Free(std::move(a));
+  SETUP_OK(freed.WaitUntilFreedAfter());
+  EXPECT_THAT((Places{{"init", &initial}, {"b", &b}}.Holding(nics[0])), ElementsAre("b"))
+      << "freeing the namespace that it left does not affect it";
+  Free(std::move(b));
+  EXPECT_OK(nics[0].WaitUntilBack());
+}
+
+void CannotBeDeleted() {
+  auto nics = PhysicalNic::Leased();
+  Rtnl in_initial = SETUP_OK(Rtnl::In(InitialNetNamespace()));
+  EXPECT_THAT(in_initial.DeleteLink(nics[0].name()), FailsWith(EOPNOTSUPP));
+  auto ns = NetNamespace::Create();
+  SETUP_OK(nics[0].MoveTo(ns));
+  Rtnl inside = SETUP_OK(Rtnl::In(ns));
+  EXPECT_THAT(inside.DeleteLink(nics[0].name()), FailsWith(EOPNOTSUPP));
+  EXPECT_THAT(inside.LinkByName(nics[0].name()), Succeeds());
+  SETUP_OK(inside.AddVeth("v0", "v1"));
+  EXPECT_THAT(inside.DeleteLink("v0"), Succeeds()) << "control: a virtual device can be deleted";
+}
+
+// --- PHYS-22 to PHYS-24: unplugging -------------------------------------------------------------------------------
+
+void UnplugAndReplug(bool by_driver) {
+  auto nics = PhysicalNic::Leased();
+  auto initial = InitialNetNamespace();
+  auto ns = NetNamespace::Create();
+  SETUP_OK(nics[0].MoveTo(ns));
+  SETUP_OK(nics[1].MoveTo(ns));
+  Rtnl inside = SETUP_OK(Rtnl::In(ns));
+  Link gone = SETUP_OK(inside.LinkByName(nics[0].name()));
+  Unplugged unplugged(nics[0].bus(), by_driver);
+  SETUP_OK(unplugged.Unplug());
+  EXPECT_THAT(inside.LinkByIndex(gone.index), FailsWith(ENODEV)) << "it vanishes from the namespace that it is in";
+  EXPECT_THAT(inside.LinkByName(nics[1].name()), Succeeds()) << "control: the other card stays";
+  EXPECT_THAT(nics[0].InInitial(), FailsWith(ENODEV)) << "nothing appears in the initial namespace";
+  SETUP_OK(unplugged.Replug());
+  ASSERT_OK_AND_ASSIGN(Link back, nics[0].WaitUntilBack());
+  EXPECT_EQ(nics[0].mac(), back.address);
+  Places places{{"init", &initial}, {"ns", &ns}};
+  EXPECT_THAT(places.Holding(nics[0]), ElementsAre("init")) << "a new device is registered in the initial namespace";
+  SETUP_OK(SETUP_OK(Rtnl::In(initial)).Rename(back.index, nics[0].name()));
+}
+
+// --- PHYS-25 to PHYS-30 -------------------------------------------------------------------------------------------
+
+void PciDirectoryShowsItToTheMatchingSysfsOnly() {
+  auto nics = PhysicalNic::Leased();
+  auto initial = InitialNetNamespace();
+  auto ns = NetNamespace::Create();
+  EXPECT_TRUE(PciShows(initial, nics[0])) << "control: before the move";
+  EXPECT_FALSE(PciShows(ns, nics[0]));
+  SETUP_OK(nics[0].MoveTo(ns));
+  EXPECT_FALSE(PciShows(initial, nics[0]));
+  EXPECT_TRUE(PciShows(ns, nics[0]));
+  Free(std::move(ns));
+  SETUP_OK(nics[0].WaitUntilBack());
+  EXPECT_TRUE(PciShows(initial, nics[0]));
+}
+
+void ReturnIsIndependentOfTheOwner() {
+  auto nics = PhysicalNic::Leased();
+  auto initial = InitialNetNamespace();
+  Rtnl in_initial = SETUP_OK(Rtnl::In(initial));
+  Actor container = Actor::Start("container");
+  SETUP_OK(container.Run([]() -> Status {
+    // An ordinary user's container: another uid, its own user namespace, root inside.
+    if (::setresgid(1000, 1000, 1000) < 0 || ::setresuid(1000, 1000, 1000) < 0) return ErrnoError("setresuid");
+    return Ok();
+  }));
+  MakeDumpable(container);
+  SETUP_OK(EnterNewUserNamespace(container));
+  SETUP_OK(container.Unshare(CLONE_NEWNET));
+  MakeDumpable(container);
+  SETUP_OK(in_initial.MoveLink(nics[0].name(), ByPid(container.pid())));
+  EXPECT_THAT(nics[0].InInitial(), FailsWith(ENODEV)) << "control: away while the container lives";
+  auto own = SETUP_OK(NetNamespace::OfPid(container.pid()));
+  // PHYS-28: without rights over the initial namespace its root cannot give the card back by itself.
+  Status by_fd = container.Run([&]() -> Status {
+    ASSIGN_OR_RETURN(Rtnl inside, Rtnl::Open());
+    return inside.MoveLink(nics[0].name(), ByFd(initial.fd()));
+  });
+  EXPECT_THAT(by_fd, FailsWith(EPERM));
+  Free(std::move(own));
+  container.Kill();
+  ASSERT_OK_AND_ASSIGN(Link back, nics[0].WaitUntilBack());
+  initial.InWithSysfs([&] {
+    struct stat info{};
+    ASSERT_EQ(0, ::stat(("/sys/class/net/" + back.name + "/mtu").c_str(), &info));
+    EXPECT_EQ(0u, info.st_uid) << "its sysfs attributes belong to global root again";
+  });
+}
+
+void ManyRoundTrips() {
+  auto nics = PhysicalNic::Leased();
+  for (int i = 0; i < 20; ++i) {
+    SCOPED_TRACE("round trip " + std::to_string(i + 1));
+    auto ns = NetNamespace::Create();
+    SETUP_OK(nics[0].MoveTo(ns));
+    Free(std::move(ns));
+    ASSERT_OK_AND_ASSIGN(Link back, nics[0].WaitUntilBack());
+    ASSERT_EQ(nics[0].name(), back.name);
+    ASSERT_EQ(nics[0].mac(), back.address);
+    ASSERT_THAT(back.altnames, IsEmpty());
+  }
+}
+
+struct Driver {
+  const char* suite;
+  const char* driver;
+  const char* id;
+  bool everything;  // all scenarios, or those of the driver conformance requirement
+};
+constexpr Driver kDrivers[] = {
+    {"PhysE1000", "e1000", "PHYS-32", true},        {"PhysE1000e", "e1000e", "PHYS-33", true},
+    {"PhysVirtioNet", "virtio_net", "PHYS-34", true}, {"PhysRtl8139", "rtl8139", "PHYS-35", false},
+    {"PhysVmxnet3", "vmxnet3", "PHYS-36", false},   {"PhysIgb", "igb", "PHYS-37", false},
+    {"PhysPcnet32", "pcnet32", "PHYS-37", false},   {"PhysNe2kPci", "ne2k-pci", "PHYS-37", false},
+    {"PhysTulip", "tulip", "PHYS-37", false},       {"PhysE100", "e100", "PHYS-37", false}};
+
+struct Scenario {
+  const char* name;
+  std::vector<const char*> ids;
+  std::function<void()> body;
+  bool for_all_drivers;
+  const char* config = nullptr;
+};
+
+[[maybe_unused]] const bool registered = [] {
+  const std::vector<Scenario> scenarios{
+      {"IsInExactlyOneNamespaceAfterEachMove", {"PHYS-01", "PHYS-02"}, IsInExactlyOneNamespaceAfterEachMove, true},
+      {"CanBeMovedByPid", {"PHYS-01"}, CanBeMovedByPid, true},
+      {"ReturnsWhenTheLastProcessEnds", {"PHYS-03", "VETH-09", "VETH-10"}, ReturnsWhenTheLastProcessEnds, true},
+      {"ReturnsToTheInitialNamespaceNotToTheParent", {"PHYS-04", "PHYS-05"}, ReturnsToTheInitialNamespaceNotToTheParent, true},
+      {"StaysAwayWhileTheNamespaceIsPinned", {"PHYS-06", "PHYS-40"}, StaysAwayWhileTheNamespaceIsPinned, true},
+      {"SeveralReturnTogether", {"PHYS-07"}, SeveralReturnTogether, true},
+      {"KeepsANameGivenInsideIfItIsFree", {"PHYS-08"}, KeepsANameGivenInsideIfItIsFree, false},
+      {"ReturnsAsDevIfindexWhenItsNameIsTaken", {"PHYS-09", "PHYS-10"}, ReturnsAsDevIfindexWhenItsNameIsTaken, true},
+      {"DropsOnlyAltnamesThatClash", {"PHYS-11"}, DropsOnlyAltnamesThatClash, false},
+      {"TakesANewIfindexOnlyWhenItsOwnIsTaken", {"PHYS-12"}, TakesANewIfindexOnlyWhenItsOwnIsTaken, false},
+      {"ReturnsDownAndWithoutLayer3State", {"PHYS-13"}, ReturnsDownAndWithoutLayer3State, true},
+      {"KeepsItsLinkLayerAttributes", {"PHYS-14"}, KeepsItsLinkLayerAttributes, false},
+      {"ReturnsReleasedFromABridge", {"PHYS-15"}, [] { ReturnsReleasedFromItsMaster("bridge"); }, false, "BRIDGE"},
+      {"ReturnsReleasedFromABond", {"PHYS-15"}, [] { ReturnsReleasedFromItsMaster("bond"); }, false, "BONDING"},
+      {"ReturnsReleasedFromAVrf", {"PHYS-15"}, [] { ReturnsReleasedFromItsMaster("vrf"); }, false, "NET_VRF"},
+      {"UppersDieAndTheCardReturns", {"PHYS-16"}, UppersDieAndTheCardReturns, false, "VLAN_8021Q"},
+      {"AnUpperInAnotherNamespaceDiesAlone", {"PHYS-17"}, AnUpperInAnotherNamespaceDiesAlone, false, "VLAN_8021Q"},
+      {"AnUpperStaysWhenTheCardMoves", {"PHYS-18"}, AnUpperStaysWhenTheCardMoves, false, "VLAN_8021Q"},
+      {"WorksInItsNamespaceOnly", {"PHYS-19"}, WorksInItsNamespaceOnly, true},
+      {"MovesBetweenTwoNamespacesAndTheSourceMayDie", {"PHYS-20"}, MovesBetweenTwoNamespacesAndTheSourceMayDie, true},
+      {"CannotBeDeleted", {"PHYS-21"}, CannotBeDeleted, true},
+      {"VanishesWhenUnpluggedAndComesBackInTheInitialNamespace", {"PHYS-22", "PHYS-23"}, [] { UnplugAndReplug(false); }, true},
+      {"FollowsDriverUnbindAndBind", {"PHYS-24"}, [] { UnplugAndReplug(true); }, false},
+      {"PciDirectoryShowsItToTheMatchingSysfsOnly", {"PHYS-25"}, PciDirectoryShowsItToTheMatchingSysfsOnly, false},
+      {"ReturnIsIndependentOfTheOwner", {"PHYS-27", "PHYS-28"}, ReturnIsIndependentOfTheOwner, true},
+      {"ManyRoundTrips", {"PHYS-30"}, ManyRoundTrips, false}};
+  for (const Driver& driver : kDrivers)
+    for (const Scenario& scenario : scenarios) {
+      if (!driver.everything && !scenario.for_all_drivers) continue;
+      Covers covers;
+      for (const char* id : scenario.ids) covers.list.push_back(id);
+      covers.list.push_back(driver.id);
+      Needs needs(Nic(driver.driver, 2));
+      if (scenario.config != nullptr) needs.list.push_back(Config(scenario.config));
+      RegisterBody(driver.suite, scenario.name, __FILE__, __LINE__, scenario.body, covers, needs, Within{60s});
+    }
+  return true;
+}();
+
+}  // namespace
+}  // namespace netns
