@@ -299,10 +299,11 @@ void DropsOnlyAltnamesThatClash() {
     if (clash) other.emplace(in_initial, "conf-alt-taken");
     Free(std::move(inside), std::move(ns));
     ASSERT_OK_AND_ASSIGN(Link back, nics[0].WaitUntilBack());
-    if (clash)
+    if (clash) {
       EXPECT_THAT(back.altnames, ElementsAre("conf-alt-kept"));
-    else
+    } else {
       EXPECT_THAT(back.altnames, UnorderedElementsAre("conf-alt-kept", "conf-alt-taken"));
+    }
     EXPECT_THAT(in_initial.GetLink("conf-alt-kept"), Holds(Field(&Link::index, back.index))) << "a kept altname resolves";
     for (const auto& altname : back.altnames) SETUP_OK(in_initial.DeleteAltname(back.index, altname));
   }
@@ -377,7 +378,9 @@ void KeepsItsLinkLayerAttributes() {
   EXPECT_EQ(1400u, back.mtu);
   EXPECT_EQ("conf alias", back.alias);
   EXPECT_EQ(77u, back.txqlen);
-  if (!back.permanent_address.empty()) EXPECT_EQ(nics[0].mac(), back.permanent_address);
+  if (!back.permanent_address.empty()) {
+    EXPECT_EQ(nics[0].mac(), back.permanent_address) << "the factory address is still told";
+  }
 }
 
 // --- PHYS-15 to PHYS-18: with others on top or above --------------------------------------------------------------
