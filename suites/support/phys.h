@@ -52,15 +52,19 @@ class Places {
   std::vector<std::string> Holding(const PhysicalNic& nic) const {
     std::vector<std::string> by_netlink, by_sysfs, by_proc;
     for (const auto& [name, ns] : places_) {
+      std::string device = nic.name();  // a card that was plugged in again has another one
       for (const Link& link : SETUP_OK(SETUP_OK(Rtnl::In(*ns)).Links()))
-        if (link.address == nic.mac()) by_netlink.push_back(name);
+        if (link.address == nic.mac()) {
+          by_netlink.push_back(name);
+          device = link.name;
+        }
       ns->InWithSysfs([&, &place = name] {
         for (const NicInfo& info : FindPhysicalNics())
           if (info.bus == nic.bus()) by_sysfs.push_back(place);
       });
       std::istringstream lines(SETUP_OK(ns->ReadProcNet("dev")));
       for (std::string line; std::getline(lines, line);)
-        if (std::string word = line.substr(line.find_first_not_of(' ')); word.rfind(nic.name() + ":", 0) == 0)
+        if (std::string word = line.substr(line.find_first_not_of(' ')); word.rfind(device + ":", 0) == 0)
           by_proc.push_back(name);
     }
     EXPECT_EQ(by_netlink, by_sysfs) << "netlink and sysfs disagree on where " << nic.name() << " is";
@@ -84,6 +88,9 @@ inline Result<std::string> DriverOf(const NetNamespace& ns, const std::string& n
   std::string driver = info.driver;
   return driver.rfind("8139", 0) == 0 ? "rtl8139" : driver;
 }
+
+/// A device name of this test alone: tests that hold other cards work in the initial namespace at the same time.
+inline std::string Own(const std::string& prefix, const PhysicalNic& nic) { return prefix + nic.mac().substr(15) + nic.mac().substr(12, 2); }
 
 /// A virtual device with a name (and index) that a card would want; gone with the object.
 class Bystander {
