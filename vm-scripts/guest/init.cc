@@ -169,6 +169,7 @@ void MakeSettings() {
   WriteFile("/proc/sys/kernel/printk_devkmsg", "on");
   WriteFile("/proc/sys/kernel/printk_ratelimit", "0");
   WriteFile("/proc/sys/kernel/hung_task_timeout_secs", "60");
+  WriteFile("/proc/sys/kernel/panic_on_rcu_stall", "1");  // a stuck CPU must end the boot, not the run
   WriteFile("/proc/sys/kernel/sysrq", "1");
   const auto limit = ReadFile("/proc/sys/user/max_net_namespaces");
   if (!limit.empty() && std::atol(limit.c_str()) < 1024) WriteFile("/proc/sys/user/max_net_namespaces", "4096");

@@ -8,13 +8,14 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import NoReturn, Optional, Sequence
 
 from . import accelerator, building, debian, kernels, packages, paths, qemu, vm
 from .guest import Limits
 from .kernels import Kernel
-from .problems import ERROR, FAILED, OK, MachineProblem, Problem, UsageProblem
+from .problems import ERROR, FAILED, FORBIDDEN, OK, USAGE, MachineProblem, Problem, UsageProblem
 
 EXIT_STATUS = """exit status: 0 all passed (MISS and SKIP as the profile allows); 1 some test failed; 2 wrong usage;
 3 the run broke or is incomplete; 4 a MISS or SKIP that the profile forbids"""
@@ -145,22 +146,24 @@ def request_of(options: argparse.Namespace, kernel: Kernel, build: Path, output:
     )
 
 
+def requirements() -> list[str]:
+    return ["--requirements", str(paths.CHECKOUT / "suites" / "requirements.yaml")]
+
+
 def report(build: Path, output: Path, status: int, profile: Optional[str], streams: Sequence[Path], quiet: bool = False) -> int:
     """Lets netns-report write junit.xml and print the table. What it says of the profile can make a 0 a 4."""
     program = build / "reports" / "netns-report"
     if not os.access(program, os.X_OK):
         return status
-    common = ["--profile", profile] if profile else []
-    names = [str(stream) for stream in streams]
+    common = [str(program), *requirements(), "report", *(["--profile", profile] if profile else []), *map(str, streams)]
     sys.stdout.flush()
-    with (output / "junit.xml").open("wb") as junit:
-        subprocess.run([str(program), "report", "--format", "junit", *common, *names], stdout=junit, stderr=subprocess.DEVNULL)
+    subprocess.run([*common, "--format", "junit", "--output", str(output / "junit.xml")], stdout=subprocess.DEVNULL)
     if quiet:
         return status
-    told = subprocess.run([str(program), "report", *common, *names]).returncode
-    if told == 2 and profile:
-        return told
-    return told if status == OK and told in (FAILED, ERROR, 4) else status
+    told = subprocess.run(common).returncode
+    if told == USAGE and profile:
+        return told  # the profile cannot be read; netns-report has said so
+    return told if status == OK and told in (FAILED, ERROR, FORBIDDEN) else status
 
 
 def verdict_line(status: int, result: vm.Result, output: Path) -> str:
@@ -232,8 +235,15 @@ def delegate(word: str):  # type: ignore[no-untyped-def]
     """A word that netns-report knows: everything after it is handed over."""
 
     def do(options: argparse.Namespace) -> int:
-        program = building.program(options.build_dir or building.DEFAULT, "reports/netns-report")
-        return subprocess.run([str(program), word, *options.rest]).returncode
+        build = options.build_dir or building.DEFAULT
+        command = [str(building.program(build, "reports/netns-report")), *requirements(), word, *options.rest]
+        if word not in ("list", "explain") or any(text.startswith("--tests") for text in options.rest):
+            return subprocess.run(command).returncode
+        listed = subprocess.run([str(building.program(build, "suites/netns-tests")), "--list=json"], stdout=subprocess.PIPE)
+        with tempfile.NamedTemporaryFile(suffix=".json") as tests:
+            tests.write(listed.stdout)
+            tests.flush()
+            return subprocess.run([*command, "--tests", tests.name]).returncode
 
     return do
 
@@ -313,7 +323,7 @@ def parser() -> Parser:
     one.add_argument("--build-dir", type=Path, metavar="DIR")
     one.add_argument("--no-boot", action="store_true", help="do not try accelerators by booting a guest")
 
-    for name, help_text in (("report", "show or convert results"), ("compare", "compare two results"), ("explain", "explain a requirement or a test"), ("list", "list requirements and tests"), ("explain-holders", "say what keeps a namespace alive")):
+    for name, help_text in (("report", "show or convert results"), ("compare", "compare two results"), ("explain", "explain a requirement or a test"), ("list", "list requirements and tests")):
         # Everything after the word belongs to netns-report, its --help too.
         one = words.add_parser(name, help=help_text, add_help=False)
         one.set_defaults(do=delegate(name), rest=None)

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// A stand-in for netns-tests that speaks docs/events.md and makes the guest come to grief, one way per "test".
+// The launcher's own tests (test_faults.py) boot it to see that each fault is told apart and costs one test only.
+
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/reboot.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <functional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace {
+
+void WriteTo(const char* path, std::string_view text) {
+  const int fd = open(path, O_WRONLY | O_CLOEXEC);
+  if (fd < 0 || write(fd, text.data(), text.size()) < 0) std::perror(path);
+  if (fd >= 0) close(fd);
+}
+
+/// Keeps every CPU busy above all else: the kernel lives, but nothing of its own gets to run.
+void StarveCpus() {
+  WriteTo("/proc/sys/kernel/sched_rt_runtime_us", "-1");
+  const long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+  for (long cpu = 0; cpu < cpus; ++cpu) {
+    if (fork() != 0) continue;
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET(static_cast<int>(cpu), &set);
+    sched_setaffinity(0, sizeof set, &set);
+    sched_param priority{};
+    priority.sched_priority = 99;
+    sched_setscheduler(0, SCHED_FIFO, &priority);
+    for (;;) asm volatile("");
+  }
+  for (;;) pause();
+}
+
+void EatMemory() {
+  WriteTo("/proc/sys/vm/panic_on_oom", "1");
+  constexpr std::size_t kPiece = 16U << 20U;
+  for (;;) {
+    if (void* piece = std::malloc(kPiece)) std::memset(piece, 1, kPiece);
+  }
+}
+
+const std::vector<std::pair<std::string, std::function<bool()>>>& Tests() {
+  static const std::vector<std::pair<std::string, std::function<bool()>>> tests = {
+      {"Fault.First", [] { return true; }},
+      {"Fault.Panic", [] { return WriteTo("/proc/sysrq-trigger", "c"), pause(), true; }},
+      {"Fault.Fails", [] { return false; }},
+      {"Fault.Reboot", [] { return reboot(RB_AUTOBOOT), pause(), true; }},
+      {"Fault.Memory", [] { return EatMemory(), true; }},
+      {"Fault.StarvedCpus", [] { return StarveCpus(), true; }},
+      {"Fault.Silence", [] { return pause(), true; }},
+      {"Fault.Last", [] { return true; }},
+  };
+  return tests;
+}
+
+bool Selected(const std::string& filter, const std::string& name) {
+  return filter.empty() || (":" + filter + ":").find(":" + name + ":") != std::string::npos;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::string stream;
+  std::string filter;
+  std::set<std::string> skip;
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view word = argv[i];
+    if (word.starts_with("--stream=")) stream = word.substr(std::strlen("--stream="));
+    if (word.starts_with("--gtest_filter=")) filter = word.substr(std::strlen("--gtest_filter="));
+    if (word.starts_with("--skip-file=")) {
+      std::ifstream file{std::string(word.substr(std::strlen("--skip-file=")))};
+      for (std::string line; std::getline(file, line);) skip.insert(line);
+    }
+  }
+  const int out = open(stream.c_str(), O_WRONLY | O_CLOEXEC);
+  const int log = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
+  if (out < 0) return 2;
+  const auto put = [&](const std::string& line) { dprintf(out, "%s\n", line.c_str()); };
+  const auto mark = [&](const std::string& text) { dprintf(log, "netns-conformance: %s\n", text.c_str()); };
+
+  std::string plan;
+  for (const auto& [name, body] : Tests()) {
+    plan += std::string(plan.empty() ? "" : ",") + R"({"name":")" + name + R"(","covers":[],"needs":[],"selected":)" +
+            (Selected(filter, name) ? "true" : "false") + "}";
+  }
+  put(R"({"event":"header","schema":"1.0","kernel":{"release":"test"},"machine":{},"tests":[)" + plan + "]}");
+  int failed = 0;
+  for (const auto& [name, body] : Tests()) {
+    if (!Selected(filter, name) || skip.count(name) > 0) continue;
+    put(R"({"event":"start","iteration":1,"test":")" + name + "\"}");
+    mark("start " + name);
+    const bool passed = body();
+    failed += passed ? 0 : 1;
+    mark("end " + name + (passed ? " PASS" : " FAIL"));
+    put(R"({"event":"end","iteration":1,"test":")" + name + R"(","verdict":")" + (passed ? "PASS" : "FAIL") + R"(","duration_ms":1,"failures":[]})");
+  }
+  put(R"({"event":"footer","counts":{},"exit_status":)" + std::to_string(failed > 0 ? 1 : 0) + "}");
+  return failed > 0 ? 1 : 0;
+}
