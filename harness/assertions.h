@@ -58,12 +58,12 @@ void PrintTo(const Result<T>& result, std::ostream* out) {
 inline void PrintTo(const Done&, std::ostream* out) { *out << "success"; }
 
 #define ASSERT_OK(...)                                                                                  \
-  if (auto netns_result_ = (__VA_ARGS__); netns_result_.ok())                                           \
+  if (auto&& netns_result_ = (__VA_ARGS__); netns_result_.ok())                                         \
     ;                                                                                                   \
   else                                                                                                  \
     GTEST_FATAL_FAILURE_("") << #__VA_ARGS__ << ": " << netns_result_.error().ToString()
 #define EXPECT_OK(...)                                                                                  \
-  if (auto netns_result_ = (__VA_ARGS__); netns_result_.ok())                                           \
+  if (auto&& netns_result_ = (__VA_ARGS__); netns_result_.ok())                                         \
     ;                                                                                                   \
   else                                                                                                  \
     ADD_FAILURE() << #__VA_ARGS__ << ": " << netns_result_.error().ToString()
