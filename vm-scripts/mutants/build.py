@@ -149,7 +149,7 @@ def build(source: Path, jobs: int, keep: bool) -> Path:
 
 def main(arguments: list[str] | None = None) -> int:
     """Print the path of the image; 0, or 3 with one line of reason."""
-    parser = argparse.ArgumentParser(prog="netns-conformance mutants --build", description=__doc__)
+    parser = argparse.ArgumentParser(prog="netns-conformance mutants build", description=__doc__)
     parser.add_argument("--source", type=Path, default=SOURCE, help="the linux-source archive (default: %(default)s)")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--keep", action="store_true", help="keep the source tree")

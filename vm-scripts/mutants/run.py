@@ -217,8 +217,10 @@ class Laboratory:
         self.lock = threading.Lock()
         self.baseline = Run({}, False, "", "", False)
         total = hashlib.sha256(image.read_bytes())
-        for program in sorted(CHECKOUT.glob("build/*/suites/netns-tests")):
-            total.update(program.read_bytes())
+        program = options.runner or (options.build_dir or CHECKOUT / "build" / "default") / "suites" / "netns-tests"
+        if not program.exists():
+            raise Problem(f"{program}: no test program; build it with 'cmake --preset default && cmake --build --preset default'")
+        total.update(program.read_bytes())
         self.identity = total.hexdigest()[:16]
 
     def boot(self, number: int, directory: Path, names: Optional[list[str]]) -> Run:
@@ -233,6 +235,9 @@ class Laboratory:
         command += ["--append", append, "--output", str(directory)]
         if names is not None:
             command += ["--filter", ":".join(names)]
+        for option, value in (("--runner", self.options.runner), ("--build-dir", self.options.build_dir), ("--nics", self.options.nics)):
+            if value:
+                command += [option, str(value)]
         if self.options.timeout:
             command += ["--timeout", str(self.options.timeout)]
         with (directory / "vm.log").open("wb") as log:
@@ -385,6 +390,9 @@ def main(arguments: Optional[list[str]] = None) -> int:
     parser.add_argument("--kernel", type=Path, metavar="FILE", help="the mutant image (default: the one that build.py made last)")
     parser.add_argument("--output", type=Path, metavar="DIR", help="where results are kept (default: in the cache)")
     parser.add_argument("--document", type=Path, metavar="FILE", help="write the kill matrix there too, as docs/kill-matrix.md")
+    parser.add_argument("--build-dir", type=Path, metavar="DIR", help="passed on to 'vm'")
+    parser.add_argument("--runner", type=Path, metavar="FILE", help="passed on to 'vm'")
+    parser.add_argument("--nics", metavar="LIST", help="passed on to 'vm'")
     parser.add_argument("--timeout", type=int, metavar="S", help="passed on to 'vm'")
     parser.add_argument("--limit", type=int, default=1200, metavar="S", help="give up on one machine after this time (default %(default)s)")
     options = parser.parse_args(arguments)

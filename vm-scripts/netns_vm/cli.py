@@ -248,6 +248,13 @@ def delegate(word: str):  # type: ignore[no-untyped-def]
     return do
 
 
+def do_mutants(options: argparse.Namespace) -> int:
+    """'mutants build ...' makes the image, 'mutants ...' examines it; both have a --help of their own."""
+    rest = list(options.rest)
+    script = "build.py" if rest[:1] == ["build"] else "run.py"
+    return subprocess.run([sys.executable, str(paths.CHECKOUT / "vm-scripts" / "mutants" / script), *rest[script == "build.py" :]]).returncode
+
+
 def do_doctor(options: argparse.Namespace) -> int:
     from . import doctor
 
@@ -328,6 +335,8 @@ def parser() -> Parser:
         one = words.add_parser(name, help=help_text, add_help=False)
         one.set_defaults(do=delegate(name), rest=None)
         one.add_argument("--build-dir", type=Path)
+    one = words.add_parser("mutants", help="prove the tests: boot kernels with one wrong behaviour each, tell who noticed", add_help=False)
+    one.set_defaults(do=do_mutants, rest=None)
     return top
 
 
