@@ -164,6 +164,8 @@ class Run:
     def _command(self) -> list[str]:
         words = ["/netns-tests", "--disposable-machine", "--stream=@STREAM@", "--machine-facts=/etc/machine.json", "--skip-file=/etc/skip-tests"]
         words += ["--progress=none", f"--jobs={self._jobs}"]
+        if self._accelerator == "tcg":
+            words.append("--deadline=120")  # a test that hangs, hangs; one that an emulated CPU slows down must not look so
         if self._request.filter:
             words.append(f"--gtest_filter={self._request.filter}")
         return words + list(self._request.runner_arguments)
