@@ -383,7 +383,7 @@ NETNS_TEST(Nsfs, TheInitialNamespaceHasTheFixedInode, Covers("NSFS-15"), Needs(R
 
 NETNS_TEST(Nsfs, IdsAreNeverUsedAgain, Covers("NSFS-16"), Needs(NsGetId())) {
   std::set<std::uint64_t> ids;
-  constexpr int kCount = 200;  // they do not grow steadily: each CPU hands out its own share
+  constexpr int kCount = 100;  // they do not grow steadily: each CPU hands out its own share
   for (int i = 0; i < kCount; ++i) {
     auto space = NetNamespace::Create();
     auto again = SETUP_OK(space.Dup());
