@@ -496,6 +496,12 @@ NETNS_TEST(Create, SetnsOfSeveralTypesIsAllOrNothing, Covers("CREATE-17"), Needs
   EXPECT_THAT(joiner.Enter(target.pidfd(), CLONE_NEWNET | CLONE_NEWUTS | CLONE_NEWUSER), FailsWith(EINVAL));
   EXPECT_TRUE(OfActor(joiner).Is(before)) << "a setns that failed has moved the caller";
   EXPECT_EQ(InodeOf(joiner.Proc("ns/uts")), uts) << "a setns that failed has moved the caller";
+  if (::access("/proc/self/ns/time", F_OK) == 0) {
+    // A type that comes after the network namespace: a process that shares its memory cannot join a time namespace.
+    EXPECT_FALSE(joiner.Enter(target.pidfd(), CLONE_NEWNET | CLONE_NEWUTS | 0x80 /* CLONE_NEWTIME */).ok());
+    EXPECT_TRUE(OfActor(joiner).Is(before)) << "a setns that failed at a later type has moved the caller";
+    EXPECT_EQ(InodeOf(joiner.Proc("ns/uts")), uts) << "a setns that failed at a later type has moved the caller";
+  }
   ASSERT_OK(joiner.Enter(target.pidfd(), CLONE_NEWNET | CLONE_NEWUTS)) << "control";
   EXPECT_TRUE(OfActor(joiner).Is(OfActor(target)));
   EXPECT_EQ(InodeOf(joiner.Proc("ns/uts")), InodeOf(target.Proc("ns/uts")));

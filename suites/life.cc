@@ -885,6 +885,12 @@ NETNS_TEST(Life, ABatchOfConnectedNamespacesDiesTogether, Covers("LIFE-32"), Nee
   EXPECT_OK(RtnlIn(kept).LinkByName("inside"));
   kept.Release();
   EXPECT_OK(Eventually("the last one to vanish", [&] { return !watched.Present("out" + std::to_string(kKept)); }));
+  std::vector<NetNamespace> again;
+  for (int i = 0; i < kCount; ++i) {
+    auto made = watched.oracle().CreateWhenRoom();
+    ASSERT_OK(made) << "of " << kCount << " namespaces that died in one batch only " << i << " were given back to the quota";
+    again.push_back(std::move(*made));
+  }
 }
 
 // Freed exactly when the last pin goes, whichever that is: all ordered pairs of the kinds of pin, side by side.

@@ -541,7 +541,7 @@ NETNS_TEST(Nsfs, TheNamespaceOfASocketNeedsCapNetAdminOverIt, Covers("NSFS-20"),
   EXPECT_THAT(NamespaceOfSocket(ours.fd()), FailsWith(ENOTTY)) << "a namespace handle";
 }
 
-NETNS_TEST(Nsfs, TheCookieIdentifiesTheNamespaceOfASocket, Covers("NSFS-21"), Needs(NetnsCookie())) {
+NETNS_TEST(Nsfs, TheCookieIdentifiesTheNamespaceOfASocket, Covers("NSFS-21"), Needs(UserNs(), NetnsCookie())) {
   auto first = NetNamespace::Create(), second = NetNamespace::Create();
   ASSERT_OK_AND_ASSIGN(std::uint64_t cookie1, first.Cookie());
   ASSERT_OK_AND_ASSIGN(std::uint64_t cookie2, second.Cookie());
@@ -564,9 +564,17 @@ NETNS_TEST(Nsfs, TheCookieIdentifiesTheNamespaceOfASocket, Covers("NSFS-21"), Ne
     }
   }
   std::set<std::uint64_t> seen{cookie1, cookie2};
+  Actor nested = StartNamespaceRoot("nested");
+  for (int depth = 1; depth <= 2; ++depth) {
+    EXPECT_TRUE(seen.insert(SETUP_OK(OfActor(nested).Cookie())).second) << "a namespace " << depth << " user namespaces deep shares a cookie";
+    SETUP_OK(EnterNewUserNamespace(nested));
+    SETUP_OK(nested.Unshare(CLONE_NEWNET));
+  }
+  EXPECT_TRUE(seen.insert(SETUP_OK(OfActor(nested).Cookie())).second) << "a namespace three user namespaces deep shares a cookie";
+  const std::size_t so_far = seen.size();
   constexpr int kCount = 50;
   for (int i = 0; i < kCount; ++i) seen.insert(SETUP_OK(NetNamespace::Create().Cookie()));
-  EXPECT_EQ(seen.size(), kCount + 2u) << "a cookie was used again";
+  EXPECT_EQ(seen.size(), kCount + so_far) << "a cookie was used again";
 }
 
 NETNS_TEST(Nsfs, HandlesCannotBeReadOrWritten, Covers("NSFS-22")) {

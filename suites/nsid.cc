@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// NSID: the ids by which a network namespace knows others (rtnetlink(7) RTM_NEWNSID, RTM_GETNSID; ip-netns(8)).
+#include <linux/net_namespace.h>
+#include <sched.h>
+
+#include <vector>
+
+#include "fixtures/link_monitor.h"
+#include "fixtures/net_namespace.h"
+#include "fixtures/rtnl.h"
+#include "fixtures/user_namespace.h"
+#include "harness/assertions.h"
+#include "harness/registration.h"
+#include "suites/support/any_link.h"
+
+namespace netns {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+using testing::UnorderedElementsAre;
+
+std::vector<int> Ids(Rtnl& rtnl, std::optional<int> target = {}) {
+  std::vector<int> ids;
+  for (const NsidEntry& entry : SETUP_OK(rtnl.Nsids(target))) ids.push_back(entry.nsid);
+  return ids;
+}
+
+Result<int> IdOf(Rtnl& rtnl, const NsRef& other) {
+  ASSIGN_OR_RETURN(NsidEntry entry, rtnl.GetNsid(other));
+  return entry.nsid;
+}
+
+NETNS_TEST(Nsid, NoneUntilOneIsAssigned, Covers("NSID-01", "NSID-02", "NSID-08")) {
+  auto here = NetNamespace::Create(), first = NetNamespace::Create();
+  Actor second = Actor::Start("second", CLONE_NEWNET);
+  auto rtnl = RtnlIn(here);
+  EXPECT_THAT(IdOf(rtnl, ByFd(first.fd())), Holds(-1));
+  EXPECT_THAT(IdOf(rtnl, ByPid(second.pid())), Holds(-1));
+  EXPECT_THAT(Ids(rtnl), IsEmpty());
+  ASSERT_OK(rtnl.NewNsid(ByFd(first.fd()), 12));
+  ASSERT_OK(rtnl.NewNsid(ByPid(second.pid()), 7));
+  EXPECT_THAT(IdOf(rtnl, ByFd(first.fd())), Holds(12));
+  EXPECT_THAT(IdOf(rtnl, ByPid(second.pid())), Holds(7));
+  EXPECT_THAT(Ids(rtnl), UnorderedElementsAre(12, 7));
+}
+
+NETNS_TEST(Nsid, MinusOneLetsTheKernelChoose, Covers("NSID-03")) {
+  auto here = NetNamespace::Create();
+  auto rtnl = RtnlIn(here);
+  std::vector<NetNamespace> others;
+  for (int i = 0; i < 3; ++i) {
+    others.push_back(NetNamespace::Create());
+    ASSERT_OK(rtnl.NewNsid(ByFd(others.back().fd()), -1));
+    EXPECT_THAT(IdOf(rtnl, ByFd(others.back().fd())), Holds(i)) << "the lowest that is free";
+  }
+  EXPECT_THAT(Ids(rtnl), UnorderedElementsAre(0, 1, 2));
+}
+
+NETNS_TEST(Nsid, AnIdIsForLife, Covers("NSID-04", "NSID-02")) {
+  auto here = NetNamespace::Create(), one = NetNamespace::Create(), other = NetNamespace::Create();
+  auto rtnl = RtnlIn(here);
+  SETUP_OK(rtnl.NewNsid(ByFd(one.fd()), 12));
+  for (int id : {12, 13, -1}) EXPECT_THAT(rtnl.NewNsid(ByFd(one.fd()), id), FailsWith(EEXIST)) << "the peer has an id; asked for " << id;
+  EXPECT_THAT(rtnl.NewNsid(ByFd(other.fd()), 12), FailsWith(EEXIST)) << "the number is taken";
+  EXPECT_THAT(IdOf(rtnl, ByFd(one.fd())), Holds(12));
+  EXPECT_THAT(IdOf(rtnl, ByFd(other.fd())), Holds(-1)) << "a refused request took effect";
+  EXPECT_THAT(Ids(rtnl), ElementsAre(12));
+  EXPECT_OK(rtnl.NewNsid(ByFd(other.fd()), 13)) << "control: an unused peer and number";
+}
+
+NETNS_TEST(Nsid, IdsAreRelativeToWhoAssignedThem, Covers("NSID-05", "NSID-07", "NSID-08")) {
+  auto here = NetNamespace::Create(), foo = NetNamespace::Create(), bar = NetNamespace::Create();
+  auto rtnl = RtnlIn(here), in_foo = RtnlIn(foo), in_bar = RtnlIn(bar);
+  SETUP_OK(rtnl.NewNsid(ByFd(foo.fd()), 12));
+  SETUP_OK(rtnl.NewNsid(ByFd(bar.fd()), 13));
+  EXPECT_THAT(IdOf(in_foo, ByFd(here.fd())), Holds(-1)) << "assignment is not symmetric";
+  EXPECT_THAT(IdOf(in_foo, ByFd(bar.fd())), Holds(-1));
+  SETUP_OK(in_foo.NewNsid(ByFd(bar.fd()), 23));
+  EXPECT_THAT(IdOf(rtnl, ByFd(bar.fd())), Holds(13));
+  EXPECT_THAT(IdOf(in_foo, ByFd(bar.fd())), Holds(23));
+  EXPECT_THAT(IdOf(in_bar, ByFd(here.fd())), Holds(-1));
+  EXPECT_THAT(Ids(in_bar), IsEmpty());
+  // Translation: the man page's example.
+  auto translated = rtnl.GetNsid(ByNsid(13), 12);
+  ASSERT_OK(translated);
+  EXPECT_EQ(translated->nsid, 23) << "the id in the target";
+  EXPECT_THAT(translated->current_nsid, testing::Optional(13)) << "the id here";
+  EXPECT_THAT(Ids(rtnl, 12), ElementsAre(23)) << "the dump of a target";
+  EXPECT_THAT(Ids(rtnl), UnorderedElementsAre(12, 13)) << "control: our own";
+  EXPECT_THAT(rtnl.GetNsid(ByNsid(13), 99), FailsWith(EINVAL)) << "an unknown target";
+  EXPECT_THAT(rtnl.GetLink("lo", 23), FailsWith(EINVAL)) << "another namespace's id means nothing here";
+}
+
+NETNS_TEST(Nsid, IdsThatWereNotAssignedHereMeanNothing, Covers("NSID-05")) {
+  auto here = NetNamespace::Create(), peer = NetNamespace::Create();
+  auto rtnl = RtnlIn(here);
+  for (int id = 0; id < 8; ++id) EXPECT_THAT(rtnl.GetLink("lo", id), FailsWith(EINVAL)) << "id " << id << " was never assigned here";
+  SETUP_OK(rtnl.NewNsid(ByFd(peer.fd()), 5));
+  EXPECT_OK(rtnl.GetLink("lo", 5)) << "control";
+}
+
+NETNS_TEST(Nsid, MalformedRequestsAreRefused, Covers("NSID-06", "NSID-11")) {
+  auto here = NetNamespace::Create(), peer = NetNamespace::Create();
+  auto rtnl = RtnlIn(here);
+  Fd null = SETUP_OK(Open("/dev/null", O_RDONLY)), uts = SETUP_OK(Open("/proc/self/ns/uts", O_RDONLY));
+  EXPECT_THAT(rtnl.NewNsid(ByFd(uts.get()), 5), FailsWith(EINVAL)) << "a namespace of another type";
+  EXPECT_THAT(rtnl.NewNsid(ByFd(null.get()), 5), FailsWith(EINVAL)) << "a device";
+  EXPECT_THAT(rtnl.NewNsid(ByFd(9999), 5), FailsWith(EBADF));
+  EXPECT_THAT(rtnl.NewNsid(ByPid(0x3fffff), 5), FailsWith(ESRCH));
+  Actor zombie = Actor::Start("zombie", CLONE_NEWNET);
+  zombie.Kill(/*leave_zombie=*/true);
+  EXPECT_THAT(rtnl.NewNsid(ByPid(zombie.pid()), 5), FailsWith(ESRCH)) << "a zombie is in no namespace";
+  EXPECT_THAT(IdOf(rtnl, ByPid(zombie.pid())), FailsWith(ESRCH)) << "a zombie is in no namespace";
+  zombie.Reap();
+  EXPECT_THAT(rtnl.GetNsid(ByNsid(77)), FailsWith(ENOENT)) << "an unknown id";
+  auto send = [&](std::uint16_t type, bool id, bool reference) {
+    Request request(type);
+    request.Header(rtgenmsg{});
+    if (id) request.S32(NETNSA_NSID, 5);
+    if (reference) request.Fd(NETNSA_FD, peer.fd());
+    return rtnl.socket().Ack(request);
+  };
+  EXPECT_THAT(send(RTM_NEWNSID, false, true), FailsWith(EINVAL)) << "without an id";
+  EXPECT_THAT(send(RTM_NEWNSID, true, false), FailsWith(EINVAL)) << "without a reference";
+  EXPECT_THAT(Ids(rtnl), IsEmpty()) << "a refused request took effect";
+  EXPECT_OK(send(RTM_NEWNSID, true, true)) << "control";
+  EXPECT_THAT(send(RTM_DELNSID, true, true), FailsWith(EOPNOTSUPP)) << "ids cannot be deleted by request";
+  EXPECT_THAT(Ids(rtnl), ElementsAre(5));
+}
+
+NETNS_TEST(Nsid, TheKernelAllocatesAndAnnouncesWhenItNeedsOne, Covers("NSID-09"), Needs(Config("VETH"))) {
+  auto here = NetNamespace::Create(), there = NetNamespace::Create(), stranger = NetNamespace::Create();
+  auto rtnl = RtnlIn(here);
+  auto monitor = SETUP_OK(RtnlMonitor::In(here, {RTNLGRP_NSID, RTNLGRP_LINK}));
+  SETUP_OK(rtnl.AddVeth("west", PeerSpec{.name = "east", .netns_fd = there.fd()}));
+  auto link = SETUP_OK(rtnl.LinkByName("west"));
+  ASSERT_TRUE(link.link_netnsid.has_value());
+  EXPECT_THAT(IdOf(rtnl, ByFd(there.fd())), Holds(*link.link_netnsid));
+  EXPECT_THAT(IdOf(rtnl, ByFd(stranger.fd())), Holds(-1)) << "control: nothing in common, no id";
+  std::vector<int> announced;
+  for (const Message& message : SETUP_OK(monitor.ThroughFence(rtnl)))
+    if (message.type() == RTM_NEWNSID) announced.push_back(ReadNsid(message).nsid);
+  EXPECT_THAT(announced, ElementsAre(*link.link_netnsid)) << "RTM_NEWNSID";
+}
+
+NETNS_TEST(Nsid, AFreedPeerLosesItsIdEverywhere, Covers("NSID-10", "NSID-14"), Needs(UserNs())) {
+  FreedOracle oracle;
+  auto here = NetNamespace::Create(), second = NetNamespace::Create();
+  auto rtnl = RtnlIn(here), in_second = RtnlIn(second);
+  auto peer = oracle.Create();
+  SETUP_OK(rtnl.NewNsid(ByFd(peer.fd()), 21));
+  SETUP_OK(in_second.NewNsid(ByFd(peer.fd()), 22));
+  auto monitor = SETUP_OK(RtnlMonitor::In(here, {RTNLGRP_NSID, RTNLGRP_LINK}));
+  auto second_monitor = SETUP_OK(RtnlMonitor::In(second, {RTNLGRP_NSID, RTNLGRP_LINK}));
+  auto deleted = [](RtnlMonitor& m, Rtnl& r) {
+    std::vector<int> ids;
+    for (const Message& message : SETUP_OK(m.ThroughFence(r)))
+      if (message.type() == RTM_DELNSID) ids.push_back(ReadNsid(message).nsid);
+    return ids;
+  };
+  EXPECT_THAT(deleted(monitor, rtnl), IsEmpty()) << "control: a pinned peer keeps its id";
+  EXPECT_THAT(Ids(rtnl), ElementsAre(21));
+  peer.Release();
+  ASSERT_OK(oracle.WaitUntilFreed()) << "an id is no pin";
+  EXPECT_THAT(Ids(rtnl), IsEmpty());
+  EXPECT_THAT(Ids(in_second), IsEmpty());
+  EXPECT_THAT(deleted(monitor, rtnl), ElementsAre(21)) << "RTM_DELNSID";
+  EXPECT_THAT(deleted(second_monitor, in_second), ElementsAre(22)) << "RTM_DELNSID in the second namespace that had one";
+  EXPECT_THAT(rtnl.GetNsid(ByNsid(21)), FailsWith(ENOENT));
+  EXPECT_OK(rtnl.NewNsid(ByFd(second.fd()), 21)) << "the number can be used again";
+}
+
+NETNS_TEST(Nsid, AssignmentNeedsCapNetAdminAndQueriesDoNot, Covers("NSID-12"), Needs(UserNs())) {
+  auto peer = NetNamespace::Create();
+  Actor nobody = StartUnprivileged("nobody");
+  nobody.Run([&] {
+    auto rtnl = SETUP_OK(Rtnl::Open());
+    EXPECT_THAT(rtnl.NewNsid(ByFd(peer.fd()), 5), FailsWith(EPERM));
+    EXPECT_THAT(IdOf(rtnl, ByFd(peer.fd())), Holds(-1)) << "a query is answered";
+  });
+  EXPECT_OK(SETUP_OK(Rtnl::Open()).NewNsid(ByFd(peer.fd()), 5)) << "control";
+  EXPECT_THAT(nobody.Run([&] { auto rtnl = SETUP_OK(Rtnl::Open()); return IdOf(rtnl, ByFd(peer.fd())); }), Holds(5));
+}
+
+NETNS_TEST(Nsid, ANamespaceCanHaveAnIdForItself, Covers("NSID-13", "NSID-08")) {
+  auto here = NetNamespace::Create();
+  auto rtnl = RtnlIn(here);
+  EXPECT_THAT(rtnl.GetLink("lo", 77), FailsWith(EINVAL)) << "control: without assignment";
+  ASSERT_OK(rtnl.NewNsid(ByFd(here.fd()), 77));
+  EXPECT_THAT(IdOf(rtnl, ByFd(here.fd())), Holds(77));
+  EXPECT_THAT(Ids(rtnl), ElementsAre(77)) << "the dump lists it, too";
+  EXPECT_OK(rtnl.GetLink("lo", 77));
+}
+
+// user_namespaces(7): rights over both sides of a move.
+NETNS_TEST(User, MovingADeviceNeedsRightsOverBothSides, Covers("USER-10", "USER-11", "USER-13"), Needs(UserNs(), Config("VETH"))) {
+  auto ours = NetNamespace::Create();
+  auto our_rtnl = RtnlIn(ours);
+  SETUP_OK(our_rtnl.AddVeth("outer", "outerpeer"));
+  Actor root = StartNamespaceRoot("root");
+  auto its = SETUP_OK(NetNamespace::OfPid(root.pid()));
+  auto second = root.Run([] { return NetNamespace::Create(); });
+  root.Run([&] {
+    auto rtnl = SETUP_OK(Rtnl::Open());
+    SETUP_OK(rtnl.AddVeth("mine", "minepeer"));
+    EXPECT_THAT(rtnl.MoveLink("mine", ByFd(ours.fd())), FailsWith(EPERM)) << "into a namespace of the parent's";
+    EXPECT_OK(rtnl.LinkByName("mine")) << "a refused move took effect";
+    EXPECT_THAT(rtnl.AddLink({.name = "made", .kind = "veth", .netns_fd = ours.fd()}), FailsWith(EPERM)) << "made in a namespace of the parent's";
+    EXPECT_THAT(our_rtnl.MoveLink("outer", ByFd(its.fd())), FailsWith(EPERM)) << "pulled out of a namespace of the parent's";
+    EXPECT_OK(rtnl.MoveLink("mine", ByFd(second.fd()))) << "control: to a second namespace of its own";
+  });
+  EXPECT_OK(our_rtnl.LinkByName("outer")) << "a refused move took effect";
+  EXPECT_THAT(our_rtnl.LinkByName("mine"), FailsWith(ENODEV));
+  EXPECT_THAT(our_rtnl.LinkByName("made"), FailsWith(ENODEV));
+  EXPECT_OK(our_rtnl.MoveLink("outer", ByFd(its.fd()))) << "control: root of an ancestor";
+}
+
+}  // namespace
+}  // namespace netns
