@@ -4,14 +4,17 @@
 // The launcher's own tests (test_faults.py) boot it to see that each fault is told apart and costs one test only.
 
 #include <fcntl.h>
+#include <linux/membarrier.h>
 #include <sched.h>
 #include <sys/reboot.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <fstream>
 #include <functional>
 #include <set>
@@ -28,22 +31,48 @@ void WriteTo(const char* path, std::string_view text) {
   if (fd >= 0) close(fd);
 }
 
+/// Takes a CPU from everything else, for ever or for some seconds.
+void OccupyCpu(long cpu, unsigned seconds) {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  CPU_SET(static_cast<int>(cpu), &set);
+  sched_setaffinity(0, sizeof set, &set);
+  sched_param priority{};
+  priority.sched_priority = 99;
+  sched_setscheduler(0, SCHED_FIFO, &priority);
+  const std::time_t begun = std::time(nullptr);
+  while (seconds == 0 || std::time(nullptr) - begun < seconds) {
+  }
+}
+
 /// Keeps every CPU busy above all else: the kernel lives, but nothing of its own gets to run.
 void StarveCpus() {
   WriteTo("/proc/sys/kernel/sched_rt_runtime_us", "-1");
   const long cpus = sysconf(_SC_NPROCESSORS_ONLN);
   for (long cpu = 0; cpu < cpus; ++cpu) {
-    if (fork() != 0) continue;
-    cpu_set_t set;
-    CPU_ZERO(&set);
-    CPU_SET(static_cast<int>(cpu), &set);
-    sched_setaffinity(0, sizeof set, &set);
-    sched_param priority{};
-    priority.sched_priority = 99;
-    sched_setscheduler(0, SCHED_FIFO, &priority);
-    for (;;) asm volatile("");
+    if (fork() == 0) OccupyCpu(cpu, 0);
   }
   for (;;) pause();
+}
+
+/// The same while the kernel waits for an RCU grace period to end, which it then reports as a stall. A few waiters see to it
+/// that one is in progress nearly always; should the CPUs go away in between two, they come back after a while for another try.
+void StallRcu() {
+  WriteTo("/proc/sys/kernel/sched_rt_runtime_us", "-1");
+  constexpr int kWaiters = 4;
+  constexpr unsigned kLongerThanTheStallTimeout = 45;
+  for (int waiter = 0; waiter < kWaiters; ++waiter) {
+    if (fork() == 0) {
+      for (;;) syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
+    }
+  }
+  const long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+  for (;;) {
+    for (long cpu = 0; cpu < cpus; ++cpu) {
+      if (fork() == 0) OccupyCpu(cpu, kLongerThanTheStallTimeout), _exit(0);
+    }
+    for (long cpu = 0; cpu < cpus; ++cpu) wait(nullptr);
+  }
 }
 
 void EatMemory() {
@@ -62,6 +91,7 @@ const std::vector<std::pair<std::string, std::function<bool()>>>& Tests() {
       {"Fault.Reboot", [] { return reboot(RB_AUTOBOOT), pause(), true; }},
       {"Fault.Memory", [] { return EatMemory(), true; }},
       {"Fault.StarvedCpus", [] { return StarveCpus(), true; }},
+      {"Fault.StalledRcu", [] { return StallRcu(), true; }},
       {"Fault.Silence", [] { return pause(), true; }},
       {"Fault.Last", [] { return true; }},
   };
