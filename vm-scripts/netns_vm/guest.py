@@ -22,6 +22,8 @@ from .stream import Event, Joined
 PR_SET_PDEATHSIG = 1
 AFTER_PANIC_SECONDS = 5.0  # panic=-1 reboots at once; a command line that overrides it must not make us wait
 POWER_OFF_SECONDS = 15.0
+MID_RUN = "the guest rebooted or switched itself off in mid-run"
+WITHOUT_A_WORD = "the guest rebooted without a word: the kernel is damaged, not for this CPU, or has no serial console (SERIAL_8250_CONSOLE)"
 
 
 @dataclasses.dataclass
@@ -237,5 +239,5 @@ class Guest:
             elif "Kernel panic - not syncing" in console:
                 ending.fault = Fault("panic", "FAIL", "Kernel panic")
             else:
-                ending.fault = Fault("reboot", "ERROR", "the guest rebooted or switched itself off in mid-run")
+                ending.fault = Fault("reboot", "ERROR", MID_RUN if console.strip() else WITHOUT_A_WORD)
         return ending

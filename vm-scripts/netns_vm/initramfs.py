@@ -70,6 +70,12 @@ def _programs(programs: dict[str, Path]) -> bytes:
     return out.getvalue()
 
 
+def _room(chosen: Chosen, programs: Sequence[Path]) -> int:
+    """About how many MiB the archive takes."""
+    files = [*programs, *(library for program in programs for library in shared_libraries(program).values()), *([chosen.archive] if chosen.archive else [])]
+    return sum(file.stat().st_size for file in set(files)) // 2**20 + 1
+
+
 def build(
     into: Path,
     kernel: Kernel,
@@ -100,4 +106,4 @@ def build(
             out.write(b"\0" * (-out.tell() % 4))
             out.write(small.getvalue())
     except OSError as error:
-        raise MachineProblem(f"{into}: {error.strerror}") from None
+        raise MachineProblem(f"{into}: {error.strerror}; the guest's files take {_room(chosen, [init, *programs.values()])} MiB there while it runs; name another place with --output DIR") from None

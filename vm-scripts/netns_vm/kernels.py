@@ -34,9 +34,14 @@ def release_of(image: Path) -> str:
     try:
         with image.open("rb") as file:
             head = file.read(0x10000)
+            size = os.fstat(file.fileno()).st_size
     except OSError as error:
         raise UsageProblem(f"{image}: {error.strerror}; --kernel wants a readable bzImage") from None
     if head[0x202:0x206] == b"HdrS":
+        # The kernel's Documentation/arch/x86/boot.rst: setup_sects and syssize (in paragraphs) say how long the file must be.
+        whole = ((head[0x1F1] or 4) + 1) * 512 + struct.unpack_from("<I", head, 0x1F4)[0] * 16
+        if size < whole:
+            raise UsageProblem(f"{image}: a bzImage of which {whole - size} of {whole} bytes are missing; copy or build it again")
         (offset,) = struct.unpack_from("<H", head, 0x20E)
         text = head[offset + 0x200 : offset + 0x300].split(b"\0")[0].decode("ascii", "replace")
         release = text.split(" ")[0]
@@ -55,6 +60,8 @@ def _what_is_it(head: bytes) -> str:
         return "an arm64 Image, which this x86 QEMU cannot boot"
     if head[:8] == b"!<arch>\n":
         return "a Debian package (use --deb)"
+    if head[4:8] == b"zimg":
+        return "an EFI zboot image of another architecture, not an x86 bzImage"
     if head[:2] == b"\x1f\x8b":
         return "a gzip file, not a bzImage"
     return "not a kernel"

@@ -42,5 +42,7 @@ def ensure(install: bool) -> None:
         raise MachineProblem("packages are missing (--no-install); install them with: " + shlex.join(command))
     if os.geteuid() != 0 and not shutil.which("sudo"):
         raise MachineProblem("there is no sudo here; as root run: " + shlex.join(command[1:]))
+    # A fresh machine has no package lists, and old lists name versions that are gone. Where there is no mirror the install says so.
+    subprocess.run([*command[: command.index("install")], "update", "-qq"], stdout=subprocess.DEVNULL)
     if subprocess.run(command, env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"}).returncode:
         raise MachineProblem("apt could not install the missing packages (is 'apt-get update' due?): " + " ".join(lacking))

@@ -7,7 +7,7 @@ import os
 import re
 from pathlib import Path
 
-from .problems import MachineProblem
+from .problems import MachineProblem, UsageProblem
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -35,8 +35,10 @@ def new_results(given: str | None) -> Path:
         path = Path(given)
         try:
             path.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError):
+            raise UsageProblem(f"--output {path}: there is a file in the way; name a directory") from None
         except OSError as error:
-            raise MachineProblem(f"--output {path}: {error.strerror}") from None
+            raise MachineProblem(f"--output {path}: {error.strerror}; name another place") from None
     else:
         base = Path("results")
         number = 1

@@ -198,7 +198,7 @@ class Run:
         """The guest's init said that the runner is done: is the run whole?"""
         if self._joined.boot_footer is not None and ending.status in (0, 1, 3):
             return True
-        if ending.status == 2 and self._joined.header is None:
+        if ending.status == 2 and not self._joined.ended:
             raise_usage(ending)
         self._progress.say(f"the guest's test program ended with status {ending.status} and without its footer:\n" + last_lines(ending.console))
         self._joined.note(f"the guest's test program ended with status {ending.status} and without its footer", "warning")
