@@ -360,7 +360,7 @@ std::vector<NoPin> NoPins() {
          // With the device-dependent ones: their table goes with the device.
          auto files = std::make_shared<std::vector<Fd>>();
          for (const char* path : {"/proc/sys/net/ipv4/ip_forward", "/proc/sys/net/ipv4/conf/inside/forwarding",
-                                  "/proc/sys/net/core/somaxconn", "/proc/sys/net/ipv4/conf/all/forwarding"}) {
+                                  "/proc/sys/net/ipv4/ip_default_ttl", "/proc/sys/net/ipv4/conf/all/forwarding"}) {
            files->push_back(SETUP_OK(member.Run([&] { return Open(path, O_RDONLY); })));
            EXPECT_OK(ReadAll(files->back().get())) << "control: it can be read while the namespace lives: " << path;
            ::lseek(files->back().get(), 0, SEEK_SET);

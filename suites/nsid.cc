@@ -139,7 +139,7 @@ NETNS_TEST(Nsid, TheKernelAllocatesAndAnnouncesWhenItNeedsOne, Covers("NSID-09")
   EXPECT_THAT(IdOf(rtnl, ByFd(there.fd())), Holds(*link.link_netnsid));
   EXPECT_THAT(IdOf(rtnl, ByFd(stranger.fd())), Holds(-1)) << "control: nothing in common, no id";
   std::vector<int> announced;
-  for (const Message& message : SETUP_OK(monitor.ThroughFence(rtnl)))
+  for (const Message& message : SETUP_OK(monitor.ThroughFence()))
     if (message.type() == RTM_NEWNSID) announced.push_back(ReadNsid(message).nsid);
   EXPECT_THAT(announced, ElementsAre(*link.link_netnsid)) << "RTM_NEWNSID";
 }
@@ -153,20 +153,20 @@ NETNS_TEST(Nsid, AFreedPeerLosesItsIdEverywhere, Covers("NSID-10", "NSID-14"), N
   SETUP_OK(in_second.NewNsid(ByFd(peer.fd()), 22));
   auto monitor = SETUP_OK(RtnlMonitor::In(here, {RTNLGRP_NSID, RTNLGRP_LINK}));
   auto second_monitor = SETUP_OK(RtnlMonitor::In(second, {RTNLGRP_NSID, RTNLGRP_LINK}));
-  auto deleted = [](RtnlMonitor& m, Rtnl& r) {
+  auto deleted = [](RtnlMonitor& m) {
     std::vector<int> ids;
-    for (const Message& message : SETUP_OK(m.ThroughFence(r)))
+    for (const Message& message : SETUP_OK(m.ThroughFence()))
       if (message.type() == RTM_DELNSID) ids.push_back(ReadNsid(message).nsid);
     return ids;
   };
-  EXPECT_THAT(deleted(monitor, rtnl), IsEmpty()) << "control: a pinned peer keeps its id";
+  EXPECT_THAT(deleted(monitor), IsEmpty()) << "control: a pinned peer keeps its id";
   EXPECT_THAT(Ids(rtnl), ElementsAre(21));
   peer.Release();
   ASSERT_OK(oracle.WaitUntilFreed()) << "an id is no pin";
   EXPECT_THAT(Ids(rtnl), IsEmpty());
   EXPECT_THAT(Ids(in_second), IsEmpty());
-  EXPECT_THAT(deleted(monitor, rtnl), ElementsAre(21)) << "RTM_DELNSID";
-  EXPECT_THAT(deleted(second_monitor, in_second), ElementsAre(22)) << "RTM_DELNSID in the second namespace that had one";
+  EXPECT_THAT(deleted(monitor), ElementsAre(21)) << "RTM_DELNSID";
+  EXPECT_THAT(deleted(second_monitor), ElementsAre(22)) << "RTM_DELNSID in the second namespace that had one";
   EXPECT_THAT(rtnl.GetNsid(ByNsid(21)), FailsWith(ENOENT));
   EXPECT_OK(rtnl.NewNsid(ByFd(second.fd()), 21)) << "the number can be used again";
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Notifications of rtnetlink(7), all groups or some, with a fence: an event of the listener's own namespace, behind which
-// nothing that happened before can still come. So "nothing arrived" is known without waiting.
+// Notifications of rtnetlink(7), all groups or some, with a fence (SendFence of fixtures/link_monitor.h) behind which nothing
+// that happened before can still come. So "nothing arrived" is known without waiting.
 #pragma once
 
 #include <poll.h>
@@ -10,6 +10,7 @@
 #include <optional>
 #include <vector>
 
+#include "fixtures/link_monitor.h"
 #include "suites/support/place.h"
 
 #ifndef NETLINK_LISTEN_ALL_NSID
@@ -22,7 +23,7 @@ class Listener {
  public:
   /// Hears `groups` (RTNLGRP_*) in the namespace of `place`; none given: all that the kernel has.
   explicit Listener(Place& place, std::vector<int> groups = {})
-      : fence_(SETUP_OK(Rtnl::In(place.ns))), socket_(SETUP_OK(place.ns.Socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE))) {
+      : socket_(SETUP_OK(place.ns.Socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE))) {
     sockaddr_nl any{};
     any.nl_family = AF_NETLINK;
     if (::bind(socket_.get(), reinterpret_cast<sockaddr*>(&any), sizeof any) < 0)
@@ -32,7 +33,6 @@ class Listener {
     const bool all = groups.empty();
     if (all)
       for (int group = 1; group < 40; ++group) groups.push_back(group);
-    groups.push_back(RTNLGRP_LINK);  // of the fence
     for (int group : groups)
       if (Status joined = Join(group); !joined.ok() && !all) SETUP_OK(std::move(joined));
   }
@@ -50,15 +50,15 @@ class Listener {
     return Ok();
   }
 
-  /// Everything that came since the last call. It makes an event in the own namespace and reads up to that.
+  /// Everything that came since the last call.
   std::vector<Message> Heard() {
-    static std::uint32_t next = 70000;
-    const std::uint32_t mark = next++;
-    SETUP_OK(fence_.SetLink("lo", {.txqlen = mark}));
+    static std::uint32_t next_mark = 0x68656100;
+    const std::uint32_t mark = ++next_mark;
+    SETUP_OK(SendFence(socket_.get(), mark));
     std::vector<Message> heard;
     for (;;) {
       for (Message& message : Read()) {
-        if (message.type() == RTM_NEWLINK && !message.nsid() && ReadLink(message).txqlen == mark) return heard;
+        if (IsFence(socket_.get(), message, mark)) return heard;
         heard.push_back(std::move(message));
       }
     }
@@ -106,7 +106,6 @@ class Listener {
     return messages;
   }
 
-  Rtnl fence_;
   Fd socket_;
 };
 

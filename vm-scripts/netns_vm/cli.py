@@ -179,7 +179,7 @@ def do_vm(options: argparse.Namespace) -> int:
     qemu.parse_nics(options.nics)  # what is wrong on the command line shall show before anything is built
     if options.kernel:
         choose_kernel(options)
-    build = prepare(options, [] if options.runner is None else ["netns-guest-init"])
+    build = prepare(options, [] if options.runner is None else ["netns-guest-init", "netns-guest-modprobe"])
     kernel = choose_kernel(options)
     if options.runner is None:
         building.program(build, "suites/netns-tests")

@@ -59,7 +59,6 @@ def _programs(programs: dict[str, Path]) -> bytes:
         carried.update(shared_libraries(source))
     for target, source in sorted(carried.items()):
         archive.file(target, source.read_bytes(), 0o755)
-    archive.symlink("sbin/modprobe", "/init")
     archive.file("etc/passwd", PASSWD)
     archive.file("etc/group", GROUP)
     archive.file("etc/hosts", b"127.0.0.1 localhost\n::1 localhost\n")
@@ -102,7 +101,7 @@ def build(
                 with chosen.archive.open("rb") as source:
                     shutil.copyfileobj(source, out, 1 << 20)
                 out.write(b"\0" * (-out.tell() % 4))
-            out.write(_programs({"init": init, **programs}))
+            out.write(_programs({"init": init, "sbin/modprobe": init.with_name("netns-guest-modprobe"), **programs}))
             out.write(b"\0" * (-out.tell() % 4))
             out.write(small.getvalue())
     except OSError as error:

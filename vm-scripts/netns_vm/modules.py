@@ -22,7 +22,7 @@ from .kernels import MODULE_SUFFIXES, Kernel
 from .problems import MachineProblem, UsageProblem
 
 LIST = paths.CHECKOUT / "vm-scripts" / "guest-modules.txt"
-FORMAT = 4  # of the cache; a change of it makes older entries unused
+FORMAT = 5  # of the cache; a change of it makes older entries unused
 
 
 def read_module(path: Path) -> bytes:
@@ -186,7 +186,7 @@ def _gather(kernel: Kernel, wanted: WantList, into: Path) -> None:
         with open(stage / "modules.cpio", "wb") as out:
             archive = cpio.Writer(out)
             for path in sorted(base.rglob("*")):
-                if path.is_file() and path.suffix in (".ko", ".bin"):
+                if path.is_file() and (path.suffix in (".ko", ".bin") or path.name in ("modules.alias", "modules.dep")):
                     archive.file(str(path.relative_to(stage)), path.read_bytes())
             archive.finish()
         shutil.rmtree(stage / "lib")
