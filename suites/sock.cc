@@ -639,10 +639,11 @@ NETNS_TEST(Sock, PingSocketsAreGovernedByTheGroupRangeOfTheNamespace, Covers("SO
   if (HasIpv6()) kinds.emplace_back(AF_INET6, IPPROTO_ICMPV6);
   const auto expect = [&](const NetNamespace& where, bool allowed, const char* why) {
     for (auto [domain, protocol] : kinds) {
-      if (allowed)
+      if (allowed) {
         EXPECT_THAT(where.Socket(domain, SOCK_DGRAM, protocol), Succeeds()) << why;
-      else
+      } else {
         EXPECT_THAT(where.Socket(domain, SOCK_DGRAM, protocol), FailsWith(EACCES)) << why;
+      }
     }
   };
   expect(here, false, "control: before");

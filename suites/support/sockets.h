@@ -281,6 +281,22 @@ inline void WaitUntilRunning(const NetNamespace& where, const std::string& name)
     return link.ok() && link->running() && link->operstate == kOperUp;
   }));
 }
+/// Waits until an address of this namespace is really local: the kernel enters an IPv6 address into its tables by a work
+/// queue, even where it asks for no duplicate address detection.
+inline void WaitUntilLocal(const NetNamespace& where, const std::string& address) {
+  Rtnl rtnl = RtnlIn(where);
+  const std::string host = address.substr(0, address.find('/'));
+  SETUP_OK(Eventually(host + " to be local", [&] {
+    const auto route = rtnl.GetRoute(host);
+    return route.ok() && route->type == RTN_LOCAL;
+  }));
+}
+/// Adds an address ("192.0.2.1/24") to a device that is up, ready for use.
+inline void AddAddress(const NetNamespace& where, const std::string& address, const std::string& device) {
+  const bool v6 = address.find(':') != std::string::npos;
+  SETUP_OK(RtnlIn(where).AddAddress(address, device, AddressOptions{.nodad = v6}));
+  WaitUntilLocal(where, address);
+}
 /// A device without any link to the outside: a veth pair `name`, `name`p inside the one namespace, both up. Unlike a
 /// dummy it is there on every machine that can run these tests at all.
 inline void AddDevice(const NetNamespace& where, const std::string& name, std::optional<int> index = {}) {
@@ -311,6 +327,11 @@ inline void Join(const NetNamespace& one, const std::string& name_in_one, const 
   SETUP_OK(there.Up(name_in_two));
   WaitUntilRunning(one, name_in_one);
   WaitUntilRunning(two, name_in_two);
+  for (const Family& family : Families()) {
+    if (family.domain == AF_INET6 && !HasIpv6()) continue;
+    WaitUntilLocal(one, family.Host(host_in_one));
+    WaitUntilLocal(two, family.Host(host_in_two));
+  }
 }
 
 /// The namespace of a socket, as the kernel itself says (SIOCGSKNS).

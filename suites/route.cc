@@ -1,0 +1,836 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// ROUTE: tables, rules, nexthops and everything that decides where a packet goes. Most tests have twins: two namespaces
+// with the same devices (names, indexes, addresses), so that an entry of one would be just as valid in the other.
+#include "fixtures/link_monitor.h"
+#include "suites/support/sockets.h"
+
+// The kernel's headers after the C library's: in this order they go together.
+#include <netinet/icmp6.h>
+#include <netinet/ip.h>
+#include <netinet/ip6.h>
+#include <netinet/ip_icmp.h>
+#include <algorithm>
+#include <set>
+#include <sstream>
+
+#include <linux/genetlink.h>
+#include <linux/if_addrlabel.h>
+#include <linux/ioam6_genl.h>
+#include <linux/mpls.h>
+#include <linux/nexthop.h>
+#include <linux/seg6_genl.h>
+
+namespace netns {
+namespace {
+
+using namespace sock;
+using testing::Contains;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Not;
+
+constexpr int kEth0 = 50, kEth1 = 52;
+
+/// A namespace with eth0 (index 50, Host(1)) and eth1 (index 52), as every twin has them.
+NetNamespace CreateTwin() {
+  auto created = CreateWithLoopback();
+  // No link-local addresses: they and their routes come up by and by, in the middle of a test.
+  if (HasIpv6()) SETUP_OK(created.SetSysctl("net/ipv6/conf/default/addr_gen_mode", "1"));
+  AddDevice(created, "eth0", kEth0);
+  AddDevice(created, "eth1", kEth1);
+  for (const Family& family : Families())
+    if (family.domain == AF_INET || HasIpv6())
+      AddAddress(created, family.HostPrefix(1), "eth0");
+  return created;
+}
+
+/// Destinations that no twin has an address in.
+std::string Far(const Family& family) { return family.domain == AF_INET ? "198.51.100.0/24" : "2001:db8:f::/48"; }
+std::string FarHost(const Family& family) { return family.domain == AF_INET ? "198.51.100.9" : "2001:db8:f::9"; }
+
+/// The routes to one destination, in all tables.
+std::vector<Route> To(const NetNamespace& where, const Family& family, const std::string& to) {
+  std::vector<Route> found;
+  for (const Route& route : SETUP_OK(RtnlIn(where).Routes(RouteFilter{.family = family.domain})))
+    if (route.to == to) found.push_back(route);
+  return found;
+}
+/// The device by which a namespace reaches an address, or the errno.
+int DeviceTo(const NetNamespace& where, const std::string& address, const RouteQuery& query = {}) {
+  const auto route = RtnlIn(where).GetRoute(address, query);
+  return route.ok() ? route->dev : -route.code();
+}
+
+void TablesAreSeparate(const Family& family) {
+  auto here = CreateTwin(), there = CreateTwin();
+  const std::string far = Far(family), host = FarHost(family);
+  EXPECT_EQ(DeviceTo(here, host), -ENETUNREACH) << "control: before";
+  // Twice the same destination, by different devices, in both orders.
+  ASSERT_OK(RtnlIn(here).AddRoute(RouteSpec{.to = far, .dev = "eth0"}));
+  EXPECT_EQ(DeviceTo(there, host), -ENETUNREACH) << "the route of another namespace";
+  EXPECT_THAT(To(there, family, far), IsEmpty()) << "the route of another namespace";
+  ASSERT_OK(RtnlIn(there).AddRoute(RouteSpec{.to = far, .dev = "eth1"}));
+  EXPECT_EQ(DeviceTo(here, host), kEth0);
+  EXPECT_EQ(DeviceTo(there, host), kEth1);
+  EXPECT_THAT(To(here, family, far), testing::ElementsAre(testing::Field(&Route::dev, kEth0)));
+  EXPECT_THAT(To(there, family, far), testing::ElementsAre(testing::Field(&Route::dev, kEth1)));
+  EXPECT_THAT(RtnlIn(here).AddRoute(RouteSpec{.to = far, .dev = "eth0"}), FailsWith(EEXIST)) << "control: taken inside";
+  // Default routes with and without gateway and metric.
+  for (std::uint32_t metric : {10U, 20U}) {
+    const RouteSpec way{.to = "default", .via = family.Host(2), .dev = "eth0", .metric = metric};
+    ASSERT_OK(RtnlIn(here).AddRoute(way));
+    EXPECT_THAT(To(there, family, "default"), IsEmpty());
+    EXPECT_THAT(RtnlIn(there).DeleteRoute(way), FailsWith(ESRCH)) << "what another namespace has cannot be deleted here";
+  }
+  const std::string elsewhere = family.domain == AF_INET ? "203.0.113.1" : "2001:db8:e::1";
+  EXPECT_EQ(DeviceTo(here, elsewhere), kEth0) << "control";
+  EXPECT_EQ(DeviceTo(there, elsewhere), -ENETUNREACH);
+  // Every type of route.
+  for (std::uint8_t type : {std::uint8_t{RTN_BLACKHOLE}, std::uint8_t{RTN_UNREACHABLE}, std::uint8_t{RTN_PROHIBIT}}) {
+    const std::string to = family.domain == AF_INET ? "203.0.113.7/32" : "2001:db8:e::7/128";
+    const RouteSpec stop{.to = to, .type = type, .family = family.domain};
+    const std::string address = to.substr(0, to.find('/'));
+    ASSERT_OK(RtnlIn(there).AddRoute(stop));
+    EXPECT_EQ(DeviceTo(here, address), kEth0) << "the refusal of another namespace";
+    EXPECT_NE(DeviceTo(there, address), -ENETUNREACH) << "control: another errno, or the device of the refusal";
+    ASSERT_OK(RtnlIn(there).DeleteRoute(stop));
+  }
+  // Deleted here, it stays there.
+  ASSERT_OK(RtnlIn(here).DeleteRoute(RouteSpec{.to = far, .dev = "eth0"}));
+  EXPECT_THAT(To(here, family, far), IsEmpty());
+  EXPECT_EQ(DeviceTo(there, host), kEth1);
+}
+NETNS_TEST(Route, Ipv4TablesAreSeparate, Covers("ROUTE-01"), Needs(Config("VETH"))) { TablesAreSeparate(Families()[0]); }
+NETNS_TEST(Route, Ipv6TablesAreSeparate, Covers("ROUTE-02"), Needs(Config("VETH"), Config("IPV6"))) {
+  TablesAreSeparate(Families()[1]);
+}
+
+// A namespace that is made inside of one with routes, rules and all has none of them.
+NETNS_TEST(Route, NewNamespaceHasNoRoutes, Covers("ROUTE-03"), Needs(Config("VETH"))) {
+  auto creator = CreateTwin();
+  for (const Family& family : Families()) {
+    if (family.domain == AF_INET6 && !HasIpv6()) continue;
+    SCOPED_TRACE(family.name);
+    SETUP_OK(RtnlIn(creator).AddRoute(RouteSpec{.to = Far(family), .dev = "eth0"}));
+    SETUP_OK(RtnlIn(creator).AddRoute(RouteSpec{.to = "default", .via = family.Host(2), .dev = "eth0"}));
+    EXPECT_THAT(RtnlIn(creator).Routes(RouteFilter{.family = family.domain}), Holds(Not(IsEmpty()))) << "control";
+    auto born = creator.In([] { return NetNamespace::Create(); });
+    EXPECT_THAT(RtnlIn(born).Routes(RouteFilter{.family = family.domain}), Holds(IsEmpty()));
+    LoopbackUp(born);
+    auto routes = SETUP_OK(RtnlIn(born).Routes(RouteFilter{.family = family.domain}));
+    EXPECT_FALSE(routes.empty());
+    bool local = false, net = false;
+    for (const Route& route : routes) {
+      EXPECT_EQ(route.dev, 1) << route;
+      local |= route.type == RTN_LOCAL && route.table == RT_TABLE_LOCAL && route.to.starts_with(family.loopback);
+      net |= route.type == RTN_LOCAL && route.to == "127.0.0.0/8";
+      if (family.domain == AF_INET) {
+        // 127.0.0.0 as a broadcast address went with Linux 5.13.
+        EXPECT_EQ(route.table, std::uint32_t{RT_TABLE_LOCAL}) << route;
+        EXPECT_THAT(route.to, testing::StartsWith("127.")) << route;
+      } else {
+        EXPECT_THAT(route.to, testing::StartsWith("::1")) << route;
+      }
+    }
+    EXPECT_TRUE(local) << "the loopback address";
+    if (family.domain == AF_INET) {
+      EXPECT_TRUE(net) << "127.0.0.0/8";
+    }
+    EXPECT_EQ(DeviceTo(born, FarHost(family)), -ENETUNREACH);
+  }
+}
+
+std::vector<std::pair<std::uint32_t, std::uint32_t>> RulesOf(const NetNamespace& where, const Family& family) {
+  std::vector<std::pair<std::uint32_t, std::uint32_t>> rules;
+  for (const Rule& rule : SETUP_OK(RtnlIn(where).Rules(family.domain))) rules.emplace_back(rule.priority, rule.table);
+  return rules;
+}
+
+void RulesAreSeparate(const Family& family) {
+  using Pair = std::pair<std::uint32_t, std::uint32_t>;
+  std::vector<Pair> defaults = {{0, RT_TABLE_LOCAL}, {32766, RT_TABLE_MAIN}};
+  if (family.domain == AF_INET) defaults.emplace_back(32767, RT_TABLE_DEFAULT);
+  auto here = CreateTwin(), there = CreateTwin();
+  EXPECT_EQ(RulesOf(here, family), defaults);
+  const std::string from = family.HostPrefix(0);
+  const std::vector<RuleSpec> rules = {
+      {.family = family.domain, .priority = 100, .table = 100, .mark = 1},
+      {.family = family.domain, .priority = 101, .table = 101, .from = Far(family)},
+      {.family = family.domain, .priority = 102, .table = 102, .iif = "eth0"},
+      {.family = family.domain, .priority = 103, .table = 70000, .oif = "eth1"},
+  };
+  std::vector<Pair> changed = defaults;
+  for (const RuleSpec& rule : rules) {
+    ASSERT_OK(RtnlIn(here).AddRule(rule));
+    EXPECT_THAT(RtnlIn(here).AddRule(rule), FailsWith(EEXIST)) << "control";
+    EXPECT_EQ(RulesOf(there, family), defaults) << "the rule of another namespace";
+    EXPECT_THAT(RtnlIn(there).DeleteRule(rule), FailsWith(ENOENT));
+    changed.insert(changed.end() - (family.domain == AF_INET ? 2 : 1), {*rule.priority, rule.table});
+  }
+  EXPECT_EQ(RulesOf(here, family), changed);
+  auto born = here.In([] { return NetNamespace::Create(); });
+  EXPECT_EQ(RulesOf(born, family), defaults) << "made from inside";
+  ASSERT_OK(RtnlIn(there).AddRule(rules[0])) << "the same rule is free there";
+  for (const RuleSpec& rule : rules) ASSERT_OK(RtnlIn(here).DeleteRule(rule));
+  EXPECT_EQ(RulesOf(here, family), defaults);
+  EXPECT_EQ(RulesOf(there, family).size(), defaults.size() + 1) << "deleted in another namespace only";
+  // Even the three of the beginning may go, in one namespace.
+  ASSERT_OK(RtnlIn(here).DeleteRule(RuleSpec{.family = family.domain, .priority = 32766}));
+  EXPECT_EQ(RulesOf(here, family).size(), defaults.size() - 1);
+  EXPECT_EQ(RulesOf(there, family).size(), defaults.size() + 1);
+  EXPECT_EQ(RulesOf(born, family), defaults);
+}
+NETNS_TEST(Route, Ipv4RulesAreSeparate, Covers("ROUTE-04"), Needs(Config("VETH"), Config("IP_MULTIPLE_TABLES"))) {
+  RulesAreSeparate(Families()[0]);
+}
+NETNS_TEST(Route, Ipv6RulesAreSeparate, Covers("ROUTE-04"), Needs(Config("VETH"), Config("IPV6_MULTIPLE_TABLES"))) {
+  RulesAreSeparate(Families()[1]);
+}
+
+// Table ids are of the namespace; rules (by mark, here) lead into its own tables only.
+void TableIds(const Family& family) {
+  auto here = CreateTwin(), there = CreateTwin();
+  const std::string host = FarHost(family);
+  for (std::uint32_t table : {100U, 253U, 70000U}) {
+    SCOPED_TRACE(table);
+    ASSERT_OK(RtnlIn(here).AddRoute(RouteSpec{.to = Far(family), .dev = "eth0", .table = table}));
+    EXPECT_THAT(To(there, family, Far(family)), Each(testing::Field(&Route::table, testing::Ne(table))));
+    ASSERT_OK(RtnlIn(there).AddRoute(RouteSpec{.to = Far(family), .dev = "eth1", .table = table}));
+    EXPECT_THAT(RtnlIn(there).AddRoute(RouteSpec{.to = Far(family), .dev = "eth1", .table = table}), FailsWith(EEXIST)) << "control";
+    const RuleSpec rule{.family = family.domain, .priority = 1000 + table, .table = table, .mark = table};
+    const RouteQuery query{.mark = table};
+    const int without = table == 253 && family.domain == AF_INET ? kEth0 : -ENETUNREACH;  // 253 is the table "default"
+    EXPECT_EQ(DeviceTo(here, host, query), without) << "control: no rule leads into the table";
+    ASSERT_OK(RtnlIn(here).AddRule(rule));
+    EXPECT_EQ(DeviceTo(here, host, query), kEth0);
+    EXPECT_EQ(DeviceTo(there, host, query), without == kEth0 ? kEth1 : without) << "the rule of another namespace";
+    ASSERT_OK(RtnlIn(there).AddRule(rule));
+    EXPECT_EQ(DeviceTo(there, host, query), kEth1);
+    EXPECT_EQ(DeviceTo(here, host, query), kEth0);
+    EXPECT_EQ(DeviceTo(here, host, RouteQuery{.mark = 5}), without) << "control: another mark";
+    ASSERT_OK(RtnlIn(here).DeleteRoute(RouteSpec{.to = Far(family), .dev = "eth0", .table = table}));
+    EXPECT_EQ(DeviceTo(here, host, query), -ENETUNREACH);
+    EXPECT_EQ(DeviceTo(there, host, query), kEth1);
+    ASSERT_OK(RtnlIn(there).DeleteRoute(RouteSpec{.to = Far(family), .dev = "eth1", .table = table}));
+  }
+}
+NETNS_TEST(Route, Ipv4TableIdsAreOfTheNamespace, Covers("ROUTE-05", "ROUTE-17"),
+           Needs(Config("VETH"), Config("IP_MULTIPLE_TABLES"))) {
+  TableIds(Families()[0]);
+}
+NETNS_TEST(Route, Ipv6TableIdsAreOfTheNamespace, Covers("ROUTE-05", "ROUTE-17"),
+           Needs(Config("VETH"), Config("IPV6_MULTIPLE_TABLES"))) {
+  TableIds(Families()[1]);
+}
+
+// RTM_GETROUTE as if a packet came in, or a user sent it.
+NETNS_TEST(Route, SimulatedLookupsHonourOnlyOwnRules, Covers("ROUTE-17"), Needs(Config("VETH"), Config("IP_MULTIPLE_TABLES"))) {
+  constexpr std::uint16_t kUidRange = 20;  // FRA_UID_RANGE
+  auto here = CreateTwin(), there = CreateTwin();
+  for (const NetNamespace* where : {&here, &there}) {
+    SETUP_OK(where->SetSysctl("net.ipv4.ip_forward", "1"));
+    for (const char* name : {"net.ipv4.conf.all.rp_filter", "net.ipv4.conf.eth0.rp_filter"}) SETUP_OK(where->SetSysctl(name, "0"));
+    SETUP_OK(RtnlIn(*where).AddRoute(RouteSpec{.to = "default", .dev = "eth0"}));
+    SETUP_OK(RtnlIn(*where).AddRoute(RouteSpec{.to = "default", .dev = "eth1", .table = 100}));
+  }
+  const RouteQuery incoming{.src = "192.0.2.9", .iif = kEth0}, user{.uid = 4242};
+  for (const RouteQuery& query : {incoming, user}) {
+    EXPECT_EQ(DeviceTo(here, "198.51.100.9", query), kEth0);
+    const bool by_user = query.uid.has_value();
+    RuleSpec rule{.priority = 100, .table = 100, .iif = by_user ? "" : "eth0"};
+    struct {
+      std::uint32_t from, to;
+    } range{4242, 4242};
+    if (by_user) rule.more = [range](Request& request) { request.Structure(kUidRange, range); };
+    ASSERT_OK(RtnlIn(here).AddRule(rule));
+    EXPECT_EQ(DeviceTo(here, "198.51.100.9", query), kEth1) << "control: the rule works";
+    EXPECT_EQ(DeviceTo(there, "198.51.100.9", query), kEth0) << "the rule of another namespace";
+    ASSERT_OK(RtnlIn(here).DeleteRule(rule));
+  }
+}
+
+// connect(2) and sendto(2) ask the tables of the socket's namespace.
+void SocketsUseTheirOwnTables(const Family& family) {
+  auto here = CreateTwin(), there = CreateTwin();
+  const SockAddr far = SockAddr::Ip(FarHost(family), 9);
+  SETUP_OK(RtnlIn(here).AddRoute(RouteSpec{.to = "default", .via = family.Host(2), .dev = "eth0"}));
+  Actor away = there.StartActor("away");
+  const auto udp = [&](const NetNamespace& where) { return SETUP_OK(where.Socket(family.domain, SOCK_DGRAM)); };
+  Fd own = udp(here), other = udp(there);
+  EXPECT_THAT(Connect(other, far), FailsWith(ENETUNREACH));
+  EXPECT_THAT(SendTo(other, "x", far), FailsWith(ENETUNREACH));
+  EXPECT_THAT(TryConnect(there, far), FailsWith(ENETUNREACH)) << "TCP";
+  EXPECT_THAT(away.Run([&] { return Connect(own, far); }), Succeeds()) << "routed by its own namespace";
+  EXPECT_EQ(SockAddr::Of(own).value().ToString().substr(0, family.Host(1).size()), family.Host(1)) << "its source address";
+  Fd fresh = udp(here);
+  EXPECT_THAT(away.Run([&] { return SendTo(fresh, "x", far); }), Succeeds());
+  Actor home = here.StartActor("home");
+  EXPECT_THAT(home.Run([&] { return Connect(other, far); }), FailsWith(ENETUNREACH)) << "the caller's namespace does not help";
+  SETUP_OK(RtnlIn(there).AddRoute(RouteSpec{.to = "default", .via = family.Host(2), .dev = "eth0"}));
+  EXPECT_THAT(Connect(other, far), Succeeds()) << "control: with a route of its own";
+  // Gone here, it still is there; a connected socket's cached route follows.
+  SETUP_OK(RtnlIn(here).DeleteRoute(RouteSpec{.to = "default", .via = family.Host(2), .dev = "eth0"}));
+  Fd late = udp(here);
+  EXPECT_THAT(Connect(late, far), FailsWith(ENETUNREACH));
+  EXPECT_THAT(Send(own, "x"), FailsWith(ENETUNREACH));
+  EXPECT_THAT(Send(other, "x"), Succeeds());
+}
+NETNS_TEST(Route, Ipv4SocketsUseTheTablesOfTheirNamespace, Covers("ROUTE-06"), Needs(Config("VETH"))) {
+  SocketsUseTheirOwnTables(Families()[0]);
+}
+NETNS_TEST(Route, Ipv6SocketsUseTheTablesOfTheirNamespace, Covers("ROUTE-06"), Needs(Config("VETH"), Config("IPV6"))) {
+  SocketsUseTheirOwnTables(Families()[1]);
+}
+
+void ForeignDevice(const Family& family) {
+  auto here = CreateTwin(), there = CreateTwin();
+  AddDevice(there, "theirs", 99);
+  EXPECT_THAT(RtnlIn(here).AddRoute(RouteSpec{.to = Far(family), .dev = 99}), FailsWith(ENODEV));
+  EXPECT_THAT(RtnlIn(here).AddRoute(RouteSpec{.to = Far(family), .via = family.Host(2), .dev = 99}), Not(Succeeds()));
+  EXPECT_THAT(RtnlIn(there).AddRoute(RouteSpec{.to = Far(family), .dev = 99}), Succeeds()) << "control: there it is its own";
+  EXPECT_THAT(RtnlIn(here).AddRoute(RouteSpec{.to = Far(family), .dev = kEth0}), Succeeds()) << "control";
+  EXPECT_EQ(DeviceTo(here, FarHost(family), RouteQuery{.oif = 99}) < 0, true) << "a lookup by a device of another namespace";
+  // A gateway that only the other namespace is linked to.
+  AddAddress(there, family.domain == AF_INET ? "203.0.113.1/24" : "2001:db8:a::1/64", "theirs");
+  const RouteSpec way{.to = "default", .via = family.domain == AF_INET ? "203.0.113.2" : "2001:db8:a::2"};
+  EXPECT_THAT(RtnlIn(here).AddRoute(way), Not(Succeeds()));
+  EXPECT_THAT(RtnlIn(there).AddRoute(way), Succeeds()) << "control";
+}
+NETNS_TEST(Route, Ipv4RouteCannotNameADeviceOfAnotherNamespace, Covers("ROUTE-07"), Needs(Config("VETH"))) {
+  ForeignDevice(Families()[0]);
+}
+NETNS_TEST(Route, Ipv6RouteCannotNameADeviceOfAnotherNamespace, Covers("ROUTE-07"), Needs(Config("VETH"), Config("IPV6"))) {
+  ForeignDevice(Families()[1]);
+}
+
+// Nexthop objects ------------------------------------------------------------------------------------------------------
+Status AddNexthop(const NetNamespace& where, const Family& family, std::uint32_t id, int device, const std::string& via = {}) {
+  Rtnl rtnl = RtnlIn(where);
+  Request request(RTM_NEWNEXTHOP, NLM_F_CREATE | NLM_F_EXCL);
+  nhmsg header{};
+  header.nh_family = static_cast<unsigned char>(family.domain);
+  header.nh_protocol = RTPROT_STATIC;
+  request.Named("add nexthop " + std::to_string(id)).Header(header).U32(NHA_ID, id).U32(NHA_OIF, static_cast<std::uint32_t>(device));
+  if (!via.empty()) {
+    std::byte bytes[16];
+    ::inet_pton(family.domain, via.c_str(), bytes);
+    request.Raw(NHA_GATEWAY, Bytes(bytes, family.domain == AF_INET ? 4 : 16));
+  }
+  return rtnl.socket().Ack(request);
+}
+Status AddGroup(const NetNamespace& where, std::uint32_t id, const std::vector<std::uint32_t>& members) {
+  Rtnl rtnl = RtnlIn(where);
+  std::vector<nexthop_grp> group;
+  for (std::uint32_t member : members) group.push_back(nexthop_grp{.id = member});
+  nhmsg header{};
+  return rtnl.socket().Ack(Request(RTM_NEWNEXTHOP, NLM_F_CREATE | NLM_F_EXCL)
+                               .Named("add nexthop group " + std::to_string(id))
+                               .Header(header)
+                               .U32(NHA_ID, id)
+                               .Raw(NHA_GROUP, std::as_bytes(std::span(group))));
+}
+Status DeleteNexthop(const NetNamespace& where, std::uint32_t id) {
+  Rtnl rtnl = RtnlIn(where);
+  return rtnl.socket().Ack(Request(RTM_DELNEXTHOP).Named("delete nexthop " + std::to_string(id)).Header(nhmsg{}).U32(NHA_ID, id));
+}
+std::vector<std::uint32_t> Nexthops(const NetNamespace& where) {
+  Rtnl rtnl = RtnlIn(where);
+  std::vector<std::uint32_t> ids;
+  for (const Message& message : SETUP_OK(rtnl.socket().Dump(Request(RTM_GETNEXTHOP).Header(nhmsg{}).Named("dump nexthops"))))
+    ids.push_back(message.AttributesAfter<nhmsg>().U32(NHA_ID).value_or(0));
+  return ids;
+}
+void NexthopsAreSeparate(const Family& family) {
+  using testing::ElementsAre;
+  auto here = CreateTwin(), there = CreateTwin();
+  AddDevice(there, "theirs", 99);
+  ASSERT_OK(AddNexthop(here, family, 1, kEth0, family.Host(2)));
+  EXPECT_THAT(Nexthops(there), IsEmpty());
+  const auto by_nexthop = [](std::uint32_t id) { return [id](Request& request) { request.U32(RTA_NH_ID, id); }; };
+  const RouteSpec route{.to = Far(family), .scope = std::uint8_t{RT_SCOPE_UNIVERSE}, .family = family.domain, .more = by_nexthop(1)};
+  EXPECT_THAT(RtnlIn(there).AddRoute(route), FailsWith(EINVAL)) << "a nexthop of another namespace";
+  EXPECT_THAT(AddGroup(there, 10, {1}), FailsWith(EINVAL)) << "a nexthop of another namespace";
+  EXPECT_THAT(DeleteNexthop(there, 1), FailsWith(ENOENT));
+  ASSERT_OK(AddNexthop(there, family, 1, kEth1));
+  EXPECT_THAT(AddNexthop(here, family, 1, kEth1), FailsWith(EEXIST)) << "control";
+  EXPECT_THAT(AddNexthop(here, family, 3, 99), testing::AnyOf(FailsWith(EINVAL), FailsWith(ENODEV))) << "a device of another namespace";
+  EXPECT_THAT(AddNexthop(there, family, 3, 99), Succeeds()) << "control";
+  ASSERT_OK(AddNexthop(here, family, 2, kEth0));
+  ASSERT_OK(AddGroup(here, 10, {1, 2}));
+  EXPECT_THAT(Nexthops(here), ElementsAre(1U, 2U, 10U));
+  EXPECT_THAT(Nexthops(there), ElementsAre(1U, 3U));
+  ASSERT_OK(RtnlIn(here).AddRoute(route));
+  ASSERT_OK(RtnlIn(there).AddRoute(route));
+  EXPECT_EQ(DeviceTo(here, FarHost(family)), kEth0);
+  EXPECT_EQ(DeviceTo(there, FarHost(family)), kEth1);
+  // Its end takes the routes of one namespace along, and no others.
+  ASSERT_OK(DeleteNexthop(here, 1));
+  EXPECT_EQ(DeviceTo(here, FarHost(family)), -ENETUNREACH);
+  EXPECT_EQ(DeviceTo(there, FarHost(family)), kEth1);
+  EXPECT_THAT(Nexthops(there), ElementsAre(1U, 3U));
+  // With the device go its nexthops.
+  SETUP_OK(RtnlIn(here).DeleteLink("eth0"));
+  EXPECT_THAT(Nexthops(here), IsEmpty());
+  EXPECT_THAT(Nexthops(there), ElementsAre(1U, 3U));
+}
+NETNS_TEST(Route, Ipv4NexthopsAreSeparate, Covers("ROUTE-08", "ROUTE-07"), Needs(Config("VETH"))) { NexthopsAreSeparate(Families()[0]); }
+NETNS_TEST(Route, Ipv6NexthopsAreSeparate, Covers("ROUTE-08", "ROUTE-07"), Needs(Config("VETH"), Config("IPV6"))) {
+  NexthopsAreSeparate(Families()[1]);
+}
+
+// rtnetlink(7): notifications go to listeners of the namespace in which something changed.
+void Notifications(const Family& family) {
+  auto here = CreateTwin(), there = CreateTwin();
+  const bool v4 = family.domain == AF_INET;
+  const std::vector<unsigned> groups = {
+      RTNLGRP_LINK, static_cast<unsigned>(v4 ? RTNLGRP_IPV4_ROUTE : RTNLGRP_IPV6_ROUTE),
+      static_cast<unsigned>(v4 ? RTNLGRP_IPV4_RULE : RTNLGRP_IPV6_RULE), RTNLGRP_NEXTHOP};
+  // Twice, with the parts exchanged.
+  for (auto [changed, quiet] : {std::pair{&here, &there}, {&there, &here}}) {
+    auto heard = SETUP_OK(RtnlMonitor::In(*changed, groups)), not_heard = SETUP_OK(RtnlMonitor::In(*quiet, groups));
+    Rtnl rtnl = RtnlIn(*changed), fence = RtnlIn(*quiet);
+    const RouteSpec route{.to = Far(family), .dev = "eth0"};
+    const RouteSpec in_table{.to = Far(family), .dev = "eth0", .table = 100};
+    const RuleSpec rule{.family = family.domain, .priority = 100, .table = 100, .mark = 1};
+    SETUP_OK(rtnl.AddRoute(route));
+    SETUP_OK(rtnl.DeleteRoute(route));
+    SETUP_OK(rtnl.AddRoute(in_table));
+    const bool rules = rtnl.AddRule(rule).ok();  // CONFIG_IP_MULTIPLE_TABLES
+    if (rules) SETUP_OK(rtnl.DeleteRule(rule));
+    SETUP_OK(rtnl.DeleteRoute(in_table));
+    SETUP_OK(AddNexthop(*changed, family, 1, kEth0));
+    SETUP_OK(DeleteNexthop(*changed, 1));
+    const auto types = [](const std::vector<Message>& messages) {
+      std::vector<int> all;
+      for (const Message& message : messages)
+        if (message.type() != RTM_NEWLINK) all.push_back(message.type());
+      return all;
+    };
+    const auto own = types(SETUP_OK(heard.ThroughFence(rtnl)));
+    EXPECT_EQ(std::count(own.begin(), own.end(), RTM_NEWROUTE), 2) << "control";
+    EXPECT_EQ(std::count(own.begin(), own.end(), RTM_DELROUTE), 2) << "control";
+    if (rules) {
+      EXPECT_THAT(own, testing::AllOf(Contains(RTM_NEWRULE), Contains(RTM_DELRULE))) << "control";
+    }
+    EXPECT_THAT(own, testing::AllOf(Contains(RTM_NEWNEXTHOP), Contains(RTM_DELNEXTHOP))) << "control";
+    EXPECT_THAT(types(SETUP_OK(not_heard.ThroughFence(fence))), IsEmpty()) << "of another namespace";
+  }
+}
+NETNS_TEST(Route, Ipv4NotificationsStayInTheNamespace, Covers("ROUTE-09"), Needs(Config("VETH"))) { Notifications(Families()[0]); }
+NETNS_TEST(Route, Ipv6NotificationsStayInTheNamespace, Covers("ROUTE-09"), Needs(Config("VETH"), Config("IPV6"))) {
+  Notifications(Families()[1]);
+}
+
+// proc(5): the views of procfs agree with the dump of the same namespace.
+NETNS_TEST(Route, ProcShowsTheIpv4TablesOfTheNamespace, Covers("ROUTE-10"), Needs(Config("VETH"))) {
+  auto here = CreateTwin(), there = CreateTwin();
+  const RouteSpec route{.to = "198.51.100.0/24", .dev = "eth1"};
+  SETUP_OK(RtnlIn(here).AddRoute(route));
+  SETUP_OK(RtnlIn(here).AddRoute(RouteSpec{.to = "default", .via = "192.0.2.2", .dev = "eth0"}));
+  const auto listed = [](const NetNamespace& where) {
+    std::multiset<std::string> lines;
+    std::istringstream in(SETUP_OK(where.ReadProcNet("route")));
+    std::string line;
+    std::getline(in, line);  // the heading
+    while (std::getline(in, line)) {
+      std::istringstream fields(line);
+      std::string device, destination, gateway;
+      fields >> device >> destination >> gateway;
+      lines.insert(device + " " + destination + " " + gateway);
+    }
+    return lines;
+  };
+  const auto dumped = [](const NetNamespace& where) {
+    std::multiset<std::string> lines;
+    for (const Route& each : SETUP_OK(RtnlIn(where).Routes(RouteFilter{.family = AF_INET, .table = RT_TABLE_MAIN}))) {
+      const auto hex = [](std::string text) {
+        in_addr address{};
+        text = text.substr(0, text.find('/'));
+        if (!text.empty() && text != "default") ::inet_pton(AF_INET, text.c_str(), &address);
+        char digits[9];
+        std::snprintf(digits, sizeof digits, "%08X", address.s_addr);
+        return std::string(digits);
+      };
+      lines.insert(SETUP_OK(RtnlIn(where).LinkByIndex(each.dev)).name + " " + hex(each.to) + " " + hex(each.via));
+    }
+    return lines;
+  };
+  EXPECT_EQ(listed(here), dumped(here));
+  EXPECT_EQ(listed(there), dumped(there));
+  EXPECT_EQ(listed(here).size(), 3U) << "control: the link's own, and two";
+  EXPECT_EQ(listed(there).size(), 1U) << "the link's own";
+  EXPECT_THAT(here.ReadProcNet("fib_trie"), Holds(HasSubstr("198.51.100.0"))) << "control";
+  EXPECT_THAT(there.ReadProcNet("fib_trie"), Holds(Not(HasSubstr("198.51.100.0"))));
+  ASSERT_OK(RtnlIn(here).DeleteRoute(route));
+  EXPECT_EQ(listed(here), dumped(here));
+  EXPECT_THAT(here.ReadProcNet("fib_trie"), Holds(Not(HasSubstr("198.51.100.0"))));
+  EXPECT_EQ(listed(here).size(), 2U);
+}
+NETNS_TEST(Route, ProcShowsTheIpv6TablesOfTheNamespace, Covers("ROUTE-10"), Needs(Config("VETH"), Config("IPV6"))) {
+  auto here = CreateTwin(), there = CreateTwin();
+  const RouteSpec route{.to = "2001:db8:f::/48", .dev = "eth1"};
+  const std::string needle = "20010db8000f00000000000000000000 30 ";
+  const auto line = [&](const NetNamespace& where) {
+    const std::string text = SETUP_OK(where.ReadProcNet("ipv6_route"));
+    const auto at = text.find(needle);
+    if (at == std::string::npos) return std::string();
+    const std::string found = text.substr(at, text.find('\n', at) - at);
+    return found.substr(found.rfind(' ') + 1);
+  };
+  const auto entries = [](const NetNamespace& where) {  // fib_rt_entries, the third figure
+    std::istringstream in(SETUP_OK(where.ReadProcNet("rt6_stats")));
+    std::string first, second, third;
+    in >> first >> second >> third;
+    return std::stoi(first, nullptr, 16);
+  };
+  const int nodes_there = entries(there), nodes_here = entries(here);
+  ASSERT_OK(RtnlIn(here).AddRoute(route));
+  EXPECT_EQ(line(here), "eth1") << "control";
+  EXPECT_EQ(line(there), "") << "of another namespace";
+  EXPECT_GT(entries(here), nodes_here) << "control";
+  EXPECT_EQ(entries(there), nodes_there) << "of another namespace";
+  ASSERT_OK(RtnlIn(there).AddRoute(RouteSpec{.to = "2001:db8:f::/48", .dev = "eth0"}));
+  EXPECT_EQ(line(here), "eth1");
+  EXPECT_EQ(line(there), "eth0");
+  ASSERT_OK(RtnlIn(here).DeleteRoute(route));
+  EXPECT_EQ(line(here), "");
+  EXPECT_EQ(line(there), "eth0");
+}
+
+// Path MTU: learned from an ICMP message that came into one namespace ---------------------------------------------------
+std::uint16_t Checksum(const std::string& bytes) {
+  std::uint32_t sum = 0;
+  for (std::size_t i = 0; i + 1 < bytes.size(); i += 2)
+    sum += static_cast<std::uint32_t>(static_cast<unsigned char>(bytes[i]) << 8 | static_cast<unsigned char>(bytes[i + 1]));
+  while (sum >> 16) sum = (sum & 0xffff) + (sum >> 16);
+  return static_cast<std::uint16_t>(~sum);
+}
+template <class Struct>
+std::string BytesOf(const Struct& value) {
+  return std::string(reinterpret_cast<const char*>(&value), sizeof value);
+}
+/// The message of a router that a packet from `source` to `destination` was too big for the next link.
+std::string TooBig(const Family& family, const std::string& source, const std::string& destination, std::uint16_t mtu) {
+  if (family.domain == AF_INET) {
+    iphdr packet{};
+    packet.version = 4;
+    packet.ihl = 5;
+    packet.ttl = 64;
+    packet.tot_len = htons(1500);
+    packet.frag_off = htons(0x4000);
+    packet.protocol = IPPROTO_ICMP;
+    ::inet_pton(AF_INET, source.c_str(), &packet.saddr);
+    ::inet_pton(AF_INET, destination.c_str(), &packet.daddr);
+    packet.check = htons(Checksum(BytesOf(packet)));
+    icmphdr error{};
+    error.type = ICMP_DEST_UNREACH;
+    error.code = ICMP_FRAG_NEEDED;
+    error.un.frag.mtu = htons(mtu);
+    // An echo reply inside: no socket needs to wait for it.
+    const std::string rest = BytesOf(packet) + BytesOf(icmphdr{});
+    error.checksum = htons(Checksum(BytesOf(error) + rest));
+    return BytesOf(error) + rest;
+  }
+  ip6_hdr packet{};
+  packet.ip6_flow = htonl(6U << 28);
+  packet.ip6_plen = htons(1400);
+  packet.ip6_nxt = IPPROTO_ICMPV6;
+  packet.ip6_hlim = 64;
+  ::inet_pton(AF_INET6, source.c_str(), &packet.ip6_src);
+  ::inet_pton(AF_INET6, destination.c_str(), &packet.ip6_dst);
+  icmp6_hdr error{};
+  error.icmp6_type = ICMP6_PACKET_TOO_BIG;
+  error.icmp6_mtu = htonl(mtu);
+  icmp6_hdr reply{};
+  reply.icmp6_type = ICMP6_ECHO_REPLY;
+  return BytesOf(error) + BytesOf(packet) + BytesOf(reply);  // the kernel sums it up
+}
+std::uint32_t MtuTo(const NetNamespace& where, const Family& family, const std::string& address) {
+  Rtnl rtnl = RtnlIn(where);
+  std::byte bytes[16];
+  ::inet_pton(family.domain, address.c_str(), bytes);
+  rtmsg header{};
+  header.rtm_family = static_cast<unsigned char>(family.domain);
+  header.rtm_dst_len = static_cast<unsigned char>(family.host_prefix);
+  const Message answer = SETUP_OK(rtnl.socket().Get(
+      Request(RTM_GETROUTE).Header(header).Raw(RTA_DST, Bytes(bytes, family.domain == AF_INET ? 4 : 16)).Named("route to " + address)));
+  return answer.AttributesAfter<rtmsg>().Nested(RTA_METRICS).U32(RTAX_MTU).value_or(0);
+}
+void PathMtu(const Family& family) {
+  auto here = CreateWithLoopback(), router_here = CreateWithLoopback();
+  auto there = CreateWithLoopback(), router_there = CreateWithLoopback();
+  Join(here, "eth0", router_here, "eth0");
+  Join(there, "eth0", router_there, "eth0");
+  for (const NetNamespace* where : {&here, &there})
+    SETUP_OK(RtnlIn(*where).AddRoute(RouteSpec{.to = "default", .via = family.Host(2), .dev = "eth0"}));
+  const auto tell = [&](const NetNamespace& router, std::uint16_t mtu) {
+    Fd raw = SETUP_OK(router.Socket(family.domain, SOCK_RAW, family.domain == AF_INET ? int{IPPROTO_ICMP} : int{IPPROTO_ICMPV6}));
+    SETUP_OK(SendTo(raw, TooBig(family, family.Host(1), FarHost(family), mtu), SockAddr::Ip(family.Host(1))));
+  };
+  EXPECT_EQ(MtuTo(here, family, FarHost(family)), 0U) << "control: before";
+  tell(router_here, 1300);
+  EXPECT_EVENTUALLY("the path MTU to be learned", [&] { return MtuTo(here, family, FarHost(family)) == 1300; });
+  EXPECT_EQ(MtuTo(there, family, FarHost(family)), 0U) << "learned by another namespace";
+  tell(router_there, 1400);
+  EXPECT_EVENTUALLY("the path MTU to be learned", [&] { return MtuTo(there, family, FarHost(family)) == 1400; });
+  EXPECT_EQ(MtuTo(here, family, FarHost(family)), 1300U) << "learned by another namespace";
+}
+NETNS_TEST(Route, Ipv4PathMtuIsLearnedByOneNamespace, Covers("ROUTE-11"), Needs(Config("VETH"))) { PathMtu(Families()[0]); }
+NETNS_TEST(Route, Ipv6PathMtuIsLearnedByOneNamespace, Covers("ROUTE-11"), Needs(Config("VETH"), Config("IPV6"))) {
+  PathMtu(Families()[1]);
+}
+
+NETNS_TEST(Route, SettingsOfRoutingAreSeparate, Covers("ROUTE-12")) {
+  auto here = NetNamespace::Create(), there = NetNamespace::Create();
+  bool any = false;
+  for (auto [name, value] : {std::pair{"net.ipv4.fib_multipath_hash_policy", "1"}, {"net.ipv4.fib_multipath_use_neigh", "1"},
+                             {"net.ipv4.fib_multipath_hash_fields", "1"}, {"net.ipv4.fib_notify_on_flag_change", "1"},
+                             {"net.ipv4.nexthop_compat_mode", "0"}, {"net.ipv4.fib_sync_mem", "600000"},
+                             {"net.ipv4.route.min_adv_mss", "300"}, {"net.ipv4.route.min_pmtu", "600"},
+                             {"net.ipv4.route.mtu_expires", "500"}, {"net.ipv6.fib_multipath_hash_policy", "1"},
+                             {"net.ipv6.fib_multipath_hash_fields", "1"}, {"net.ipv6.fib_notify_on_flag_change", "1"},
+                             {"net.ipv6.route.gc_timeout", "50"}, {"net.ipv6.route.gc_thresh", "1000"},
+                             {"net.ipv6.route.mtu_expires", "500"}, {"net.ipv6.route.min_adv_mss", "1300"}}) {
+    if (!here.HasSysctl(name)) continue;  // not in this kernel, or only in the initial namespace
+    any = true;
+    SCOPED_TRACE(name);
+    const std::string birth = SETUP_OK(there.Sysctl(name));
+    EXPECT_THAT(here.Sysctl(name), Holds(birth));
+    ASSERT_OK(here.SetSysctl(name, value));
+    EXPECT_THAT(here.Sysctl(name), Holds(value)) << "control";
+    EXPECT_THAT(there.Sysctl(name), Holds(birth));
+    EXPECT_THAT(here.In([] { return NetNamespace::Create(); }).Sysctl(name), Holds(birth)) << "made from inside";
+  }
+  EXPECT_TRUE(any);
+}
+
+// RFC 6724 labels.
+NETNS_TEST(Route, AddressLabelsAreSeparate, Covers("ROUTE-13"), Needs(Config("IPV6"))) {
+  const auto change = [](const NetNamespace& where, std::uint16_t type, std::uint16_t flags, const char* prefix, std::uint8_t length,
+                         std::uint32_t label) {
+    Rtnl rtnl = RtnlIn(where);
+    ifaddrlblmsg header{};
+    header.ifal_family = AF_INET6;
+    header.ifal_prefixlen = length;
+    in6_addr address{};
+    ::inet_pton(AF_INET6, prefix, &address);
+    return rtnl.socket().Ack(Request(type, flags).Header(header).Structure(IFAL_ADDRESS, address).U32(IFAL_LABEL, label).Named("address label"));
+  };
+  const auto list = [](const NetNamespace& where) {
+    Rtnl rtnl = RtnlIn(where);
+    ifaddrlblmsg header{};
+    header.ifal_family = AF_INET6;
+    std::set<std::string> labels;
+    for (const Message& message : SETUP_OK(rtnl.socket().Dump(Request(RTM_GETADDRLABEL).Header(header).Named("dump address labels")))) {
+      const Attributes attributes = message.AttributesAfter<ifaddrlblmsg>();
+      char text[INET6_ADDRSTRLEN] = "";
+      const auto address = attributes.Structure<in6_addr>(IFAL_ADDRESS).value_or(in6_addr{});
+      ::inet_ntop(AF_INET6, &address, text, sizeof text);
+      labels.insert(std::string(text) + "/" + std::to_string(message.Header<ifaddrlblmsg>().ifal_prefixlen) + " " +
+                    std::to_string(attributes.U32(IFAL_LABEL).value_or(0)));
+    }
+    return labels;
+  };
+  auto here = NetNamespace::Create(), there = NetNamespace::Create();
+  const auto defaults = list(there);
+  EXPECT_THAT(defaults, testing::IsSupersetOf({"::1/128 0", "::/0 1", "2002::/16 2", "::/96 3", "::ffff:0.0.0.0/96 4"}));
+  EXPECT_EQ(list(here), defaults);
+  ASSERT_OK(change(here, RTM_NEWADDRLABEL, NLM_F_CREATE | NLM_F_EXCL, "2001:db8::", 32, 99));
+  EXPECT_THAT(change(here, RTM_NEWADDRLABEL, NLM_F_CREATE | NLM_F_EXCL, "2001:db8::", 32, 99), FailsWith(EEXIST)) << "control";
+  EXPECT_THAT(list(here), Contains("2001:db8::/32 99")) << "control";
+  EXPECT_EQ(list(there), defaults);
+  EXPECT_EQ(list(here.In([] { return NetNamespace::Create(); })), defaults) << "made from inside";
+  EXPECT_THAT(change(there, RTM_DELADDRLABEL, 0, "2001:db8::", 32, 99), FailsWith(ESRCH));
+  ASSERT_OK(change(here, RTM_DELADDRLABEL, 0, "2002::", 16, 2));
+  EXPECT_THAT(list(here), Not(Contains("2002::/16 2"))) << "control";
+  EXPECT_EQ(list(there), defaults);
+}
+
+NETNS_TEST(Route, MplsLabelsAreSeparate, Covers("ROUTE-14"), Needs(Config("MPLS_ROUTING"), Config("VETH"))) {
+  auto here = CreateTwin(), there = CreateTwin();
+  if (!here.HasSysctl("net.mpls.platform_labels")) throw MissingNeed("needs-config:MPLS_ROUTING", "no net.mpls sysctls");
+  EXPECT_THAT(here.Sysctl("net.mpls.platform_labels"), Holds("0")) << "at birth";
+  ASSERT_OK(here.SetSysctl("net.mpls.platform_labels", "1000"));
+  EXPECT_THAT(there.Sysctl("net.mpls.platform_labels"), Holds("0"));
+  const auto add = [](const NetNamespace& where) {
+    Rtnl rtnl = RtnlIn(where);
+    rtmsg header{};
+    header.rtm_family = AF_MPLS;
+    header.rtm_dst_len = 20;
+    header.rtm_table = RT_TABLE_MAIN;
+    header.rtm_protocol = RTPROT_STATIC;
+    header.rtm_type = RTN_UNICAST;
+    mpls_label label{};
+    label.entry = htonl(100U << MPLS_LS_LABEL_SHIFT | 1U << MPLS_LS_S_SHIFT);
+    // RTA_VIA: family and address of the gateway
+    std::string via(2, '\0');
+    const std::uint16_t family = AF_INET;
+    std::memcpy(via.data(), &family, sizeof family);
+    via += std::string("\xc0\x00\x02\x02", 4);
+    return rtnl.socket().Ack(Request(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL)
+                                 .Header(header)
+                                 .Structure(RTA_DST, label)
+                                 .Raw(RTA_VIA, std::as_bytes(std::span(via)))
+                                 .S32(RTA_OIF, kEth0)
+                                 .Named("label route"));
+  };
+  const auto count = [](const NetNamespace& where) {
+    Rtnl rtnl = RtnlIn(where);
+    rtmsg header{};
+    header.rtm_family = AF_MPLS;
+    return SETUP_OK(rtnl.socket().Dump(Request(RTM_GETROUTE).Header(header).Named("dump label routes"))).size();
+  };
+  EXPECT_THAT(add(there), Not(Succeeds())) << "its label space is empty";
+  ASSERT_OK(add(here));
+  EXPECT_EQ(count(here), 1U) << "control";
+  EXPECT_EQ(count(there), 0U);
+  EXPECT_THAT(add(here), FailsWith(EEXIST)) << "control";
+  ASSERT_OK(there.SetSysctl("net.mpls.platform_labels", "1000"));
+  EXPECT_THAT(add(there), Succeeds());
+  ASSERT_OK(here.SetSysctl("net.mpls.platform_labels", "0"));
+  EXPECT_EQ(count(here), 0U);
+  EXPECT_EQ(count(there), 1U);
+}
+
+NetlinkSocket GenericIn(const NetNamespace& where) {
+  return SETUP_OK(NetlinkSocket::Adopt(SETUP_OK(where.Socket(AF_NETLINK, SOCK_RAW, NETLINK_GENERIC))));
+}
+GenericFamily FamilyOrMiss(const NetNamespace& where, const char* name, const char* symbol) {
+  auto socket = GenericIn(where);
+  auto family = socket.ResolveFamily(name);
+  if (!family.ok() && family.code() == ENOENT) throw MissingNeed(std::string("needs-config:") + symbol, std::string("no generic netlink family ") + name);
+  return SETUP_OK(std::move(family));
+}
+
+NETNS_TEST(Route, SegmentRoutingSourceIsPerNamespace, Covers("ROUTE-14"), Needs(Config("IPV6_SEG6_LWTUNNEL"))) {
+  auto here = NetNamespace::Create(), there = NetNamespace::Create();
+  const auto family = FamilyOrMiss(here, "SEG6", "IPV6_SEG6_LWTUNNEL");
+  const auto get = [&](const NetNamespace& where) {
+    auto socket = GenericIn(where);
+    const Message answer = SETUP_OK(socket.Get(Request(family.id).Header(genlmsghdr{.cmd = SEG6_CMD_GET_TUNSRC, .version = SEG6_GENL_VERSION}).Named("get tunsrc")));
+    char text[INET6_ADDRSTRLEN] = "";
+    const auto address = answer.AttributesAfter<genlmsghdr>().Structure<in6_addr>(SEG6_ATTR_DST).value_or(in6_addr{});
+    ::inet_ntop(AF_INET6, &address, text, sizeof text);
+    return std::string(text);
+  };
+  const auto set = [&](const NetNamespace& where, const char* text) {
+    auto socket = GenericIn(where);
+    in6_addr address{};
+    ::inet_pton(AF_INET6, text, &address);
+    return socket.Ack(Request(family.id).Header(genlmsghdr{.cmd = SEG6_CMD_SET_TUNSRC, .version = SEG6_GENL_VERSION}).Structure(SEG6_ATTR_DST, address).Named("set tunsrc"));
+  };
+  EXPECT_EQ(get(here), "::") << "at birth";
+  ASSERT_OK(set(here, "2001:db8::1"));
+  EXPECT_EQ(get(here), "2001:db8::1") << "control";
+  EXPECT_EQ(get(there), "::");
+  EXPECT_EQ(get(here.In([] { return NetNamespace::Create(); })), "::") << "made from inside";
+  ASSERT_OK(set(there, "2001:db8::2"));
+  EXPECT_EQ(get(here), "2001:db8::1");
+}
+
+NETNS_TEST(Route, IoamNamespaceIdsAreSeparate, Covers("ROUTE-14"), Needs(Config("IPV6"))) {
+  auto here = NetNamespace::Create(), there = NetNamespace::Create();
+  const auto family = FamilyOrMiss(here, "IOAM6", "IPV6_IOAM6_LWTUNNEL");
+  const auto change = [&](const NetNamespace& where, std::uint8_t command) {
+    auto socket = GenericIn(where);
+    return socket.Ack(Request(family.id).Header(genlmsghdr{.cmd = command, .version = IOAM6_GENL_VERSION}).U16(IOAM6_ATTR_NS_ID, 1).Named("IOAM namespace 1"));
+  };
+  const auto count = [&](const NetNamespace& where) {
+    auto socket = GenericIn(where);
+    return SETUP_OK(socket.Dump(Request(family.id).Header(genlmsghdr{.cmd = IOAM6_CMD_DUMP_NAMESPACES, .version = IOAM6_GENL_VERSION}).Named("dump IOAM namespaces"))).size();
+  };
+  const auto birth = count(there);
+  EXPECT_EQ(count(here), birth);
+  ASSERT_OK(change(here, IOAM6_CMD_ADD_NAMESPACE));
+  EXPECT_THAT(change(here, IOAM6_CMD_ADD_NAMESPACE), FailsWith(EEXIST)) << "control";
+  EXPECT_EQ(count(here), birth + 1) << "control";
+  EXPECT_EQ(count(there), birth);
+  EXPECT_THAT(change(there, IOAM6_CMD_DEL_NAMESPACE), FailsWith(ENOENT));
+  ASSERT_OK(change(there, IOAM6_CMD_ADD_NAMESPACE));
+  ASSERT_OK(change(here, IOAM6_CMD_DEL_NAMESPACE));
+  EXPECT_EQ(count(there), birth + 1);
+}
+
+// A device that leaves takes its routes along for good.
+void RoutesOfAMovedDevice(const Family& family) {
+  auto here = CreateTwin(), there = CreateWithLoopback();
+  const std::string stays = family.domain == AF_INET ? "203.0.113.0/24" : "2001:db8:e::/48";
+  SETUP_OK(RtnlIn(here).AddRoute(RouteSpec{.to = Far(family), .via = family.Host(2), .dev = "eth0"}));
+  SETUP_OK(RtnlIn(here).AddRoute(RouteSpec{.to = Far(family), .dev = "eth0", .table = 100}));
+  SETUP_OK(RtnlIn(here).AddRoute(RouteSpec{.to = stays, .dev = "eth1"}));
+  const auto by_eth0 = [&](const NetNamespace& where) {
+    std::vector<Route> found;
+    for (const Route& route : SETUP_OK(RtnlIn(where).Routes(RouteFilter{.family = family.domain})))
+      if (route.dev == kEth0) found.push_back(route);
+    return found;
+  };
+  EXPECT_EQ(DeviceTo(here, FarHost(family)), kEth0) << "control";
+  EXPECT_THAT(by_eth0(here), Not(IsEmpty())) << "control";
+  SETUP_OK(RtnlIn(here).MoveLink("eth0", ByFd(there.fd())));
+  EXPECT_THAT(by_eth0(here), IsEmpty());
+  EXPECT_THAT(by_eth0(there), IsEmpty()) << "it arrives without routes";
+  EXPECT_EQ(DeviceTo(here, FarHost(family)), -ENETUNREACH);
+  EXPECT_THAT(To(here, family, stays), testing::SizeIs(1)) << "control: the route of another device";
+  SETUP_OK(RtnlIn(there).Up("eth0"));
+  EXPECT_THAT(To(there, family, Far(family)), IsEmpty());
+  SETUP_OK(RtnlIn(there).MoveLink("eth0", ByFd(here.fd())));
+  SETUP_OK(RtnlIn(here).Up("eth0"));
+  EXPECT_THAT(To(here, family, Far(family)), IsEmpty()) << "nothing comes back with it";
+  EXPECT_EQ(DeviceTo(here, FarHost(family)), -ENETUNREACH);
+  EXPECT_THAT(To(here, family, stays), testing::SizeIs(1));
+}
+NETNS_TEST(Route, Ipv4RoutesGoWithAMovedDevice, Covers("ROUTE-15"), Needs(Config("VETH"))) { RoutesOfAMovedDevice(Families()[0]); }
+NETNS_TEST(Route, Ipv6RoutesGoWithAMovedDevice, Covers("ROUTE-15"), Needs(Config("VETH"), Config("IPV6"))) {
+  RoutesOfAMovedDevice(Families()[1]);
+}
+
+// rp_filter: whether a packet's source would be answered by the device that it came in by.
+NETNS_TEST(Route, SourceValidationUsesTheReceivingNamespace, Covers("ROUTE-16"), Needs(Config("VETH"))) {
+  struct Pair {
+    NetNamespace sender, receiver;
+    Fd client, server;
+  };
+  std::vector<Pair> pairs;
+  const SockAddr target = SockAddr::Ip("192.0.2.2", 9000);
+  for (int i = 0; i < 2; ++i) {
+    Pair pair{CreateWithLoopback(), CreateWithLoopback(), {}, {}};
+    Join(pair.sender, "eth0", pair.receiver, "eth0");
+    SETUP_OK(RtnlIn(pair.sender).AddAddress("203.0.113.5/32", "lo"));
+    AddDevice(pair.receiver, "eth1", kEth1);
+    for (const char* name : {"all", "eth0", "eth1"})
+      SETUP_OK(pair.receiver.SetSysctl(std::string("net/ipv4/conf/") + name + "/rp_filter", "0"));
+    SETUP_OK(RtnlIn(pair.receiver).AddRoute(RouteSpec{.to = "203.0.113.0/24", .dev = "eth1"}));
+    pair.client = SETUP_OK(Bound(pair.sender, SOCK_DGRAM, SockAddr::Ip("203.0.113.5")));
+    pair.server = SETUP_OK(Bound(pair.receiver, SOCK_DGRAM, target));
+    pairs.push_back(std::move(pair));
+  }
+  const auto arrives = [&](Pair& pair, const char* text) {
+    SETUP_OK(SendTo(pair.client, text, target));
+    // The fence: a datagram with an honest source, by the same way.
+    SETUP_OK(SendTo(SETUP_OK(pair.sender.Socket(AF_INET, SOCK_DGRAM)), "fence", target));
+    const std::string first = SETUP_OK(Receive(pair.server));
+    if (first == "fence") return false;
+    SETUP_OK(Receive(pair.server));
+    return true;
+  };
+  EXPECT_TRUE(arrives(pairs[0], "before")) << "control: rp_filter=0";
+  EXPECT_TRUE(arrives(pairs[1], "before")) << "control: rp_filter=0";
+  for (const char* name : {"all", "eth0"}) {
+    SCOPED_TRACE(name);
+    const std::string file = std::string("net/ipv4/conf/") + name + "/rp_filter";
+    ASSERT_OK(pairs[0].receiver.SetSysctl(file, "1"));
+    EXPECT_FALSE(arrives(pairs[0], "strict")) << "control: rp_filter=1";
+    EXPECT_TRUE(arrives(pairs[1], "other")) << "rp_filter of another namespace";
+    ASSERT_OK(pairs[0].receiver.SetSysctl(file, "0"));
+    EXPECT_TRUE(arrives(pairs[0], "after"));
+  }
+  // With a route back by eth0 in the other namespace, nothing changes in this one.
+  ASSERT_OK(pairs[0].receiver.SetSysctl("net/ipv4/conf/eth0/rp_filter", "1"));
+  SETUP_OK(RtnlIn(pairs[1].receiver).AddRoute(RouteSpec{.to = "203.0.113.5/32", .dev = "eth0"}));
+  EXPECT_FALSE(arrives(pairs[0], "strict")) << "the route of another namespace";
+  SETUP_OK(RtnlIn(pairs[0].receiver).AddRoute(RouteSpec{.to = "203.0.113.5/32", .dev = "eth0"}));
+  EXPECT_TRUE(arrives(pairs[0], "routed")) << "control: a route of its own";
+}
+
+}  // namespace
+}  // namespace netns

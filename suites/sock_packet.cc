@@ -1,0 +1,566 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// SOCK, second part: raw and packet sockets, and whatever binds a socket to a device, a mark or a multicast table.
+#include "suites/support/sockets.h"
+
+// The kernel's headers after the C library's: in this order they go together.
+#include <sys/stat.h>
+#include <set>
+
+#include <linux/filter.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
+#include <linux/inet_diag.h>
+#include <linux/mroute.h>
+#include <linux/mroute6.h>
+#include <linux/netlink_diag.h>
+#include <linux/packet_diag.h>
+#include <linux/sock_diag.h>
+
+namespace netns {
+namespace {
+
+using namespace sock;
+using testing::HasSubstr;
+using testing::Not;
+
+/// Strings that carry `marker` among all datagrams that wait now.
+std::size_t CountWith(const std::vector<std::string>& datagrams, const std::string& marker) {
+  return static_cast<std::size_t>(std::count_if(datagrams.begin(), datagrams.end(), [&](const std::string& text) {
+    return text.find(marker) != std::string::npos;
+  }));
+}
+
+// raw(7): a raw socket gets copies of the packets of its protocol; of its own namespace's only.
+void RawSockets(const Family& family) {
+  const bool v4 = family.domain == AF_INET;
+  auto here = CreateWithLoopback(), there = CreateWithLoopback();
+  const SockAddr target = SockAddr::Ip(family.loopback);
+  const int icmp = v4 ? int{IPPROTO_ICMP} : int{IPPROTO_ICMPV6};
+  for (int protocol : {icmp, 253 /* for experiments, RFC 3692 */}) {
+    SCOPED_TRACE(protocol);
+    Fd one = SETUP_OK(here.Socket(family.domain, SOCK_RAW, protocol));
+    Fd also_one = SETUP_OK(here.Socket(family.domain, SOCK_RAW, protocol));
+    Fd two = SETUP_OK(there.Socket(family.domain, SOCK_RAW, protocol));
+    // Bound and connected ones are looked up by address: the same in both namespaces.
+    Fd bound_two = SETUP_OK(Bound(there, SOCK_RAW, target, protocol));
+    SETUP_OK(Connect(bound_two, target));
+    // An echo request where the protocol has one; the kernel sums up ICMPv6 itself.
+    const auto packet = [&](const std::string& text) {
+      std::string bytes{static_cast<char>(v4 ? 8 : 128), 0, 0, 0, 0, 7, 0, 1};
+      bytes += text;
+      if (bytes.size() % 2 != 0) bytes.push_back(' ');
+      if (v4) {
+        std::uint32_t sum = 0;
+        for (std::size_t i = 0; i < bytes.size(); i += 2)
+          sum += static_cast<std::uint32_t>(static_cast<unsigned char>(bytes[i]) << 8 | static_cast<unsigned char>(bytes[i + 1]));
+        while (sum >> 16) sum = (sum & 0xffff) + (sum >> 16);
+        bytes[2] = static_cast<char>(~sum >> 8);
+        bytes[3] = static_cast<char>(~sum);
+      }
+      return bytes;
+    };
+    const std::size_t copies = protocol == icmp ? 2 : 1;  // the request and its reply
+    ASSERT_OK(SendTo(one, packet("from one"), target));
+    ASSERT_OK(SendTo(two, packet("from two"), target));  // the fence
+    EXPECT_OK(Receive(two));  // loopback is done with it when the second has come
+    const auto got_one = Drain(one), got_also = Drain(also_one), got_two = Drain(two), got_bound = Drain(bound_two);
+    EXPECT_EQ(CountWith(got_one, "from one"), copies);
+    EXPECT_EQ(CountWith(got_also, "from one"), copies) << "control: every raw socket of the namespace gets a copy";
+    EXPECT_EQ(CountWith(got_two, "from one"), 0U) << "a packet of another namespace";
+    EXPECT_EQ(CountWith(got_bound, "from one"), 0U) << "a packet of another namespace";
+    EXPECT_EQ(CountWith(got_two, "from two"), copies - 1) << "one has been taken";
+    EXPECT_EQ(CountWith(got_bound, "from two"), copies);
+    EXPECT_EQ(CountWith(got_one, "from two"), 0U) << "a packet of another namespace";
+  }
+}
+NETNS_TEST(Sock, RawIpv4SocketsReceiveOnlyPacketsOfTheirNamespace, Covers("SOCK-09")) { RawSockets(Families()[0]); }
+NETNS_TEST(Sock, RawIpv6SocketsReceiveOnlyPacketsOfTheirNamespace, Covers("SOCK-09"), Needs(Config("IPV6"))) {
+  RawSockets(Families()[1]);
+}
+
+/// The address of packet(7) on a device.
+sockaddr_ll OnDevice(int index, std::uint16_t protocol = ETH_P_ALL) {
+  sockaddr_ll address{};
+  address.sll_family = AF_PACKET;
+  address.sll_protocol = htons(protocol);
+  address.sll_ifindex = index;
+  address.sll_halen = 6;
+  std::memset(address.sll_addr, 0xff, 6);
+  return address;
+}
+Status BindPacket(const Fd& socket, const sockaddr_ll& address) {
+  if (::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0)
+    return ErrnoError("bind(sll_ifindex " + std::to_string(address.sll_ifindex) + ")");
+  return Ok();
+}
+Result<Fd> PacketSocket(const NetNamespace& where, int type = SOCK_RAW, std::uint16_t protocol = ETH_P_ALL, int index = 0) {
+  ASSIGN_OR_RETURN(Fd socket, where.Socket(AF_PACKET, type, htons(protocol)));
+  if (index != 0) RETURN_IF_ERROR(BindPacket(socket, OnDevice(index, protocol)));
+  return socket;
+}
+Status SendFrame(const Fd& socket, const sockaddr_ll& to, const std::string& text) {
+  std::string frame(12, '\xff');
+  frame += std::string("\x88\xb5", 2) + text;  // ETH_P_802_EX1
+  frame.resize(std::max<std::size_t>(frame.size(), 60));
+  if (::sendto(socket.get(), frame.data(), frame.size(), 0, reinterpret_cast<const sockaddr*>(&to), sizeof to) < 0)
+    return ErrnoError("sendto(sll_ifindex " + std::to_string(to.sll_ifindex) + ")");
+  return Ok();
+}
+
+// packet(7): all devices, of the socket's own namespace. lo has index 1 everywhere; the veths have equal names and indexes.
+NETNS_TEST(Sock, PacketSocketsCaptureOnlyInTheirNamespace, Covers("SOCK-10"), Needs(Config("PACKET"), Config("VETH"))) {
+  auto here = CreateWithLoopback(), there = CreateWithLoopback();
+  AddDevice(here, "eth0", 77);
+  AddDevice(there, "eth0", 77);
+  for (const std::uint16_t protocol : {std::uint16_t{ETH_P_ALL}, std::uint16_t{0x88b5}, std::uint16_t{ETH_P_IP}}) {
+    for (int type : {SOCK_RAW, SOCK_DGRAM}) {
+      for (int index : {0, 1, 77}) {
+        SCOPED_TRACE(testing::Message() << "protocol " << protocol << " type " << type << " ifindex " << index);
+        ASSERT_OK_AND_ASSIGN(Fd capture_here, PacketSocket(here, type, protocol, index));
+        ASSERT_OK_AND_ASSIGN(Fd capture_there, PacketSocket(there, type, protocol, index));
+        const auto traffic = [&](const NetNamespace& where, const std::string& text) {
+          Fd udp = SETUP_OK(where.Socket(AF_INET, SOCK_DGRAM));
+          SETUP_OK(SendTo(udp, text, SockAddr::Ip("127.0.0.1", 9)));
+          Fd raw = SETUP_OK(PacketSocket(where, SOCK_RAW, 0));
+          for (int device : {1, 77}) SETUP_OK(SendFrame(raw, OnDevice(device, 0x88b5), text));
+        };
+        traffic(here, "of here");
+        const auto got_here = Drain(capture_here);
+        traffic(there, "of there");
+        const auto got_there = Drain(capture_there), late_here = Drain(capture_here);
+        EXPECT_EQ(CountWith(got_there, "of here"), 0U) << "a frame of another namespace";
+        EXPECT_EQ(CountWith(late_here, "of there"), 0U) << "a frame of another namespace";
+        // A socket on 77 sees its outgoing frames with ETH_P_ALL only (packet(7)); the peer's end is in the namespace too.
+        const bool expected = !(index == 77 && protocol != ETH_P_ALL);
+        if (expected) {
+          EXPECT_GT(CountWith(got_here, "of here"), 0U) << "control";
+          EXPECT_GT(CountWith(got_there, "of there"), 0U) << "control";
+        }
+      }
+    }
+  }
+}
+
+// What passes between two namespaces is seen at both ends, and by no third one.
+NETNS_TEST(Sock, PacketSocketsOfAThirdNamespaceSeeNoTraffic, Covers("SOCK-10"), Needs(Config("PACKET"), Config("VETH"))) {
+  auto one = CreateWithLoopback(), two = CreateWithLoopback(), third = CreateWithLoopback();
+  Join(one, "eth0", two, "eth0");
+  AddDevice(third, "eth0");
+  Fd at_one = SETUP_OK(PacketSocket(one)), at_two = SETUP_OK(PacketSocket(two)), at_third = SETUP_OK(PacketSocket(third));
+  Fd server = SETUP_OK(Bound(two, SOCK_DGRAM, SockAddr::Ip("192.0.2.2", 9000)));
+  Fd client = SETUP_OK(one.Socket(AF_INET, SOCK_DGRAM));
+  ASSERT_OK(SendTo(client, "between", SockAddr::Ip("192.0.2.2", 9000)));
+  ASSERT_OK(Receive(server));
+  Fd fence = SETUP_OK(third.Socket(AF_INET, SOCK_DGRAM));
+  ASSERT_OK(SendTo(fence, "fence", SockAddr::Ip("127.0.0.1", 9)));
+  EXPECT_GT(CountWith(Drain(at_one), "between"), 0U) << "control";
+  EXPECT_GT(CountWith(Drain(at_two), "between"), 0U) << "control";
+  const auto got = Drain(at_third);
+  EXPECT_EQ(CountWith(got, "between"), 0U);
+  EXPECT_GT(CountWith(got, "fence"), 0U) << "control";
+}
+
+NETNS_TEST(Sock, PacketSocketsCannotUseDevicesOfAnotherNamespace, Covers("SOCK-11"), Needs(Config("PACKET"), Config("VETH"))) {
+  auto here = CreateWithLoopback(), there = CreateWithLoopback();
+  AddDevice(here, "mine", 50);
+  AddDevice(there, "theirs", 60);
+  for (int type : {SOCK_RAW, SOCK_DGRAM}) {
+    SCOPED_TRACE(type);
+    ASSERT_OK_AND_ASSIGN(Fd socket, here.Socket(AF_PACKET, type, htons(ETH_P_ALL)));
+    EXPECT_THAT(BindPacket(socket, OnDevice(60)), FailsWith(ENODEV));
+    EXPECT_THAT(BindPacket(socket, OnDevice(50)), Succeeds()) << "control: its own";
+    ASSERT_OK_AND_ASSIGN(Fd sender, here.Socket(AF_PACKET, type, 0));
+    EXPECT_THAT(SendFrame(sender, OnDevice(60, 0x88b5), "x"), FailsWith(ENXIO));
+    EXPECT_THAT(SendFrame(sender, OnDevice(50, 0x88b5), "x"), Succeeds()) << "control: its own";
+    packet_mreq membership{};
+    membership.mr_type = PACKET_MR_PROMISC;
+    membership.mr_ifindex = 60;
+    EXPECT_NE(::setsockopt(sender.get(), SOL_PACKET, PACKET_ADD_MEMBERSHIP, &membership, sizeof membership), 0);
+    EXPECT_EQ(errno, ENODEV);
+    membership.mr_ifindex = 50;
+    EXPECT_EQ(::setsockopt(sender.get(), SOL_PACKET, PACKET_ADD_MEMBERSHIP, &membership, sizeof membership), 0) << "control";
+  }
+  // The ioctls of netdevice(7) are about the socket's namespace as well.
+  Fd asker = SETUP_OK(here.Socket(AF_INET, SOCK_DGRAM));
+  ifreq request{};
+  std::strcpy(request.ifr_name, "theirs");
+  EXPECT_NE(::ioctl(asker.get(), SIOCGIFINDEX, &request), 0);
+  EXPECT_EQ(errno, ENODEV);
+  std::strcpy(request.ifr_name, "mine");
+  EXPECT_EQ(::ioctl(asker.get(), SIOCGIFINDEX, &request), 0);
+  EXPECT_EQ(request.ifr_ifindex, 50);
+  request.ifr_ifindex = 60;
+  EXPECT_NE(::ioctl(asker.get(), SIOCGIFNAME, &request), 0);
+  EXPECT_EQ(errno, ENODEV);
+}
+
+NETNS_TEST(Sock, FanoutGroupsArePerNamespace, Covers("SOCK-12"), Needs(Config("PACKET"))) {
+  auto here = CreateWithLoopback(), there = CreateWithLoopback();
+  const auto join = [](const Fd& socket, int group, int mode) {
+    return SetOption(socket, SOL_PACKET, PACKET_FANOUT, group | mode << 16);
+  };
+  const auto open = [](const NetNamespace& where) { return SETUP_OK(PacketSocket(where, SOCK_RAW, ETH_P_IP, 1)); };
+  Fd first = open(here), second = open(here), other = open(there), wrong = open(here), also_wrong = open(there);
+  ASSERT_OK(join(first, 7, PACKET_FANOUT_LB));
+  ASSERT_OK(join(other, 7, PACKET_FANOUT_HASH));
+  EXPECT_THAT(join(wrong, 7, PACKET_FANOUT_HASH), FailsWith(EINVAL)) << "control: the mode of this namespace's group is LB";
+  EXPECT_THAT(join(also_wrong, 7, PACKET_FANOUT_LB), FailsWith(EINVAL)) << "control: and of that one HASH";
+  ASSERT_OK(join(second, 7, PACKET_FANOUT_LB));
+  wrong.Reset();
+  also_wrong.Reset();
+  Fd sender = SETUP_OK(here.Socket(AF_INET, SOCK_DGRAM));
+  for (int i = 0; i < 10; ++i) SETUP_OK(SendTo(sender, "of here", SockAddr::Ip("127.0.0.1", 9)));
+  const auto got_first = CountWith(Drain(first), "of here"), got_second = CountWith(Drain(second), "of here");
+  EXPECT_GT(got_first, 0U) << "control: the group shares";
+  EXPECT_GT(got_second, 0U) << "control: the group shares";
+  EXPECT_GE(got_first + got_second, 10U);
+  EXPECT_EQ(CountWith(Drain(other), "of here"), 0U) << "a frame of another namespace";
+  // PACKET_FANOUT_FLAG_UNIQUEID finds a free number in the namespace.
+  Fd unique = open(there);
+  EXPECT_OK(SetOption(unique, SOL_PACKET, PACKET_FANOUT, (PACKET_FANOUT_LB | 0x2000) << 16));
+}
+
+// socket(7): SO_BINDTODEVICE. The name is one of the socket's namespace, wherever the caller is.
+NETNS_TEST(Sock, BindToDeviceResolvesNamesInTheNamespaceOfTheSocket, Covers("SOCK-13"), Needs(Config("VETH"))) {
+  constexpr int kBindToIfindex = 62;  // SO_BINDTOIFINDEX, since Linux 5.0
+  auto here = CreateWithLoopback(), there = CreateWithLoopback();
+  AddDevice(here, "mine", 50);
+  AddDevice(here, "both", 52);
+  AddDevice(there, "theirs", 60);
+  AddDevice(there, "both", 62);
+  Actor away = there.StartActor("away");
+  for (const Family& family : Families()) {
+    if (family.domain == AF_INET6 && !HasIpv6()) continue;
+    for (int type : {SOCK_STREAM, SOCK_DGRAM, SOCK_RAW}) {
+      SCOPED_TRACE(testing::Message() << family.name << " type " << type);
+      ASSERT_OK_AND_ASSIGN(Fd socket, here.Socket(family.domain, type, type == SOCK_RAW ? int{IPPROTO_UDP} : 0));
+      for (bool from_away : {false, true}) {
+        SCOPED_TRACE(from_away ? "called from the other namespace" : "called from the test");
+        const auto device = [&](const std::string& name) {
+          return from_away ? away.Run([&] { return SetStringOption(socket, SOL_SOCKET, SO_BINDTODEVICE, name); })
+                           : SetStringOption(socket, SOL_SOCKET, SO_BINDTODEVICE, name);
+        };
+        const auto index = [&](int value) {
+          return from_away ? away.Run([&] { return SetOption(socket, SOL_SOCKET, kBindToIfindex, value); })
+                           : SetOption(socket, SOL_SOCKET, kBindToIfindex, value);
+        };
+        const auto name_now = [&] {
+          char name[IFNAMSIZ] = "";
+          socklen_t size = sizeof name;
+          if (::getsockopt(socket.get(), SOL_SOCKET, SO_BINDTODEVICE, name, &size) < 0) return ErrnoName(errno);
+          return std::string(name);
+        };
+        EXPECT_THAT(device("theirs"), FailsWith(ENODEV));
+        EXPECT_THAT(device("mine"), Succeeds());
+        EXPECT_EQ(name_now(), "mine");
+        EXPECT_THAT(GetOption(socket, SOL_SOCKET, kBindToIfindex), Holds(50));
+        EXPECT_THAT(device("both"), Succeeds());
+        EXPECT_THAT(GetOption(socket, SOL_SOCKET, kBindToIfindex), Holds(52)) << "of the two devices of one name";
+        EXPECT_THAT(index(50), Succeeds());
+        EXPECT_EQ(from_away ? away.Run(name_now) : name_now(), "mine");
+        EXPECT_THAT(device(""), Succeeds());
+        EXPECT_EQ(name_now(), "");
+      }
+    }
+  }
+}
+
+// ip(7), ipv6(7): options that name a device by its index.
+NETNS_TEST(Sock, IndexesInSocketOptionsAreThoseOfTheNamespace, Covers("SOCK-23"), Needs(Config("VETH"))) {
+  auto here = CreateWithLoopback(), there = CreateWithLoopback();
+  AddDevice(here, "mine", 50);
+  AddDevice(there, "theirs", 60);
+  SETUP_OK(RtnlIn(here).AddAddress("192.0.2.1/24", "mine"));
+  Fd socket = SETUP_OK(here.Socket(AF_INET, SOCK_DGRAM));
+  for (auto [index, own] : {std::pair{60, false}, {50, true}}) {
+    SCOPED_TRACE(index);
+    ip_mreqn group{};
+    ::inet_pton(AF_INET, "239.1.1.1", &group.imr_multiaddr);
+    group.imr_ifindex = index;
+    int result = ::setsockopt(socket.get(), IPPROTO_IP, IP_ADD_MEMBERSHIP, &group, sizeof group);
+    EXPECT_EQ(result == 0 ? 0 : errno, own ? 0 : ENODEV) << "IP_ADD_MEMBERSHIP";
+    result = ::setsockopt(socket.get(), IPPROTO_IP, IP_MULTICAST_IF, &group, sizeof group);
+    EXPECT_EQ(result == 0 ? 0 : errno, own ? 0 : EADDRNOTAVAIL) << "IP_MULTICAST_IF";
+    const auto unicast = SetOption(socket, IPPROTO_IP, IP_UNICAST_IF, static_cast<int>(htonl(static_cast<std::uint32_t>(index))));
+    EXPECT_EQ(unicast.code(), own ? 0 : EADDRNOTAVAIL) << "IP_UNICAST_IF";
+  }
+  if (!HasIpv6()) return;
+  Fd socket6 = SETUP_OK(here.Socket(AF_INET6, SOCK_DGRAM));
+  for (auto [index, own] : {std::pair{60, false}, {50, true}}) {
+    SCOPED_TRACE(index);
+    ipv6_mreq group{};
+    ::inet_pton(AF_INET6, "ff05::1:1", &group.ipv6mr_multiaddr);
+    group.ipv6mr_interface = static_cast<unsigned>(index);
+    int result = ::setsockopt(socket6.get(), IPPROTO_IPV6, IPV6_ADD_MEMBERSHIP, &group, sizeof group);
+    EXPECT_EQ(result == 0 ? 0 : errno, own ? 0 : ENODEV) << "IPV6_ADD_MEMBERSHIP";
+    EXPECT_EQ(SetOption(socket6, IPPROTO_IPV6, IPV6_MULTICAST_IF, index).code(), own ? 0 : ENODEV) << "IPV6_MULTICAST_IF";
+  }
+}
+
+NETNS_TEST(Sock, ScopeIdsAreIndexesOfTheNamespace, Covers("SOCK-23"), Needs(Config("VETH"), Config("IPV6"))) {
+  auto here = CreateWithLoopback(), there = CreateWithLoopback();
+  AddDevice(here, "mine", 50);
+  AddDevice(there, "theirs", 60);
+  SETUP_OK(RtnlIn(here).AddAddress("fe80::1/64", "mine", AddressOptions{.nodad = true}));
+  SETUP_OK(RtnlIn(there).AddAddress("fe80::1/64", "theirs", AddressOptions{.nodad = true}));
+  for (int type : {SOCK_STREAM, SOCK_DGRAM}) {
+    SCOPED_TRACE(type);
+    EXPECT_THAT(Bound(here, type, SockAddr::Ip("fe80::1", 7000, 60)), FailsWith(ENODEV));
+    EXPECT_THAT(Bound(here, type, SockAddr::Ip("fe80::1", 7000, 50)), Succeeds()) << "control";
+    EXPECT_THAT(Bound(there, type, SockAddr::Ip("fe80::1", 7000, 60)), Succeeds()) << "control: there it is the right one";
+    EXPECT_THAT(Bound(there, type, SockAddr::Ip("fe80::1", 7000, 50)), FailsWith(ENODEV));
+  }
+  Fd far = SETUP_OK(here.Socket(AF_INET6, SOCK_DGRAM));
+  EXPECT_THAT(Connect(far, SockAddr::Ip("fe80::9", 7000, 60)), FailsWith(ENETUNREACH));
+  Fd near = SETUP_OK(here.Socket(AF_INET6, SOCK_DGRAM));
+  EXPECT_THAT(Connect(near, SockAddr::Ip("fe80::9", 7000, 50)), Succeeds()) << "control";
+}
+
+// SO_MARK selects rules: those of the socket's namespace.
+void MarksAndRules(const Family& family) {
+  constexpr std::uint8_t kProhibit = 8;  // FR_ACT_PROHIBIT: connect fails with EACCES
+  auto here = CreateWithLoopback(), there = CreateWithLoopback();
+  for (const NetNamespace* where : {&here, &there}) {
+    AddDevice(*where, "eth0");
+    AddAddress(*where, family.HostPrefix(1), "eth0");
+  }
+  const auto marked = [&](const NetNamespace& where, int mark) -> Status {
+    ASSIGN_OR_RETURN(Fd socket, where.Socket(family.domain, SOCK_DGRAM));
+    RETURN_IF_ERROR(SetOption(socket, SOL_SOCKET, SO_MARK, mark));
+    return Connect(socket, SockAddr::Ip(family.Host(2), 9));
+  };
+  EXPECT_THAT(marked(here, 7), Succeeds()) << "control: before";
+  SETUP_OK(RtnlIn(here).AddRule(RuleSpec{.family = family.domain, .priority = 100, .action = kProhibit, .mark = 7}));
+  EXPECT_THAT(marked(here, 7), FailsWith(EACCES)) << "control: the rule works";
+  EXPECT_THAT(marked(here, 8), Succeeds()) << "control: for that mark only";
+  EXPECT_THAT(marked(there, 7), Succeeds()) << "the rule of another namespace";
+  SETUP_OK(RtnlIn(there).AddRule(RuleSpec{.family = family.domain, .priority = 100, .action = kProhibit, .mark = 8}));
+  EXPECT_THAT(marked(there, 8), FailsWith(EACCES));
+  EXPECT_THAT(marked(there, 7), Succeeds());
+  EXPECT_THAT(marked(here, 8), Succeeds());
+  EXPECT_THAT(marked(here, 7), FailsWith(EACCES));
+  // A marked socket of one namespace that is used from the other one still asks its own.
+  Actor away = there.StartActor("away");
+  Fd carried = SETUP_OK(here.Socket(family.domain, SOCK_DGRAM));
+  SETUP_OK(SetOption(carried, SOL_SOCKET, SO_MARK, 7));
+  EXPECT_THAT(away.Run([&] { return Connect(carried, SockAddr::Ip(family.Host(2), 9)); }), FailsWith(EACCES));
+}
+NETNS_TEST(Sock, MarksSelectRulesOfTheNamespaceOverIpv4, Covers("SOCK-22", "ROUTE-04", "ROUTE-06"),
+           Needs(Config("VETH"), Config("IP_MULTIPLE_TABLES"))) {
+  MarksAndRules(Families()[0]);
+}
+NETNS_TEST(Sock, MarksSelectRulesOfTheNamespaceOverIpv6, Covers("SOCK-22", "ROUTE-04", "ROUTE-06"),
+           Needs(Config("VETH"), Config("IPV6_MULTIPLE_TABLES"))) {
+  MarksAndRules(Families()[1]);
+}
+
+// One multicast routing daemon in each namespace.
+NETNS_TEST(Sock, Ipv4MulticastRoutingIsPerNamespace, Covers("SOCK-24"), Needs(Config("IP_MROUTE"), Config("VETH"))) {
+  auto here = CreateWithLoopback(), there = CreateWithLoopback();
+  AddDevice(here, "eth0");
+  AddDevice(there, "eth0");
+  const auto daemon = [](const NetNamespace& where) { return SETUP_OK(where.Socket(AF_INET, SOCK_RAW, IPPROTO_IGMP)); };
+  Fd first = daemon(here), second = daemon(here), other = daemon(there);
+  const Status init = SetOption(first, IPPROTO_IP, MRT_INIT, 1);
+  if (!init.ok()) RequireBuiltIn(init.code(), "IP_MROUTE");
+  ASSERT_OK(Status(init));
+  EXPECT_THAT(SetOption(second, IPPROTO_IP, MRT_INIT, 1), FailsWith(EADDRINUSE)) << "control";
+  EXPECT_THAT(SetOption(other, IPPROTO_IP, MRT_INIT, 1), Succeeds());
+  vifctl vif{};
+  vif.vifc_vifi = 0;
+  vif.vifc_flags = VIFF_USE_IFINDEX;
+  vif.vifc_threshold = 1;
+  vif.vifc_lcl_ifindex = IndexOf(here, "eth0");
+  ASSERT_EQ(::setsockopt(first.get(), IPPROTO_IP, MRT_ADD_VIF, &vif, sizeof vif), 0) << ErrnoName(errno);
+  EXPECT_THAT(here.ReadProcNet("ip_mr_vif"), Holds(HasSubstr("eth0"))) << "control";
+  EXPECT_THAT(there.ReadProcNet("ip_mr_vif"), Holds(Not(HasSubstr("eth0"))));
+  mfcctl route{};
+  ::inet_pton(AF_INET, "192.0.2.9", &route.mfcc_origin);
+  ::inet_pton(AF_INET, "239.1.2.3", &route.mfcc_mcastgrp);
+  ASSERT_EQ(::setsockopt(first.get(), IPPROTO_IP, MRT_ADD_MFC, &route, sizeof route), 0) << ErrnoName(errno);
+  EXPECT_THAT(here.ReadProcNet("ip_mr_cache"), Holds(HasSubstr("030201EF"))) << "control";
+  EXPECT_THAT(there.ReadProcNet("ip_mr_cache"), Holds(Not(HasSubstr("030201EF"))));
+  EXPECT_THAT(here.Sysctl("net.ipv4.conf.all.mc_forwarding"), Holds("1")) << "control";
+  // The daemon there goes: the one here stays.
+  other.Reset();
+  EXPECT_THAT(SetOption(second, IPPROTO_IP, MRT_INIT, 1), FailsWith(EADDRINUSE));
+  EXPECT_THAT(here.ReadProcNet("ip_mr_vif"), Holds(HasSubstr("eth0")));
+  EXPECT_THAT(there.Sysctl("net.ipv4.conf.all.mc_forwarding"), Holds("0"));
+  EXPECT_THAT(here.Sysctl("net.ipv4.conf.all.mc_forwarding"), Holds("1"));
+}
+NETNS_TEST(Sock, Ipv6MulticastRoutingIsPerNamespace, Covers("SOCK-24"), Needs(Config("IPV6_MROUTE"), Config("VETH"))) {
+  auto here = CreateWithLoopback(), there = CreateWithLoopback();
+  AddDevice(here, "eth0");
+  AddDevice(there, "eth0");
+  const auto daemon = [](const NetNamespace& where) { return SETUP_OK(where.Socket(AF_INET6, SOCK_RAW, IPPROTO_ICMPV6)); };
+  Fd first = daemon(here), second = daemon(here), other = daemon(there);
+  const Status init = SetOption(first, IPPROTO_IPV6, MRT6_INIT, 1);
+  if (!init.ok()) RequireBuiltIn(init.code(), "IPV6_MROUTE");
+  ASSERT_OK(Status(init));
+  EXPECT_THAT(SetOption(second, IPPROTO_IPV6, MRT6_INIT, 1), FailsWith(EADDRINUSE)) << "control";
+  EXPECT_THAT(SetOption(other, IPPROTO_IPV6, MRT6_INIT, 1), Succeeds());
+  mif6ctl vif{};
+  vif.vifc_threshold = 1;
+  vif.mif6c_pifi = static_cast<std::uint16_t>(IndexOf(here, "eth0"));
+  ASSERT_EQ(::setsockopt(first.get(), IPPROTO_IPV6, MRT6_ADD_MIF, &vif, sizeof vif), 0) << ErrnoName(errno);
+  EXPECT_THAT(here.ReadProcNet("ip6_mr_vif"), Holds(HasSubstr("eth0"))) << "control";
+  EXPECT_THAT(there.ReadProcNet("ip6_mr_vif"), Holds(Not(HasSubstr("eth0"))));
+  other.Reset();
+  EXPECT_THAT(SetOption(second, IPPROTO_IPV6, MRT6_INIT, 1), FailsWith(EADDRINUSE));
+  EXPECT_THAT(here.ReadProcNet("ip6_mr_vif"), Holds(HasSubstr("eth0")));
+}
+
+NetlinkSocket DiagIn(const NetNamespace& where) {
+  return SETUP_OK(NetlinkSocket::Adopt(SETUP_OK(where.Socket(AF_NETLINK, SOCK_RAW, NETLINK_SOCK_DIAG))));
+}
+struct DiagEntry {
+  std::uint32_t inode, rqueue, wqueue;
+  inet_diag_sockid id;
+};
+Result<std::vector<DiagEntry>> InetDiag(const NetNamespace& where, int family, int protocol) {
+  auto socket = DiagIn(where);
+  inet_diag_req_v2 request{};
+  request.sdiag_family = static_cast<std::uint8_t>(family);
+  request.sdiag_protocol = static_cast<std::uint8_t>(protocol);
+  request.idiag_states = ~0U;
+  ASSIGN_OR_RETURN(auto messages, socket.Dump(Request(SOCK_DIAG_BY_FAMILY).Header(request).Named("dump sockets")));
+  std::vector<DiagEntry> entries;
+  for (const Message& message : messages) {
+    const auto entry = message.Header<inet_diag_msg>();
+    entries.push_back({entry.idiag_inode, entry.idiag_rqueue, entry.idiag_wqueue, entry.id});
+  }
+  return entries;
+}
+std::uint32_t InodeOf(const Fd& socket) {
+  struct stat info{};
+  if (::fstat(socket.get(), &info) < 0) throw SetupFailure("fstat of a socket", std::source_location::current());
+  return static_cast<std::uint32_t>(info.st_ino);
+}
+std::vector<std::uint32_t> Inodes(const std::vector<DiagEntry>& entries) {
+  std::vector<std::uint32_t> inodes;
+  for (const DiagEntry& entry : entries) inodes.push_back(entry.inode);
+  return inodes;
+}
+Status DiagExact(const NetNamespace& where, std::uint16_t type, int family, int protocol, const inet_diag_sockid& id) {
+  auto socket = DiagIn(where);
+  inet_diag_req_v2 request{};
+  request.sdiag_family = static_cast<std::uint8_t>(family);
+  request.sdiag_protocol = static_cast<std::uint8_t>(protocol);
+  request.idiag_states = ~0U;
+  request.id = id;
+  Request message(type);
+  message.Header(request).Named("socket by id");
+  if (type != SOCK_DIAG_BY_FAMILY) return socket.Ack(message);
+  ASSIGN_OR_RETURN(Message answer, socket.Get(message));
+  return Ok();
+}
+
+void Diag(const Family& family, int type, int protocol) {
+  constexpr std::uint16_t kDestroy = 21;  // SOCK_DESTROY
+  auto here = CreateWithLoopback(), there = CreateWithLoopback();
+  std::vector<Fd> sockets, others;
+  std::vector<std::uint32_t> inodes, other_inodes;
+  // The same addresses in both: the lists may differ by the sockets' numbers only.
+  for (std::uint16_t port : {std::uint16_t{5001}, std::uint16_t{5002}}) {
+    const SockAddr address = SockAddr::Ip(family.loopback, port);
+    sockets.push_back(SETUP_OK(type == SOCK_STREAM ? Listener(here, address) : Bound(here, type, address)));
+    inodes.push_back(InodeOf(sockets.back()));
+  }
+  const SockAddr address = SockAddr::Ip(family.loopback, 5001);
+  others.push_back(SETUP_OK(type == SOCK_STREAM ? Listener(there, address) : Bound(there, type, address)));
+  other_inodes.push_back(InodeOf(others.back()));
+  auto dump = InetDiag(here, family.domain, protocol);
+  if (!dump.ok() && dump.code() == ENOENT)
+    throw MissingNeed(protocol == IPPROTO_UDP ? "needs-config:INET_UDP_DIAG" : "needs-config:INET_TCP_DIAG", "no diag handler");
+  ASSERT_OK(dump);
+  EXPECT_THAT(Inodes(*dump), testing::UnorderedElementsAreArray(inodes));
+  auto other = InetDiag(there, family.domain, protocol);
+  ASSERT_OK(other);
+  EXPECT_THAT(Inodes(*other), testing::UnorderedElementsAreArray(other_inodes));
+
+  const auto with_inode = [&](std::uint32_t inode) {
+    for (const DiagEntry& entry : *dump)
+      if (entry.inode == inode) return entry.id;
+    throw SetupFailure("the socket is not in the dump", std::source_location::current());
+  };
+  const inet_diag_sockid id = with_inode(inodes[1]);
+  EXPECT_THAT(DiagExact(here, SOCK_DIAG_BY_FAMILY, family.domain, protocol, id), Succeeds()) << "control";
+  EXPECT_THAT(DiagExact(there, SOCK_DIAG_BY_FAMILY, family.domain, protocol, id), FailsWith(ENOENT));
+  const Status from_there = DiagExact(there, kDestroy, family.domain, protocol, id);
+  if (!from_there.ok() && (from_there.code() == EOPNOTSUPP || from_there.code() == EINVAL)) return;  // INET_DIAG_DESTROY=n
+  EXPECT_THAT(from_there, FailsWith(ENOENT));
+  EXPECT_THAT(InetDiag(here, family.domain, protocol), Holds(testing::SizeIs(2))) << "nothing was destroyed";
+  // (UDP takes the two ends the other way round.)
+  inet_diag_sockid swapped = id;
+  std::swap(swapped.idiag_sport, swapped.idiag_dport);
+  std::swap(swapped.idiag_src, swapped.idiag_dst);
+  if (type == SOCK_DGRAM) {
+    EXPECT_THAT(DiagExact(there, kDestroy, family.domain, protocol, swapped), FailsWith(ENOENT));
+  }
+  Status from_here = DiagExact(here, kDestroy, family.domain, protocol, id);
+  if (!from_here.ok() && type == SOCK_DGRAM) from_here = DiagExact(here, kDestroy, family.domain, protocol, swapped);
+  EXPECT_THAT(from_here, Succeeds()) << "control";
+  EXPECT_THAT(InetDiag(there, family.domain, protocol), Holds(testing::SizeIs(1)));
+}
+NETNS_TEST(Sock, DiagActsOnTcpSocketsOfItsNamespaceOverIpv4, Covers("SOCK-20"), Needs(Config("INET_DIAG"))) {
+  Diag(Families()[0], SOCK_STREAM, IPPROTO_TCP);
+}
+NETNS_TEST(Sock, DiagActsOnTcpSocketsOfItsNamespaceOverIpv6, Covers("SOCK-20"), Needs(Config("INET_DIAG"), Config("IPV6"))) {
+  Diag(Families()[1], SOCK_STREAM, IPPROTO_TCP);
+}
+NETNS_TEST(Sock, DiagActsOnUdpSocketsOfItsNamespaceOverIpv4, Covers("SOCK-20"), Needs(Config("INET_UDP_DIAG"))) {
+  Diag(Families()[0], SOCK_DGRAM, IPPROTO_UDP);
+}
+NETNS_TEST(Sock, DiagActsOnUdpSocketsOfItsNamespaceOverIpv6, Covers("SOCK-20"), Needs(Config("INET_UDP_DIAG"), Config("IPV6"))) {
+  Diag(Families()[1], SOCK_DGRAM, IPPROTO_UDP);
+}
+
+NETNS_TEST(Sock, DiagListsPacketSocketsOfItsNamespace, Covers("SOCK-20"), Needs(Config("PACKET_DIAG"))) {
+  auto here = CreateWithLoopback(), there = CreateWithLoopback();
+  const auto list = [](const NetNamespace& where) -> Result<std::vector<std::uint32_t>> {
+    auto socket = DiagIn(where);
+    packet_diag_req request{};
+    request.sdiag_family = AF_PACKET;
+    ASSIGN_OR_RETURN(auto messages, socket.Dump(Request(SOCK_DIAG_BY_FAMILY).Header(request).Named("dump packet sockets")));
+    std::vector<std::uint32_t> inodes;
+    for (const Message& message : messages) inodes.push_back(message.Header<packet_diag_msg>().pdiag_ino);
+    return inodes;
+  };
+  const auto empty = list(here);
+  if (!empty.ok() && empty.code() == ENOENT) throw MissingNeed("needs-config:PACKET_DIAG", "no diag handler");
+  EXPECT_THAT(empty, Holds(testing::IsEmpty()));
+  Fd one = SETUP_OK(PacketSocket(here)), two = SETUP_OK(PacketSocket(here)), other = SETUP_OK(PacketSocket(there));
+  EXPECT_THAT(list(here), Holds(testing::UnorderedElementsAre(InodeOf(one), InodeOf(two))));
+  EXPECT_THAT(list(there), Holds(testing::ElementsAre(InodeOf(other))));
+}
+
+// listen(2): the backlog is cut to somaxconn of the namespace; sock_diag tells what was kept.
+NETNS_TEST(Sock, BacklogLimitIsPerNamespace, Covers("SOCK-26"), Needs(Config("INET_DIAG"))) {
+  const char* name = "net.core.somaxconn";
+  auto here = CreateWithLoopback(), there = CreateWithLoopback();
+  const auto backlog = [](const NetNamespace& where, const Family& family) {
+    Fd socket = SETUP_OK(Bound(where, SOCK_STREAM, SockAddr::Ip(family.loopback, 5001)));
+    SETUP_OK(Listen(socket, 100000));
+    const auto dump = SETUP_OK(InetDiag(where, family.domain, IPPROTO_TCP));
+    for (const DiagEntry& entry : dump)
+      if (entry.inode == InodeOf(socket)) return entry.wqueue;
+    throw SetupFailure("the listener is not in the dump", std::source_location::current());
+  };
+  EXPECT_THAT(here.Sysctl(name), Holds("4096")) << "at birth";
+  ASSERT_OK(here.SetSysctl(name, "3"));
+  EXPECT_THAT(there.Sysctl(name), Holds("4096"));
+  EXPECT_THAT(here.In([] { return NetNamespace::Create(); }).Sysctl(name), Holds("4096")) << "made from inside";
+  ASSERT_OK(there.SetSysctl(name, "77"));
+  EXPECT_THAT(here.Sysctl(name), Holds("3"));
+  for (const Family& family : Families()) {
+    if (family.domain == AF_INET6 && !HasIpv6()) continue;
+    SCOPED_TRACE(family.name);
+    EXPECT_EQ(backlog(here, family), 3U);
+    EXPECT_EQ(backlog(there, family), 77U);
+  }
+  ASSERT_OK(here.SetSysctl(name, "4096"));
+  EXPECT_EQ(backlog(here, Families()[0]), 4096U) << "control: with the default";
+}
+
+}  // namespace
+}  // namespace netns
