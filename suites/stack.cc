@@ -740,6 +740,9 @@ void Multicast(const Family& family) {
       device.imr_ifindex = kEth0;
       if (::setsockopt(socket.get(), IPPROTO_IP, IP_MULTICAST_IF, &device, sizeof device) < 0)
         throw SetupFailure(ErrnoError("IP_MULTICAST_IF").ToString(), std::source_location::current());
+    } else {
+      // The scope id of an address says nothing with groups beyond the link.
+      SETUP_OK(SetOption(socket, IPPROTO_IPV6, IPV6_MULTICAST_IF, kEth0));
     }
     SETUP_OK(SendTo(socket, text, group));
   };
