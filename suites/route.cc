@@ -389,7 +389,7 @@ void Notifications(const Family& family) {
   // Twice, with the parts exchanged.
   for (auto [changed, quiet] : {std::pair{&here, &there}, {&there, &here}}) {
     auto heard = SETUP_OK(RtnlMonitor::In(*changed, groups)), not_heard = SETUP_OK(RtnlMonitor::In(*quiet, groups));
-    Rtnl rtnl = RtnlIn(*changed), fence = RtnlIn(*quiet);
+    Rtnl rtnl = RtnlIn(*changed);
     const RouteSpec route{.to = Far(family), .dev = "eth0"};
     const RouteSpec in_table{.to = Far(family), .dev = "eth0", .table = 100};
     const RuleSpec rule{.family = family.domain, .priority = 100, .table = 100, .mark = 1};
@@ -407,14 +407,14 @@ void Notifications(const Family& family) {
         if (message.type() != RTM_NEWLINK) all.push_back(message.type());
       return all;
     };
-    const auto own = types(SETUP_OK(heard.ThroughFence(rtnl)));
+    const auto own = types(SETUP_OK(heard.ThroughFence()));
     EXPECT_EQ(std::count(own.begin(), own.end(), RTM_NEWROUTE), 2) << "control";
     EXPECT_EQ(std::count(own.begin(), own.end(), RTM_DELROUTE), 2) << "control";
     if (rules) {
       EXPECT_THAT(own, testing::AllOf(Contains(RTM_NEWRULE), Contains(RTM_DELRULE))) << "control";
     }
     EXPECT_THAT(own, testing::AllOf(Contains(RTM_NEWNEXTHOP), Contains(RTM_DELNEXTHOP))) << "control";
-    EXPECT_THAT(types(SETUP_OK(not_heard.ThroughFence(fence))), IsEmpty()) << "of another namespace";
+    EXPECT_THAT(types(SETUP_OK(not_heard.ThroughFence())), IsEmpty()) << "of another namespace";
   }
 }
 NETNS_TEST(Route, Ipv4NotificationsStayInTheNamespace, Covers("ROUTE-09"), Needs(Config("VETH"))) { Notifications(Families()[0]); }
