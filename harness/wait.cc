@@ -32,6 +32,11 @@ Deadline Deadline::OfTest() {
   return Deadline::In(std::max(left - std::clamp<std::chrono::milliseconds>(left / 10, 50ms, 1000ms), 1ms));
 }
 
+Deadline Deadline::OfKernelWork() {
+  using namespace std::chrono_literals;
+  return Deadline(std::min(Deadline::In(30s).at_, OfTest().at_));
+}
+
 int Deadline::PollMs() const {
   auto left = std::chrono::ceil<std::chrono::milliseconds>(at_ - Clock::now()).count();
   return static_cast<int>(std::clamp<long long>(left, 0, 1 << 30));

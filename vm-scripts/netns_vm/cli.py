@@ -215,7 +215,8 @@ def do_run(options: argparse.Namespace) -> int:
 
 def do_test(options: argparse.Namespace) -> int:
     build = prepare(options, [])
-    command = ["ctest", "--test-dir", str(build), "--output-on-failure", "--no-tests=error", *runner_arguments(options.extra)]
+    # Last one wins, so that arguments of the user's take precedence.
+    command = ["ctest", "--test-dir", str(build), "--output-on-failure", "--no-tests=error", f"-j{os.cpu_count() or 1}", *runner_arguments(options.extra)]
     status = subprocess.run(command, cwd=paths.CHECKOUT).returncode
     return OK if status == 0 else FAILED
 
