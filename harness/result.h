@@ -19,6 +19,7 @@ struct [[nodiscard]] Error {
   std::string call;
   std::string kernel_says = {};  ///< NLMSGERR_ATTR_MSG of netlink(7); empty where the kernel gave none.
   std::source_location where = std::source_location::current();
+  std::string lacking = {};  ///< the option whose absence explains the failure, "VETH"; empty for any other failure
 
   /// "move 'eth0': EPERM (Operation not permitted), kernel says: ..."
   std::string ToString() const;
@@ -55,6 +56,13 @@ class MissingNeed : public std::runtime_error {
   std::string code_, remedy_;
 };
 
+/// Leaves a test whose preparation failed: as MISS where the kernel lacks an option for it, else as ERROR.
+[[noreturn]] inline void ThrowSetupFailure(const Error& error, const std::string& message, std::source_location where) {
+  if (!error.lacking.empty())
+    throw MissingNeed("needs-config:" + error.lacking, message, "use a kernel with CONFIG_" + error.lacking);
+  throw SetupFailure(message, where);
+}
+
 /// A value or an Error. Must not be ignored.
 template <class T>
 class [[nodiscard]] Result {
@@ -80,7 +88,7 @@ class [[nodiscard]] Result {
 
  private:
   void Require() const {
-    if (!ok()) throw SetupFailure(error().ToString(), error().where);
+    if (!ok()) ThrowSetupFailure(error(), error().ToString(), error().where);
   }
   std::variant<T, Error> state_;
 };
@@ -102,10 +110,11 @@ inline Status Ok() { return Done{}; }
   if (!tmp.ok()) return tmp.error();       \
   decl = std::move(tmp).value()
 
-/// A step that prepares the claim: gives its value, or ends the test as ERROR with what failed.
+/// A step that prepares the claim: gives its value, or ends the test as ERROR with what failed (MISS, where the kernel
+/// was built without what the step needs).
 template <class T>
 T SetupOk(Result<T> result, const char* text, std::source_location where = std::source_location::current()) {
-  if (!result.ok()) throw SetupFailure(std::string(text) + ": " + result.error().ToString(), where);
+  if (!result.ok()) ThrowSetupFailure(result.error(), std::string(text) + ": " + result.error().ToString(), where);
   return std::move(result).value();
 }
 #define SETUP_OK(...) ::netns::SetupOk((__VA_ARGS__), #__VA_ARGS__)

@@ -489,8 +489,10 @@ NETNS_TEST(Proc, SocketsInUseAreCountedPerNamespace, Covers("PROC-22", "PROC-32"
     SCOPED_TRACE(kind.group);
     if (kind.domain == AF_INET6 && !b.ReadProcNet("sockstat6").ok()) continue;
     auto in_use = [&](const NetNamespace& ns) { return SockStat(ns, kind.file, kind.group, "inuse"); };
-    ASSERT_EQ(in_use(a), 0);
-    ASSERT_EQ(in_use(b), 0);
+    // The kernel may have sockets of its own in every namespace (RDS listens, for one).
+    const auto own = in_use(a), own_of_b = in_use(b), all_of_b = SockStat(b, "sockstat", "sockets", "used");
+    EXPECT_EQ(own, own_of_b);
+    EXPECT_LE(own, 1);
     {
       std::vector<Fd> sockets;
       for (int i = 0; i < 10; ++i) {
@@ -503,12 +505,12 @@ NETNS_TEST(Proc, SocketsInUseAreCountedPerNamespace, Covers("PROC-22", "PROC-32"
           SETUP_OK(::bind(sockets.back().get(), reinterpret_cast<sockaddr*>(&any), sizeof any) < 0 ? Status(ErrnoError("bind")) : Ok());
         }
       }
-      EXPECT_EQ(in_use(a), 10) << "control";
-      EXPECT_EQ(in_use(b), 0);
-      EXPECT_EQ(SockStat(b, "sockstat", "sockets", "used"), 0) << "sockets of all kinds";
+      EXPECT_EQ(in_use(a), own + 10) << "control";
+      EXPECT_EQ(in_use(b), own_of_b);
+      EXPECT_EQ(SockStat(b, "sockstat", "sockets", "used"), all_of_b) << "sockets of all kinds";
       EXPECT_GE(SockStat(a, "sockstat", "sockets", "used"), 10);
     }
-    EXPECT_EQ(in_use(a), 0) << "control: closed";
+    EXPECT_EQ(in_use(a), own) << "control: closed";
   }
 }
 

@@ -538,7 +538,8 @@ const std::vector<Row>& Rows() {
       {"KeySockets", {"PROC-28"}, {"NET_KEY"},
        [](auto& ns) {
          auto socket = Keep(SocketOr(ns, "NET_KEY", 15 /* AF_KEY */, SOCK_RAW, 2));
-         return Made{{{"pfkey", [](const std::string& line) { return line.find("RefCnt") == std::string::npos && line.find(" 3 ") != std::string::npos; }}},
+         // Nothing else is in this file: any line below the heading is the socket.
+         return Made{{{"pfkey", [](const std::string& line) { return !line.empty() && line.find("RefCnt") == std::string::npos; }}},
                      [socket] { socket->Reset(); }};
        }},
   };

@@ -38,6 +38,12 @@ NETNS_TEST(Scratch, SetUpStepFails, Covers("X-01")) {
   SETUP_OK(Open("/no/such/file", O_RDONLY));
   ADD_FAILURE() << "never reached";
 }
+NETNS_TEST(Scratch, SetUpStepLacksAnOption, Covers("X-01")) {
+  Error error{EOPNOTSUPP, "add veth link 'a'"};
+  error.lacking = "VETH";
+  SETUP_OK(Status(error));
+  ADD_FAILURE() << "never reached";
+}
 NETNS_TEST(Scratch, ActorFails, Covers("X-01")) {
   Actor actor = Actor::Start("outer");
   actor.Run([] {

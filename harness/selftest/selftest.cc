@@ -141,6 +141,13 @@ TEST(Verdict, FailedSetUpStepIsErrorNotFail) {
   EXPECT_EQ(3, run.exit_status);
 }
 
+TEST(Verdict, SetUpStepThatTheKernelWasBuiltWithoutIsMissWithTheOption) {
+  ScratchRun run = RunScratch("Scratch.SetUpStepLacksAnOption");
+  EXPECT_EQ("MISS", run.Verdict("Scratch.SetUpStepLacksAnOption"));
+  EXPECT_EQ("needs-config:VETH", run.End("Scratch.SetUpStepLacksAnOption")["reason"]["code"]);
+  EXPECT_EQ(0, run.exit_status);
+}
+
 TEST(Verdict, FailureInAnActorIsTheTestsFailure) {
   ScratchRun run = RunScratch("Scratch.Actor*Fails");
   EXPECT_EQ("FAIL", run.Verdict("Scratch.ActorFails"));

@@ -63,17 +63,21 @@ class SysctlView {
   }
 
   /// Gives the file another valid value, by trying likely ones, and returns what it reads afterwards; nothing when the
-  /// kernel takes none of them or keeps the old one (a set of one scheduler, for example).
-  std::optional<std::string> Change(const std::string& path) {
-    return actor_.Run([&]() -> std::optional<std::string> {
+  /// kernel takes none of them (a set of one scheduler, for example), or takes one and keeps the old one: `taken` tells.
+  std::optional<std::string> Change(const std::string& path, bool* taken = nullptr) {
+    auto [now, any_taken] = actor_.Run([&]() -> std::pair<std::optional<std::string>, bool> {
       std::string old = ReadHere(path);
+      bool took = false;
       for (const std::string& value : OtherValues(path, old)) {
         if (!WriteFile(kRoot + path, value).ok()) continue;
-        std::string now = ReadHere(path);
-        if (now != old) return now;
+        took = true;
+        std::string shown = ReadHere(path);
+        if (shown != old) return {shown, took};
       }
-      return std::nullopt;
+      return {std::nullopt, took};
     });
+    if (taken != nullptr) *taken = any_taken;
+    return now;
   }
 
  private:
@@ -102,6 +106,7 @@ class SysctlView {
     }
     if (ends("/ratemask") && old.find('-') != std::string::npos) return {"0-1,3-126", "0-1,3-125"};
     if (path.starts_with("netfilter/nf_log/")) return {"nfnetlink_log", "nf_log_syslog", "NONE"};
+    if (ends("cookie_hmac_alg")) return {"md5", "sha1", "sha256", "none"};
     if (ends("path_manager")) return {"userspace", "kernel"};
     if (ends("rps_default_mask")) return {"1", "0"};
     // Numbers, separated by blanks: the last one is changed, which for minimum-default-maximum stays in order.
@@ -119,7 +124,7 @@ class SysctlView {
     }
     // Some files count in clock ticks and round small steps away.
     for (long long other : {value + 1, value - 1, value + 10, value - 10, value + 100, value * 2, value / 2, value + 4096,
-                            value - 4096, 0ll, 1ll, 2ll})
+                            value - 4096, 0ll, 1ll, 2ll, 10'000ll, 200'000ll})
       if (other != value) values.push_back(head + std::to_string(other));
     return values;
   }
