@@ -70,8 +70,10 @@ Catalogue Catalogue::Parse(const std::string& text, const std::string& name) {
   try {
     const YAML::Node root = YAML::Load(text);
     if (!root.IsMap() || !root["requirements"] || !root["requirements"].IsSequence())
-      throw InputError(fmt::format("{}: no catalogue: it has no list 'requirements'; give suites/requirements.yaml "
-                                   "with --requirements", name));
+      throw InputError(
+          fmt::format("{}: no catalogue: it has no list 'requirements'; give suites/requirements.yaml "
+                      "with --requirements",
+                      name));
     for (const YAML::Node& entry : root["requirements"]) {
       const int line = entry.Mark().line + 1;
       Requirement requirement = ReadRequirement(entry);

@@ -18,7 +18,9 @@ namespace {
 
 using nlohmann::ordered_json;
 
-bool Ran(Verdict verdict) { return verdict == Verdict::kPass || verdict == Verdict::kFail || verdict == Verdict::kError; }
+bool Ran(Verdict verdict) {
+  return verdict == Verdict::kPass || verdict == Verdict::kFail || verdict == Verdict::kError;
+}
 bool Bad(Verdict verdict) { return verdict == Verdict::kFail || verdict == Verdict::kError; }
 
 // What came of a test on one side, over all runs of it.
@@ -96,7 +98,8 @@ double ExactTail(std::size_t n, std::size_t m, std::size_t u) {
   return below / all;
 }
 
-void CompareSpeeds(Comparison& comparison, const std::map<std::string, std::pair<std::vector<double>, std::vector<double>>>& samples,
+void CompareSpeeds(Comparison& comparison,
+                   const std::map<std::string, std::pair<std::vector<double>, std::vector<double>>>& samples,
                    const std::map<std::string, std::string>& units, const CompareOptions& options) {
   // Fewer than five each cannot be told from chance, however far apart they are.
   constexpr std::size_t kFewest = 5;
@@ -105,26 +108,36 @@ void CompareSpeeds(Comparison& comparison, const std::map<std::string, std::pair
     const auto& [before, after] = sample;
     if (before.size() < kFewest || after.size() < kFewest) continue;
     const auto unit = units.find(name);
-    all.push_back({.name = name, .unit = unit == units.end() ? "ms" : unit->second, .before = Median(before), .after = Median(after),
-                   .repetitions_before = before.size(), .repetitions_after = after.size(), .p = MannWhitneyP(before, after)});
+    all.push_back({.name = name,
+                   .unit = unit == units.end() ? "ms" : unit->second,
+                   .before = Median(before),
+                   .after = Median(after),
+                   .repetitions_before = before.size(),
+                   .repetitions_after = after.size(),
+                   .p = MannWhitneyP(before, after)});
   }
   comparison.timed = static_cast<long>(all.size());
   std::sort(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.p < b.p; });
   std::size_t significant = 0;
   for (std::size_t i = 0; i < all.size(); ++i)
-    if (all[i].p <= options.false_discoveries * static_cast<double>(i + 1) / static_cast<double>(all.size())) significant = i + 1;
+    if (all[i].p <= options.false_discoveries * static_cast<double>(i + 1) / static_cast<double>(all.size()))
+      significant = i + 1;
   for (std::size_t i = 0; i < significant; ++i)
-    if (all[i].before > 0 && std::abs(all[i].after / all[i].before - 1) >= options.least_effect) comparison.speeds.push_back(all[i]);
+    if (all[i].before > 0 && std::abs(all[i].after / all[i].before - 1) >= options.least_effect)
+      comparison.speeds.push_back(all[i]);
 }
 
 std::string Describe(const std::vector<Run>& runs) {
   if (runs.empty()) return "nothing";
-  return runs.size() == 1 ? KernelName(runs.front()) : fmt::format("{} and {} more", KernelName(runs.front()), Count(static_cast<long>(runs.size()) - 1, "run"));
+  return runs.size() == 1 ? KernelName(runs.front())
+                          : fmt::format("{} and {} more", KernelName(runs.front()),
+                                        Count(static_cast<long>(runs.size()) - 1, "run"));
 }
 
 std::string Arrow(const Difference& difference) {
-  std::string out = fmt::format("{} -> {}", difference.before == Verdict::kUntested ? "absent" : Word(difference.before),
-                                difference.after == Verdict::kUntested ? "absent" : Word(difference.after));
+  std::string out =
+      fmt::format("{} -> {}", difference.before == Verdict::kUntested ? "absent" : Word(difference.before),
+                  difference.after == Verdict::kUntested ? "absent" : Word(difference.after));
   return out;
 }
 
@@ -135,11 +148,13 @@ std::string Reasons(const Difference& difference) {
 }
 
 std::string SpeedLine(const SpeedDifference& speed) {
-  return fmt::format("{}: {:.3g} {} -> {:.3g} {} ({:+.0f}%, p = {:.2g}, {} and {} repetitions)", speed.name, speed.before, speed.unit, speed.after, speed.unit,
-                     (speed.after / speed.before - 1) * 100, speed.p, speed.repetitions_before, speed.repetitions_after);
+  return fmt::format("{}: {:.3g} {} -> {:.3g} {} ({:+.0f}%, p = {:.2g}, {} and {} repetitions)", speed.name,
+                     speed.before, speed.unit, speed.after, speed.unit, (speed.after / speed.before - 1) * 100, speed.p,
+                     speed.repetitions_before, speed.repetitions_after);
 }
 
-constexpr std::array kChanges = {Change::kRegressed, Change::kNewlyFailing, Change::kNewlyMissing, Change::kFixed, Change::kNewlyCovered, Change::kOtherReason};
+constexpr std::array kChanges = {Change::kRegressed, Change::kNewlyFailing, Change::kNewlyMissing,
+                                 Change::kFixed,     Change::kNewlyCovered, Change::kOtherReason};
 
 }  // namespace
 
@@ -175,19 +190,22 @@ double MannWhitneyP(const std::vector<double>& a, const std::vector<double>& b) 
   const auto n = static_cast<double>(a.size()), m = static_cast<double>(b.size());
   const double u = rank_sum - n * (n + 1) / 2;
   const double smaller = std::min(u, n * m - u);
-  if (ties == 0 && a.size() * b.size() <= 400) return std::min(1.0, 2 * ExactTail(a.size(), b.size(), static_cast<std::size_t>(smaller)));
+  if (ties == 0 && a.size() * b.size() <= 400)
+    return std::min(1.0, 2 * ExactTail(a.size(), b.size(), static_cast<std::size_t>(smaller)));
   const double variance = n * m / 12 * (n + m + 1 - ties / ((n + m) * (n + m - 1)));
   if (variance <= 0) return 1;
   const double z = std::max(0.0, n * m / 2 - smaller - 0.5) / std::sqrt(variance);
   return std::erfc(z / std::sqrt(2.0));
 }
 
-Comparison Compare(const Catalogue& catalogue, const std::vector<Run>& before, const std::vector<Run>& after, const CompareOptions& options) {
+Comparison Compare(const Catalogue& catalogue, const std::vector<Run>& before, const std::vector<Run>& after,
+                   const CompareOptions& options) {
   Comparison out;
   out.before = Describe(before);
   out.after = Describe(after);
   const auto incomplete = [](const Run& run) { return !run.complete; };
-  out.incomplete = std::any_of(before.begin(), before.end(), incomplete) || std::any_of(after.begin(), after.end(), incomplete);
+  out.incomplete =
+      std::any_of(before.begin(), before.end(), incomplete) || std::any_of(after.begin(), after.end(), incomplete);
 
   std::map<std::string, Side> old_sides = Sides(before), new_sides = Sides(after);
   std::set<std::string> names;
@@ -199,8 +217,13 @@ Comparison Compare(const Catalogue& catalogue, const std::vector<Run>& before, c
     const Side& is = new_sides[name];
     samples[name] = {was.durations, is.durations};
     if (const auto change = Classify(was.verdict, is.verdict, was.reason != is.reason))
-      out.differences.push_back({.change = *change, .name = name, .title = is.covers.empty() ? was.covers : is.covers, .before = was.verdict, .after = is.verdict,
-                                 .reason_before = was.reason, .reason_after = is.reason});
+      out.differences.push_back({.change = *change,
+                                 .name = name,
+                                 .title = is.covers.empty() ? was.covers : is.covers,
+                                 .before = was.verdict,
+                                 .after = is.verdict,
+                                 .reason_before = was.reason,
+                                 .reason_after = is.reason});
     else
       ++out.unchanged;
   }
@@ -215,10 +238,17 @@ Comparison Compare(const Catalogue& catalogue, const std::vector<Run>& before, c
   for (std::size_t i = 0; i < catalogue.requirements().size(); ++i) {
     const Verdict was = worst_of(old_states, i), is = worst_of(new_states, i);
     if (const auto change = Classify(was, is, false))
-      out.differences.push_back({.change = *change, .is_requirement = true, .name = catalogue.requirements()[i].id, .title = catalogue.requirements()[i].title, .before = was, .after = is});
+      out.differences.push_back({.change = *change,
+                                 .is_requirement = true,
+                                 .name = catalogue.requirements()[i].id,
+                                 .title = catalogue.requirements()[i].title,
+                                 .before = was,
+                                 .after = is});
   }
   std::stable_sort(out.differences.begin(), out.differences.end(), [](const Difference& a, const Difference& b) {
-    const auto place = [](Change change) { return std::find(kChanges.begin(), kChanges.end(), change) - kChanges.begin(); };
+    const auto place = [](Change change) {
+      return std::find(kChanges.begin(), kChanges.end(), change) - kChanges.begin();
+    };
     if (a.change != b.change) return place(a.change) < place(b.change);
     return a.is_requirement && !b.is_requirement;
   });
@@ -255,12 +285,17 @@ std::string Comparison::VerdictLine() const {
     long requirements = 0, tests = 0;
     for (const Difference& difference : differences)
       if (difference.change == change) ++(difference.is_requirement ? requirements : tests);
-    if (requirements + tests > 0) parts.push_back(fmt::format("{}: {}, {}", Word(change), Count(requirements, "requirement"), Count(tests, "test")));
+    if (requirements + tests > 0)
+      parts.push_back(
+          fmt::format("{}: {}, {}", Word(change), Count(requirements, "requirement"), Count(tests, "test")));
   }
-  const long slower = std::count_if(speeds.begin(), speeds.end(), [](const SpeedDifference& speed) { return speed.after > speed.before; });
-  if (!speeds.empty()) parts.push_back(fmt::format("{} slower, {} faster", slower, static_cast<long>(speeds.size()) - slower));
+  const long slower = std::count_if(speeds.begin(), speeds.end(),
+                                    [](const SpeedDifference& speed) { return speed.after > speed.before; });
+  if (!speeds.empty())
+    parts.push_back(fmt::format("{} slower, {} faster", slower, static_cast<long>(speeds.size()) - slower));
   const std::string word = regressed() ? "REGRESSED" : incomplete ? "ERROR (incomplete run)" : "NO REGRESSION";
-  return fmt::format("{}: {} against {}: {}", word, after, before, parts.empty() ? "nothing changed" : Join(parts, "; "));
+  return fmt::format("{}: {} against {}: {}", word, after, before,
+                     parts.empty() ? "nothing changed" : Join(parts, "; "));
 }
 
 std::string WriteComparisonText(const Comparison& comparison) {
@@ -269,12 +304,14 @@ std::string WriteComparisonText(const Comparison& comparison) {
   for (const Difference& difference : comparison.differences) {
     if (heading != difference.change) out += fmt::format("{}{}\n", heading ? "\n" : "", Word(difference.change));
     heading = difference.change;
-    out += fmt::format("  {:<16} {}{}\n", Arrow(difference), difference.name, difference.title.empty() ? "" : fmt::format("  ({})", difference.title));
+    out += fmt::format("  {:<16} {}{}\n", Arrow(difference), difference.name,
+                       difference.title.empty() ? "" : fmt::format("  ({})", difference.title));
     if (const std::string reasons = Reasons(difference); !reasons.empty()) out += Wrap(reasons, 100, 19) + "\n";
   }
   if (heading) out += '\n';
   if (!comparison.speeds.empty()) out += "another speed\n";
-  for (const SpeedDifference& speed : comparison.speeds) out += fmt::format("  {} {}\n", speed.after > speed.before ? "slower" : "faster", SpeedLine(speed));
+  for (const SpeedDifference& speed : comparison.speeds)
+    out += fmt::format("  {} {}\n", speed.after > speed.before ? "slower" : "faster", SpeedLine(speed));
   if (!comparison.speeds.empty()) out += '\n';
   if (comparison.timed == 0) out += "(no times compared: that takes 5 repetitions on each side)\n";
   return out + comparison.VerdictLine() + "\n";
@@ -292,21 +329,34 @@ std::string WriteComparisonMarkdown(const Comparison& comparison) {
   std::string out = fmt::format("**{}**\n\n", escape(comparison.VerdictLine()));
   if (!comparison.differences.empty()) out += "| change | what | before | after | why |\n|---|---|---|---|---|\n";
   for (const Difference& difference : comparison.differences)
-    out += fmt::format("| {} | {} {} | {} | {} | {} |\n", Word(difference.change), escape(difference.name), escape(difference.title), Word(difference.before), Word(difference.after),
+    out += fmt::format("| {} | {} {} | {} | {} | {} |\n", Word(difference.change), escape(difference.name),
+                       escape(difference.title), Word(difference.before), Word(difference.after),
                        escape(Reasons(difference)));
   if (!comparison.speeds.empty()) out += '\n';
-  for (const SpeedDifference& speed : comparison.speeds) out += fmt::format("- {} {}\n", speed.after > speed.before ? "slower" : "faster", escape(SpeedLine(speed)));
+  for (const SpeedDifference& speed : comparison.speeds)
+    out += fmt::format("- {} {}\n", speed.after > speed.before ? "slower" : "faster", escape(SpeedLine(speed)));
   return out;
 }
 
 std::string WriteComparisonJson(const Comparison& comparison) {
   ordered_json differences = ordered_json::array(), speeds = ordered_json::array();
   for (const Difference& one : comparison.differences)
-    differences.push_back({{"change", Word(one.change)}, {"kind", one.is_requirement ? "requirement" : "test"}, {"name", one.name}, {"title", one.title}, {"before", Word(one.before)},
-                           {"after", Word(one.after)}, {"reason_before", one.reason_before}, {"reason_after", one.reason_after}});
+    differences.push_back({{"change", Word(one.change)},
+                           {"kind", one.is_requirement ? "requirement" : "test"},
+                           {"name", one.name},
+                           {"title", one.title},
+                           {"before", Word(one.before)},
+                           {"after", Word(one.after)},
+                           {"reason_before", one.reason_before},
+                           {"reason_after", one.reason_after}});
   for (const SpeedDifference& one : comparison.speeds)
-    speeds.push_back({{"name", one.name}, {"unit", one.unit}, {"before", one.before}, {"after", one.after}, {"repetitions_before", one.repetitions_before},
-                      {"repetitions_after", one.repetitions_after}, {"p", one.p}});
+    speeds.push_back({{"name", one.name},
+                      {"unit", one.unit},
+                      {"before", one.before},
+                      {"after", one.after},
+                      {"repetitions_before", one.repetitions_before},
+                      {"repetitions_after", one.repetitions_after},
+                      {"p", one.p}});
   return ordered_json{{"schema", "1.0"},
                       {"summary", comparison.VerdictLine()},
                       {"exit_status", static_cast<int>(comparison.exit_status())},

@@ -44,8 +44,9 @@ struct SpeedDifference {
 };
 
 struct CompareOptions {
-  double least_effect = 0.1;      ///< Smaller changes of the median are not told: 0.1 is 10%.
-  double false_discoveries = 0.05;  ///< Of the changes of speed that are told, at most this part by chance (Benjamini-Hochberg).
+  double least_effect = 0.1;  ///< Smaller changes of the median are not told: 0.1 is 10%.
+  double false_discoveries =
+      0.05;  ///< Of the changes of speed that are told, at most this part by chance (Benjamini-Hochberg).
 };
 
 struct Comparison {
@@ -53,9 +54,9 @@ struct Comparison {
   std::string after;
   std::vector<Difference> differences;  ///< Worst first.
   std::vector<SpeedDifference> speeds;
-  long timed = 0;              ///< How many tests and benchmarks had repetitions enough to compare their times.
-  std::size_t unchanged = 0;   ///< Tests of the same verdict and reason.
-  bool incomplete = false;     ///< One of the two is an incomplete run.
+  long timed = 0;             ///< How many tests and benchmarks had repetitions enough to compare their times.
+  std::size_t unchanged = 0;  ///< Tests of the same verdict and reason.
+  bool incomplete = false;    ///< One of the two is an incomplete run.
 
   bool regressed() const;
   ExitStatus exit_status() const;
@@ -63,7 +64,8 @@ struct Comparison {
 };
 
 /// Compares two sides, each of one run or of several repetitions.
-Comparison Compare(const Catalogue& catalogue, const std::vector<Run>& before, const std::vector<Run>& after, const CompareOptions& options);
+Comparison Compare(const Catalogue& catalogue, const std::vector<Run>& before, const std::vector<Run>& after,
+                   const CompareOptions& options);
 
 /// The two-sided p-value of the Mann-Whitney U test: exact for small samples without ties, else by the normal
 /// approximation with correction for ties and continuity. 1 where a sample is empty.

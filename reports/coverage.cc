@@ -20,7 +20,8 @@ constexpr std::size_t kWidth = 100;
 
 std::string Lower(std::string_view text) {
   std::string out(text);
-  std::transform(out.begin(), out.end(), out.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  std::transform(out.begin(), out.end(), out.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   return out;
 }
 
@@ -34,7 +35,8 @@ bool Selects(const Coverage& coverage, const ListFilter& filter, std::size_t ind
   if (!filter.area.empty() && requirement.area() != filter.area) return false;
   if (!filter.priority.empty() && requirement.priority != filter.priority) return false;
   if (!filter.state.empty() && State(coverage, index) != filter.state) return false;
-  const std::string all = Lower(requirement.id + '\n' + requirement.title + '\n' + requirement.statement + '\n' + requirement.source);
+  const std::string all =
+      Lower(requirement.id + '\n' + requirement.title + '\n' + requirement.statement + '\n' + requirement.source);
   return all.find(Lower(filter.text)) != std::string::npos;
 }
 
@@ -130,7 +132,8 @@ std::string ExplainTest(const Coverage& coverage, const TestInfo& test, const st
   out += fmt::format("  run it with: ./netns-conformance run --filter={}\n\n", test.name);
   for (const std::string& id : test.covers) {
     const Requirement* requirement = coverage.catalogue().Find(id);
-    out += requirement == nullptr ? fmt::format("{}: unknown to the catalogue\n", id) : ExplainRequirement(coverage, *requirement, runs);
+    out += requirement == nullptr ? fmt::format("{}: unknown to the catalogue\n", id)
+                                  : ExplainRequirement(coverage, *requirement, runs);
     out += '\n';
   }
   out.pop_back();
@@ -159,7 +162,8 @@ std::vector<std::string> Coverage::Problems(const std::vector<std::string>& more
     if (test.covers.empty()) out.push_back(at + ": covers no requirement");
     std::set<std::string> ids;
     for (const std::string& id : test.covers) {
-      if (catalogue_.Find(id) == nullptr) out.push_back(fmt::format("{}: covers {}, which the catalogue does not have", at, id));
+      if (catalogue_.Find(id) == nullptr)
+        out.push_back(fmt::format("{}: covers {}, which the catalogue does not have", at, id));
       if (!ids.insert(id).second) out.push_back(fmt::format("{}: names {} twice", at, id));
     }
   }
@@ -172,9 +176,11 @@ std::vector<std::string> Coverage::Problems(const std::vector<std::string>& more
     const Requirement& requirement = catalogue_.requirements()[i];
     const bool must = std::find(complete.begin(), complete.end(), requirement.area()) != complete.end();
     if (must && tests_of_[i].empty() && requirement.untestable.empty())
-      out.push_back(fmt::format("{}: no test covers it, and it has no untestable: reason: {}", requirement.id, requirement.title));
+      out.push_back(fmt::format("{}: no test covers it, and it has no untestable: reason: {}", requirement.id,
+                                requirement.title));
     if (!tests_of_[i].empty() && !requirement.untestable.empty())
-      out.push_back(fmt::format("{}: is called untestable, and {} covers it", requirement.id, tests_of_[i].front()->name));
+      out.push_back(
+          fmt::format("{}: is called untestable, and {} covers it", requirement.id, tests_of_[i].front()->name));
   }
   return out;
 }
@@ -184,7 +190,8 @@ std::string WriteList(const Coverage& coverage, const ListFilter& filter) {
   const auto& requirements = coverage.catalogue().requirements();
   for (std::size_t i = 0; i < requirements.size(); ++i) {
     if (!Selects(coverage, filter, i)) continue;
-    out += fmt::format("{:<10} {:<8} {:<10} {}\n", requirements[i].id, requirements[i].priority, State(coverage, i), requirements[i].title);
+    out += fmt::format("{:<10} {:<8} {:<10} {}\n", requirements[i].id, requirements[i].priority, State(coverage, i),
+                       requirements[i].title);
     for (const TestInfo* test : coverage.TestsOf(i)) out += fmt::format("{:>13}{}\n", "", test->name);
   }
   return out;
@@ -198,40 +205,56 @@ std::string WriteListJson(const Coverage& coverage, const ListFilter& filter) {
     const Requirement& requirement = requirements[i];
     ordered_json names = ordered_json::array();
     for (const TestInfo* test : coverage.TestsOf(i)) names.push_back(test->name);
-    list.push_back({{"id", requirement.id}, {"title", requirement.title}, {"statement", requirement.statement},
-                    {"source", requirement.source}, {"priority", requirement.priority}, {"needs", requirement.needs},
-                    {"since", requirement.since}, {"state", State(coverage, i)}, {"untestable", requirement.untestable},
+    list.push_back({{"id", requirement.id},
+                    {"title", requirement.title},
+                    {"statement", requirement.statement},
+                    {"source", requirement.source},
+                    {"priority", requirement.priority},
+                    {"needs", requirement.needs},
+                    {"since", requirement.since},
+                    {"state", State(coverage, i)},
+                    {"untestable", requirement.untestable},
                     {"tests", names}});
   }
   return ordered_json{{"requirements", list}}.dump(1) + "\n";
 }
 
 std::string WriteCoverage(const Coverage& coverage) {
-  std::string out = fmt::format("{:<10}{:>13}{:>9}{:>12}{:>6}\n", "area", "requirements", "covered", "untestable", "open");
+  std::string out =
+      fmt::format("{:<10}{:>13}{:>9}{:>12}{:>6}\n", "area", "requirements", "covered", "untestable", "open");
   for (const AreaCoverage& row : ByArea(coverage))
-    out += fmt::format("{:<10}{:>13}{:>9}{:>12}{:>6}\n", row.area, row.requirements, row.covered, row.untestable, row.open);
+    out += fmt::format("{:<10}{:>13}{:>9}{:>12}{:>6}\n", row.area, row.requirements, row.covered, row.untestable,
+                       row.open);
   return out;
 }
 
 std::string WriteCoverageJson(const Coverage& coverage) {
   ordered_json list = ordered_json::array();
   for (const AreaCoverage& row : ByArea(coverage))
-    list.push_back({{"area", row.area}, {"requirements", row.requirements}, {"covered", row.covered}, {"untestable", row.untestable}, {"open", row.open}});
+    list.push_back({{"area", row.area},
+                    {"requirements", row.requirements},
+                    {"covered", row.covered},
+                    {"untestable", row.untestable},
+                    {"open", row.open}});
   return ordered_json{{"areas", list}}.dump(1) + "\n";
 }
 
 std::string Explain(const Coverage& coverage, const std::string& name, const std::vector<Run>& runs) {
-  if (const Requirement* requirement = coverage.catalogue().Find(name)) return ExplainRequirement(coverage, *requirement, runs);
+  if (const Requirement* requirement = coverage.catalogue().Find(name))
+    return ExplainRequirement(coverage, *requirement, runs);
   std::vector<std::pair<std::size_t, std::string>> near;
   for (const TestInfo& test : coverage.tests()) {
     if (test.name == name) return ExplainTest(coverage, test, runs);
     near.emplace_back(Distance(name, test.name), test.name);
   }
-  for (const Requirement& requirement : coverage.catalogue().requirements()) near.emplace_back(Distance(name, requirement.id), requirement.id);
+  for (const Requirement& requirement : coverage.catalogue().requirements())
+    near.emplace_back(Distance(name, requirement.id), requirement.id);
   std::sort(near.begin(), near.end());
   std::vector<std::string> meant;
   for (std::size_t i = 0; i < std::min<std::size_t>(3, near.size()); ++i) meant.push_back(near[i].second);
-  throw InputError(fmt::format("'{}' is neither a requirement nor a known test; near it: {}; tests are known from --tests or --stream", name, Join(meant, ", ")));
+  throw InputError(fmt::format(
+      "'{}' is neither a requirement nor a known test; near it: {}; tests are known from --tests or --stream", name,
+      Join(meant, ", ")));
 }
 
 }  // namespace netns::reports

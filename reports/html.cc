@@ -27,9 +27,11 @@ std::string CellWord(Verdict verdict) { return verdict == Verdict::kUntested ? "
 std::string Expand(std::string_view name, TemplateDictionary& dictionary) {
   const std::string key(name);
   static std::set<std::string> known;
-  if (known.insert(key).second) ctemplate::StringToTemplateCache(key, Embedded(name).data(), Embedded(name).size(), ctemplate::DO_NOT_STRIP);
+  if (known.insert(key).second)
+    ctemplate::StringToTemplateCache(key, Embedded(name).data(), Embedded(name).size(), ctemplate::DO_NOT_STRIP);
   std::string out;
-  if (!ctemplate::ExpandTemplate(key, ctemplate::DO_NOT_STRIP, &dictionary, &out)) throw std::runtime_error("template " + key + " cannot be used");
+  if (!ctemplate::ExpandTemplate(key, ctemplate::DO_NOT_STRIP, &dictionary, &out))
+    throw std::runtime_error("template " + key + " cannot be used");
   return out;
 }
 
@@ -64,14 +66,20 @@ class Page {
     Lists();
     for (const Chapter& chapter : Chapters(*report_.catalogue)) WriteChapter(chapter);
     Measurements();
+    Kills();
     return Expand("report.html.tpl", page_);
   }
 
  private:
   void Top() {
     const ExitStatus status = report_.exit_status();
-    const Verdict verdict = status == kExitForbidden ? Verdict::kMiss : report_.incomplete() ? Verdict::kError : status == kExitPass ? Verdict::kPass : report_.verdict();
-    page_.SetValue("WORD", status == kExitForbidden ? "FORBIDDEN" : report_.incomplete() ? "INCOMPLETE" : Class(verdict));
+    const Verdict verdict = status == kExitForbidden ? Verdict::kMiss
+                            : report_.incomplete()   ? Verdict::kError
+                            : status == kExitPass    ? Verdict::kPass
+                                                     : report_.verdict();
+    page_.SetValue("WORD", status == kExitForbidden ? "FORBIDDEN"
+                           : report_.incomplete()   ? "INCOMPLETE"
+                                                    : Class(verdict));
     page_.SetValue("CLASS", Class(verdict));
     page_.SetValue("LINE", report_.VerdictLine());
     page_.SetValue("PROFILE", report_.profile.name);
@@ -79,7 +87,8 @@ class Page {
     page_.SetIntValue("STATUS", status);
     page_.SetValue("STYLE", ctemplate::TemplateString(Embedded("report.css").data(), Embedded("report.css").size()));
     page_.SetValue("SCRIPT", ctemplate::TemplateString(Embedded("report.js").data(), Embedded("report.js").size()));
-    for (const std::string& area : report_.catalogue->areas()) page_.AddSectionDictionary("AREA")->SetValue("NAME", area);
+    for (const std::string& area : report_.catalogue->areas())
+      page_.AddSectionDictionary("AREA")->SetValue("NAME", area);
   }
 
   void Runs() {
@@ -95,7 +104,8 @@ class Page {
       row->SetValue("CLASS", Class(verdict));
       row->SetValue("WORD", run.complete ? Class(verdict) : Class(verdict) + " (incomplete)");
       for (const Verdict one : {Verdict::kPass, Verdict::kFail, Verdict::kError, Verdict::kMiss, Verdict::kSkip})
-        row->SetIntValue(ctemplate::TemplateString(Word(one).data(), Word(one).size()), report_.assessments[i].tests[one]);
+        row->SetIntValue(ctemplate::TemplateString(Word(one).data(), Word(one).size()),
+                         report_.assessments[i].tests[one]);
       row->SetValue("TIME", Duration(run.duration_ms));
       row->SetValue("PATH", run.path);
       for (const std::string& problem : run.problems) row->AddSectionDictionary("PROBLEM")->SetValue("TEXT", problem);
@@ -205,6 +215,12 @@ class Page {
         if (told.insert(report_.runs[i].tests[test].info.name).second) WriteTest(*row, report_.runs[i].tests[test]);
     }
     row->SetValue("STATES", Join(states, " "));
+    for (const Mutant& mutant : report_.kills.mutants) {
+      if (std::find(mutant.breaks.begin(), mutant.breaks.end(), requirement.id) == mutant.breaks.end()) continue;
+      TemplateDictionary* item = row->AddSectionDictionary("MUTANT");
+      item->SetIntValue("NUMBER", mutant.number);
+      item->SetValue("OUTCOME", mutant.outcome);
+    }
   }
 
   void WriteTest(TemplateDictionary& row, const TestRecord& record) {
@@ -219,7 +235,8 @@ class Page {
     }
     const Result* result = record.Decisive();
     if (record.verdict == Verdict::kMiss && result != nullptr)
-      item->AddSectionDictionary("WHY")->SetValue("TEXT", fmt::format("{}: {}", result->reason.code, result->reason.text));
+      item->AddSectionDictionary("WHY")->SetValue("TEXT",
+                                                  fmt::format("{}: {}", result->reason.code, result->reason.text));
   }
 
   // One row of dots per kernel, for every benchmark.
@@ -253,10 +270,34 @@ class Page {
         row->SetIntValue("MEDIAN_Y", y + 17);
         row->SetValue("MEDIAN", median);
         for (const double value : values)
-          row->AddSectionDictionary("DOT")->SetValue("X", fmt::format("{:.1f}", most > 0 ? 265 + 520 * std::max(0.0, value) / most : 265));
+          row->AddSectionDictionary("DOT")->SetValue(
+              "X", fmt::format("{:.1f}", most > 0 ? 265 + 520 * std::max(0.0, value) / most : 265));
         y += 36;
       }
       benchmark->SetValue("LABEL", label);
+    }
+  }
+
+  void Kills() {
+    const KillMatrix& kills = report_.kills;
+    if (kills.mutants.empty()) return;
+    TemplateDictionary* section = page_.AddSectionDictionary("KILLS");
+    section->SetValue("KERNEL", kills.kernel);
+    section->SetValue("DATE", kills.date);
+    const long killed = std::count_if(kills.mutants.begin(), kills.mutants.end(),
+                                      [](const Mutant& mutant) { return mutant.outcome == "killed"; });
+    section->SetValue("SUMMARY",
+                      fmt::format("{} of {} were killed by a test of what they break.", killed, kills.mutants.size()));
+    for (const Mutant& mutant : kills.mutants) {
+      TemplateDictionary* row = section->AddSectionDictionary("KILL");
+      row->SetIntValue("NUMBER", mutant.number);
+      row->SetValue("NAME", mutant.name);
+      row->SetValue("WHAT", mutant.what);
+      row->SetValue("DIFFICULTY", mutant.difficulty);
+      row->SetValue("OUTCOME", mutant.outcome);
+      row->SetValue("CLASS", mutant.outcome == "killed" ? "PASS" : mutant.outcome == "survived" ? "FAIL" : "MISS");
+      for (const std::string& id : mutant.breaks) row->AddSectionDictionary("BREAKS")->SetValue("ID", id);
+      row->SetValue("KILLERS", Excerpt(Join(mutant.killers, ", "), 1, 400));
     }
   }
 
@@ -273,7 +314,9 @@ std::string WriteHtml(const Report& report) { return Page(report).Write(); }
 
 std::string WriteComparisonHtml(const Comparison& comparison) {
   TemplateDictionary page("compare");
-  const Verdict verdict = comparison.regressed() ? Verdict::kFail : comparison.incomplete ? Verdict::kError : Verdict::kPass;
+  const Verdict verdict = comparison.regressed()  ? Verdict::kFail
+                          : comparison.incomplete ? Verdict::kError
+                                                  : Verdict::kPass;
   page.SetValue("WORD", comparison.regressed() ? "REGRESSED" : comparison.incomplete ? "INCOMPLETE" : "NO REGRESSION");
   page.SetValue("CLASS", Class(verdict));
   page.SetValue("LINE", comparison.VerdictLine());
@@ -289,14 +332,17 @@ std::string WriteComparisonHtml(const Comparison& comparison) {
       item->SetValue("CLASS_AFTER", Class(difference.after));
       item->SetValue("BEFORE", CellWord(difference.before));
       item->SetValue("AFTER", CellWord(difference.after));
-      item->SetValue("WHY", difference.reason_before.empty() ? difference.reason_after : fmt::format("{} (was: {})", difference.reason_after, difference.reason_before));
+      item->SetValue("WHY", difference.reason_before.empty()
+                                ? difference.reason_after
+                                : fmt::format("{} (was: {})", difference.reason_after, difference.reason_before));
     }
   }
   if (!comparison.speeds.empty()) {
     TemplateDictionary* list = page.AddSectionDictionary("SPEEDS");
     for (const SpeedDifference& speed : comparison.speeds)
-      list->AddSectionDictionary("SPEED")->SetValue("TEXT", fmt::format("{}: {:.3g} {} -> {:.3g} {} ({:+.0f}%, p = {:.2g})", speed.name, speed.before, speed.unit, speed.after, speed.unit,
-                                                                        (speed.after / speed.before - 1) * 100, speed.p));
+      list->AddSectionDictionary("SPEED")->SetValue(
+          "TEXT", fmt::format("{}: {:.3g} {} -> {:.3g} {} ({:+.0f}%, p = {:.2g})", speed.name, speed.before, speed.unit,
+                              speed.after, speed.unit, (speed.after / speed.before - 1) * 100, speed.p));
   }
   return Expand("compare.html.tpl", page);
 }

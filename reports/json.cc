@@ -18,18 +18,26 @@ ordered_json CountsJson(const Counts& counts) {
 }
 
 ordered_json TestJson(const Run& run, const TestRecord& test) {
-  ordered_json out = {{"name", test.info.name}, {"verdict", Word(test.verdict)}, {"covers", test.info.covers}, {"needs", test.info.needs},
-                      {"file", test.info.file}, {"line", test.info.line}, {"duration_ms", test.duration_ms()}};
+  ordered_json out = {{"name", test.info.name},           {"verdict", Word(test.verdict)}, {"covers", test.info.covers},
+                      {"needs", test.info.needs},         {"file", test.info.file},        {"line", test.info.line},
+                      {"duration_ms", test.duration_ms()}};
   ordered_json results = ordered_json::array();
   for (const Result& result : test.results) {
-    ordered_json one = {{"iteration", result.iteration}, {"verdict", Word(result.verdict)}, {"duration_ms", result.duration_ms}};
+    ordered_json one = {
+        {"iteration", result.iteration}, {"verdict", Word(result.verdict)}, {"duration_ms", result.duration_ms}};
     if (!result.failures.empty()) {
       ordered_json failures = ordered_json::array();
       for (const Check& check : result.failures)
-        failures.push_back({{"kind", check.kind}, {"file", check.file}, {"line", check.line}, {"message", check.message}, {"fatal", check.fatal}, {"where", check.where}});
+        failures.push_back({{"kind", check.kind},
+                            {"file", check.file},
+                            {"line", check.line},
+                            {"message", check.message},
+                            {"fatal", check.fatal},
+                            {"where", check.where}});
       one["failures"] = failures;
     }
-    if (!result.reason.code.empty()) one["reason"] = {{"code", result.reason.code}, {"text", result.reason.text}, {"remedy", RemedyOf(result.reason)}};
+    if (!result.reason.code.empty())
+      one["reason"] = {{"code", result.reason.code}, {"text", result.reason.text}, {"remedy", RemedyOf(result.reason)}};
     if (!result.properties.empty()) {
       ordered_json properties = ordered_json::object();
       for (const auto& [name, value] : result.properties) properties[name] = value;
@@ -40,7 +48,8 @@ ordered_json TestJson(const Run& run, const TestRecord& test) {
     results.push_back(one);
   }
   out["results"] = results;
-  if (test.verdict == Verdict::kFail || test.verdict == Verdict::kError) out["command"] = CommandFor(run, test.info.name);
+  if (test.verdict == Verdict::kFail || test.verdict == Verdict::kError)
+    out["command"] = CommandFor(run, test.info.name);
   return out;
 }
 
@@ -55,17 +64,25 @@ std::string WriteJson(const Report& report) {
     ordered_json notes = ordered_json::array();
     for (const Note& note : run.notes) notes.push_back({{"level", note.level}, {"text", note.text}});
     ordered_json measurements = ordered_json::array();
-    for (const Measurement& one : run.measurements) measurements.push_back({{"name", one.name}, {"unit", one.unit}, {"value", one.value}});
+    for (const Measurement& one : run.measurements)
+      measurements.push_back({{"name", one.name}, {"unit", one.unit}, {"value", one.value}});
     runs.push_back({{"label", run.label},
                     {"stream", run.path},
-                    {"kernel", {{"release", run.header.release}, {"version", run.header.version}, {"machine", run.header.architecture}, {"config_digest", run.header.config_digest}, {"config", run.header.config}}},
+                    {"kernel",
+                     {{"release", run.header.release},
+                      {"version", run.header.version},
+                      {"machine", run.header.architecture},
+                      {"config_digest", run.header.config_digest},
+                      {"config", run.header.config}}},
                     {"machine", run.header.machine},
                     {"privilege", run.header.privilege},
                     {"time", run.header.time},
                     {"duration_ms", run.duration_ms},
                     {"complete", run.complete},
                     {"verdict", Word(report.RunVerdict(i))},
-                    {"counts", {{"tests", CountsJson(report.assessments[i].tests)}, {"requirements", CountsJson(report.assessments[i].requirements)}}},
+                    {"counts",
+                     {{"tests", CountsJson(report.assessments[i].tests)},
+                      {"requirements", CountsJson(report.assessments[i].requirements)}}},
                     {"problems", run.problems},
                     {"unknown_requirements", report.assessments[i].unknown_ids},
                     {"notes", notes},
@@ -77,17 +94,24 @@ std::string WriteJson(const Report& report) {
     const Requirement& requirement = report.catalogue->requirements()[r];
     ordered_json verdicts = ordered_json::array();
     for (const Assessment& assessment : report.assessments) verdicts.push_back(Word(assessment.states[r].verdict));
-    requirements.push_back({{"id", requirement.id}, {"title", requirement.title}, {"priority", requirement.priority}, {"verdict", Word(report.RequirementVerdict(r))}, {"verdicts", verdicts}});
+    requirements.push_back({{"id", requirement.id},
+                            {"title", requirement.title},
+                            {"priority", requirement.priority},
+                            {"verdict", Word(report.RequirementVerdict(r))},
+                            {"verdicts", verdicts}});
   }
   ordered_json violations = ordered_json::array();
-  for (const Violation& violation : report.violations) violations.push_back({{"run", violation.run}, {"what", violation.what}, {"text", violation.text}, {"remedy", violation.remedy}});
-  const ordered_json out = {{"schema", "1.0"},
-                            {"verdict", Word(report.verdict())},
-                            {"exit_status", static_cast<int>(report.exit_status())},
-                            {"summary", report.VerdictLine()},
-                            {"profile", {{"name", report.profile.name}, {"sha256", report.profile.digest}, {"violations", violations}}},
-                            {"requirements", requirements},
-                            {"runs", runs}};
+  for (const Violation& violation : report.violations)
+    violations.push_back(
+        {{"run", violation.run}, {"what", violation.what}, {"text", violation.text}, {"remedy", violation.remedy}});
+  const ordered_json out = {
+      {"schema", "1.0"},
+      {"verdict", Word(report.verdict())},
+      {"exit_status", static_cast<int>(report.exit_status())},
+      {"summary", report.VerdictLine()},
+      {"profile", {{"name", report.profile.name}, {"sha256", report.profile.digest}, {"violations", violations}}},
+      {"requirements", requirements},
+      {"runs", runs}};
   return out.dump(1) + "\n";
 }
 

@@ -27,7 +27,8 @@ std::string FailureText(const Result& result) {
   std::string out;
   for (const Check& check : result.failures) {
     if (!check.file.empty()) out += fmt::format("{}:{}: ", check.file, check.line);
-    out += fmt::format("{}{}\n{}\n\n", check.kind, check.where.empty() ? "" : " (in " + check.where + ")", check.message);
+    out +=
+        fmt::format("{}{}\n{}\n\n", check.kind, check.where.empty() ? "" : " (in " + check.where + ")", check.message);
   }
   if (!result.reason.text.empty()) out += result.reason.code + ": " + result.reason.text + "\n";
   return out;
@@ -58,12 +59,14 @@ void TestCase(pugi::xml_node suite, const Report& report, const Run& run, const 
   if (test.verdict == Verdict::kMiss || test.verdict == Verdict::kSkip) {
     const std::string code = result->reason.code.empty() ? "not-selected" : result->reason.code;
     node.append_child("skipped").append_attribute("message") =
-        fmt::format("{}: {}{}{}; remedy: {}", Word(test.verdict), code, result->reason.text.empty() ? "" : ": ", result->reason.text,
-                    RemedyOf({.code = code, .remedy = result->reason.remedy})).c_str();
+        fmt::format("{}: {}{}{}; remedy: {}", Word(test.verdict), code, result->reason.text.empty() ? "" : ": ",
+                    result->reason.text, RemedyOf({.code = code, .remedy = result->reason.remedy}))
+            .c_str();
   } else if (test.verdict != Verdict::kPass) {
     pugi::xml_node failure = node.append_child(test.verdict == Verdict::kFail ? "failure" : "error");
     failure.append_attribute("message") = FirstLine(*result).c_str();
-    failure.append_attribute("type") = result->failures.empty() ? result->reason.code.c_str() : result->failures.front().kind.c_str();
+    failure.append_attribute("type") =
+        result->failures.empty() ? result->reason.code.c_str() : result->failures.front().kind.c_str();
     failure.text() = FailureText(*result).c_str();
   }
   std::string out;
@@ -77,7 +80,8 @@ void TestCase(pugi::xml_node suite, const Report& report, const Run& run, const 
                                   : fmt::format("{}: {}\n", id, requirement->title);
   }
   for (const auto& [name, value] : result->properties) out += fmt::format("{}={}\n", name, value);
-  if (test.verdict == Verdict::kFail || test.verdict == Verdict::kError) out += "just this one: " + CommandFor(run, test.info.name) + "\n";
+  if (test.verdict == Verdict::kFail || test.verdict == Verdict::kError)
+    out += "just this one: " + CommandFor(run, test.info.name) + "\n";
   out += result->output;
   if (!out.empty()) node.append_child("system-out").text() = out.c_str();
   if (!result->kernel_log.empty()) node.append_child("system-err").text() = result->kernel_log.c_str();
@@ -118,7 +122,8 @@ std::string WriteJUnit(const Report& report) {
     if (extra != 0) {
       pugi::xml_node node = suite.append_child("testcase");
       node.append_attribute("name") = "WholeRun";
-      node.append_attribute("classname") = report.runs.size() > 1 ? (run.label + ".netns-conformance").c_str() : "netns-conformance";
+      node.append_attribute("classname") =
+          report.runs.size() > 1 ? (run.label + ".netns-conformance").c_str() : "netns-conformance";
       node.append_attribute("time") = "0.000";
       pugi::xml_node error = node.append_child("error");
       error.append_attribute("message") = run.complete ? "no test ran" : "the run is incomplete";

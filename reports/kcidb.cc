@@ -27,18 +27,23 @@ std::string Rfc3339(double seconds) {
   return fmt::format("{}.{:06d}+00:00", text, static_cast<int>((seconds - std::floor(seconds)) * 1e6));
 }
 
-std::string Id(std::string_view kind, const std::string& facts) { return fmt::format("{}:{}-{}", kOrigin, kind, Sha256(facts).substr(0, 32)); }
+std::string Id(std::string_view kind, const std::string& facts) {
+  return fmt::format("{}:{}-{}", kOrigin, kind, Sha256(facts).substr(0, 32));
+}
 
 // The schema's alphabets for architectures and paths.
 std::string Only(std::string text, std::string_view others, bool upper) {
   for (char& c : text)
-    if (!(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9') && !(upper && c >= 'A' && c <= 'Z') && others.find(c) == std::string_view::npos) c = '_';
+    if (!(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9') && !(upper && c >= 'A' && c <= 'Z') &&
+        others.find(c) == std::string_view::npos)
+      c = '_';
   return text;
 }
 
 std::string LogExcerpt(const Result& result) {
   std::string log;
-  for (const Check& check : result.failures) log += fmt::format("{}:{}: {}\n{}\n", check.file, check.line, check.kind, check.message);
+  for (const Check& check : result.failures)
+    log += fmt::format("{}:{}: {}\n{}\n", check.file, check.line, check.kind, check.message);
   log += result.kernel_log;
   if (log.size() > kMostExcerpt) {
     std::size_t cut = kMostExcerpt;
@@ -59,13 +64,16 @@ ordered_json Test(const Report& report, const Run& run, const TestRecord& test, 
   if (run.header.time > 0) out["start_time"] = Rfc3339(run.header.time);
   std::string comment;
   for (const std::string& id : test.info.covers)
-    if (const Requirement* requirement = report.catalogue->Find(id)) comment += fmt::format("{}{}: {}", comment.empty() ? "" : "; ", id, requirement->title);
+    if (const Requirement* requirement = report.catalogue->Find(id))
+      comment += fmt::format("{}{}: {}", comment.empty() ? "" : "; ", id, requirement->title);
   if (!comment.empty()) out["comment"] = comment;
-  ordered_json misc = {{"covers", test.info.covers}, {"location", fmt::format("{}:{}", test.info.file, test.info.line)}};
+  ordered_json misc = {{"covers", test.info.covers},
+                       {"location", fmt::format("{}:{}", test.info.file, test.info.line)}};
   if (result != nullptr) {
     if (const std::string log = LogExcerpt(*result); !log.empty()) out["log_excerpt"] = log;
     if (!result->reason.code.empty())
-      misc["reason"] = {{"code", result->reason.code}, {"text", result->reason.text}, {"remedy", RemedyOf(result->reason)}};
+      misc["reason"] = {
+          {"code", result->reason.code}, {"text", result->reason.text}, {"remedy", RemedyOf(result->reason)}};
   }
   out["environment"] = {{"comment", run.header.disposable ? "virtual machine" : "host"}, {"misc", run.header.machine}};
   out["misc"] = misc;
@@ -82,10 +90,12 @@ std::string WriteKcidb(const Report& report) {
     const std::string checkout = Id("checkout", run.header.release);
     const std::string build = Id("build", kernel + run.header.config_digest);
     const auto add = [](ordered_json& to, ordered_json object) {
-      const bool there = std::any_of(to.begin(), to.end(), [&](const ordered_json& other) { return other["id"] == object["id"]; });
+      const bool there =
+          std::any_of(to.begin(), to.end(), [&](const ordered_json& other) { return other["id"] == object["id"]; });
       if (!there) to.push_back(std::move(object));
     };
-    add(checkouts, {{"id", checkout}, {"origin", kOrigin}, {"comment", "Linux " + run.header.release}, {"valid", true}});
+    add(checkouts,
+        {{"id", checkout}, {"origin", kOrigin}, {"comment", "Linux " + run.header.release}, {"valid", true}});
     add(builds, {{"id", build},
                  {"origin", kOrigin},
                  {"checkout_id", checkout},
@@ -95,15 +105,20 @@ std::string WriteKcidb(const Report& report) {
                  {"misc", {{"config_digest", run.header.config_digest}, {"config", run.header.config}}}});
     for (const TestRecord& test : run.tests) tests.push_back(Test(report, run, test, build));
     // The whole run, under the path of all its tests.
-    tests.push_back({{"id", Id("test", build + fmt::format("{:.6f}", run.header.time))},
-                     {"origin", kOrigin},
-                     {"build_id", build},
-                     {"path", "netns_conformance"},
-                     {"status", Word(report.RunVerdict(i))},
-                     {"duration", run.duration_ms / 1000},
-                     {"misc", {{"complete", run.complete}, {"profile", report.profile.name}, {"profile_sha256", report.profile.digest}}}});
+    tests.push_back(
+        {{"id", Id("test", build + fmt::format("{:.6f}", run.header.time))},
+         {"origin", kOrigin},
+         {"build_id", build},
+         {"path", "netns_conformance"},
+         {"status", Word(report.RunVerdict(i))},
+         {"duration", run.duration_ms / 1000},
+         {"misc",
+          {{"complete", run.complete}, {"profile", report.profile.name}, {"profile_sha256", report.profile.digest}}}});
   }
-  return ordered_json{{"version", {{"major", 4}, {"minor", 3}}}, {"checkouts", checkouts}, {"builds", builds}, {"tests", tests}}.dump(1) + "\n";
+  return ordered_json{
+             {"version", {{"major", 4}, {"minor", 3}}}, {"checkouts", checkouts}, {"builds", builds}, {"tests", tests}}
+             .dump(1) +
+         "\n";
 }
 
 }  // namespace netns::reports

@@ -32,7 +32,8 @@ class Ktap {
     Line(0, fmt::format("1..{}", report_.runs.size()));
     for (std::size_t i = 0; i < report_.runs.size(); ++i) {
       const bool ok = OneRun(i);
-      Line(0, fmt::format("{} {} {}", ok ? "ok" : "not ok", i + 1, Name("netns-conformance on Linux " + report_.runs[i].label)));
+      Line(0, fmt::format("{} {} {}", ok ? "ok" : "not ok", i + 1,
+                          Name("netns-conformance on Linux " + report_.runs[i].label)));
     }
     return std::move(out_);
   }
@@ -54,7 +55,8 @@ class Ktap {
       group.push_back(&test);
     }
     // A reader of KTAP has no other way to see that the run was cut short, or that nothing ran.
-    const bool whole = run.complete && report_.assessments[index].tests.total() > report_.assessments[index].tests[Verdict::kSkip];
+    const bool whole =
+        run.complete && report_.assessments[index].tests.total() > report_.assessments[index].tests[Verdict::kSkip];
     Line(1, "KTAP version 1");
     Line(1, fmt::format("1..{}", order.size() + (whole ? 0 : 1)));
     bool ok = whole;
@@ -91,9 +93,12 @@ class Ktap {
     }
     if (test.verdict == Verdict::kMiss || test.verdict == Verdict::kSkip) {
       const std::string code = result == nullptr || result->reason.code.empty() ? "not-selected" : result->reason.code;
-      directive = fmt::format(" # SKIP {} {}{}", Word(test.verdict), code, result == nullptr || result->reason.text.empty() ? "" : ": " + OneLine(result->reason.text));
+      directive =
+          fmt::format(" # SKIP {} {}{}", Word(test.verdict), code,
+                      result == nullptr || result->reason.text.empty() ? "" : ": " + OneLine(result->reason.text));
     }
-    Line(2, fmt::format("{} {} {}{}", bad ? "not ok" : "ok", number, Name(SuiteAndCase(test.info.name).second), directive));
+    Line(2, fmt::format("{} {} {}{}", bad ? "not ok" : "ok", number, Name(SuiteAndCase(test.info.name).second),
+                        directive));
     return !bad;
   }
 

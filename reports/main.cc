@@ -48,7 +48,8 @@ void Output(const std::string& text, const std::string& path) {
     if (!special) std::filesystem::remove(partial);
     throw;
   }
-  if (std::fclose(file) != 0) throw OutputError(fmt::format("{}: could not be written: {}", path, std::strerror(errno)));
+  if (std::fclose(file) != 0)
+    throw OutputError(fmt::format("{}: could not be written: {}", path, std::strerror(errno)));
   if (!special) std::filesystem::rename(partial, path);
 }
 
@@ -100,6 +101,7 @@ struct Options {
   std::string requirements;
   std::string tests;
   std::string name;
+  std::string kill_matrix;
   ListFilter filter;
   std::vector<std::string> complete_areas;
   std::string before;
@@ -124,6 +126,7 @@ int RunReport(const Options& options) {
   if (runs.empty()) return kExitUsage;
   Report report = Report::Make(catalogue, std::move(runs), profile);
   report.slowest = options.slowest;
+  if (!options.kill_matrix.empty()) report.kills = ReadKillMatrix(options.kill_matrix);
   if (options.all) {
     if (options.output.empty()) throw InputError("--all needs --output DIR");
     std::error_code error;
@@ -158,7 +161,8 @@ int RunList(const Options& options) {
   if (options.coverage)
     Output(options.json ? WriteCoverageJson(coverage) : WriteCoverage(coverage), options.output);
   else
-    Output(options.json ? WriteListJson(coverage, options.filter) : WriteList(coverage, options.filter), options.output);
+    Output(options.json ? WriteListJson(coverage, options.filter) : WriteList(coverage, options.filter),
+           options.output);
   return kExitPass;
 }
 
@@ -217,11 +221,19 @@ int Main(int argc, char** argv) {
   app.add_option("--requirements", options.requirements, "The catalogue, suites/requirements.yaml")->type_name("FILE");
   CLI::App* report = app.add_subcommand("report", "Report on one or more runs");
   report->add_option("STREAM", options.streams, "Event streams; - is standard input")->required();
-  report->add_option("--format", options.format, "Of the report")->check(CLI::IsMember(FormatNames()))->capture_default_str();
-  report->add_option("--output", options.output, "File to write, or directory with --all; else standard output")->type_name("PATH");
+  report->add_option("--format", options.format, "Of the report")
+      ->check(CLI::IsMember(FormatNames()))
+      ->capture_default_str();
+  report->add_option("--output", options.output, "File to write, or directory with --all; else standard output")
+      ->type_name("PATH");
   report->add_flag("--all", options.all, "Write every format into the directory of --output");
   report->add_option("--profile", options.profile, "developer, ci, distribution or a file")->capture_default_str();
-  report->add_option("--slowest", options.slowest, "List the N slowest tests (10 where no number is given)")->expected(0, 1)->default_str("10")->type_name("[N]");
+  report->add_option("--kill-matrix", options.kill_matrix, "kill-matrix.json of netns-conformance mutants, for HTML")
+      ->type_name("FILE");
+  report->add_option("--slowest", options.slowest, "List the N slowest tests (10 where no number is given)")
+      ->expected(0, 1)
+      ->default_str("10")
+      ->type_name("[N]");
 
   CLI::App* list = app.add_subcommand("list", "List requirements and the tests that cover them");
   list->add_option("--tests", options.tests, "What netns-tests --list=json prints")->type_name("FILE");
@@ -229,12 +241,18 @@ int Main(int argc, char** argv) {
   list->add_flag("--json", options.json, "As JSON");
   list->add_option("--area", options.filter.area, "Only of this area");
   list->add_option("--priority", options.filter.priority, "Only of this priority (core, linked, extended)");
-  list->add_option("--state", options.filter.state, "Only of this state")->check(CLI::IsMember({"covered", "untestable", "open"}));
+  list->add_option("--state", options.filter.state, "Only of this state")
+      ->check(CLI::IsMember({"covered", "untestable", "open"}));
   list->add_option("--text", options.filter.text, "Only with this text");
 
   CLI::App* check_trace = app.add_subcommand("check-trace", "Check that requirements and tests name each other");
-  check_trace->add_option("--tests", options.tests, "What netns-tests --list=json prints")->type_name("FILE")->required();
-  check_trace->add_option("--complete", options.complete_areas, "Areas that must be complete, beside complete_areas: of the catalogue")->type_name("AREA");
+  check_trace->add_option("--tests", options.tests, "What netns-tests --list=json prints")
+      ->type_name("FILE")
+      ->required();
+  check_trace
+      ->add_option("--complete", options.complete_areas,
+                   "Areas that must be complete, beside complete_areas: of the catalogue")
+      ->type_name("AREA");
 
   CLI::App* explain = app.add_subcommand("explain", "Tell all of a requirement or a test");
   explain->add_option("NAME", options.name, "A requirement's id or a test's name")->required();
@@ -242,13 +260,19 @@ int Main(int argc, char** argv) {
   explain->add_option("--stream", options.streams, "Event streams, for the last results")->type_name("STREAM");
 
   CLI::App* compare = app.add_subcommand("compare", "Tell what changed between two runs; exit 1 on a regression");
-  compare->add_option("OLD", options.before, "Event stream of the earlier run, or of several repetitions joined")->required();
+  compare->add_option("OLD", options.before, "Event stream of the earlier run, or of several repetitions joined")
+      ->required();
   compare->add_option("NEW", options.after, "Event stream of the later run")->required();
   std::string compare_format = "text";
-  compare->add_option("--format", compare_format, "Of the comparison")->check(CLI::IsMember({"text", "markdown", "html", "json"}))->capture_default_str();
+  compare->add_option("--format", compare_format, "Of the comparison")
+      ->check(CLI::IsMember({"text", "markdown", "html", "json"}))
+      ->capture_default_str();
   compare->add_option("--output", options.output, "File to write; else standard output")->type_name("FILE");
-  compare->add_option("--least-effect", options.compare.least_effect, "Tell no smaller change of a time than this; 0.1 is 10%")
-      ->check(CLI::Range(0.0, 100.0))->capture_default_str();
+  compare
+      ->add_option("--least-effect", options.compare.least_effect,
+                   "Tell no smaller change of a time than this; 0.1 is 10%")
+      ->check(CLI::Range(0.0, 100.0))
+      ->capture_default_str();
 
   try {
     app.parse(argc, argv);

@@ -25,7 +25,8 @@ std::vector<MissGroup> MissByRemedy(const Report& report) {
     group.remedy = remedy;
     out.push_back(std::move(group));
   }
-  std::stable_sort(out.begin(), out.end(), [](const auto& a, const auto& b) { return a.tests.size() > b.tests.size(); });
+  std::stable_sort(out.begin(), out.end(),
+                   [](const auto& a, const auto& b) { return a.tests.size() > b.tests.size(); });
   return out;
 }
 
@@ -41,8 +42,8 @@ std::vector<Trouble> Troubles(const Report& report) {
       auto& known = by_name[test.info.name];
       const auto alike = std::find_if(known.begin(), known.end(), [&](std::size_t index) {
         const Result& other = *out[index].result;
-        return other.verdict == result->verdict && other.failures == result->failures && other.reason == result->reason &&
-               other.kernel_log == result->kernel_log;
+        return other.verdict == result->verdict && other.failures == result->failures &&
+               other.reason == result->reason && other.kernel_log == result->kernel_log;
       });
       if (alike != known.end()) {
         out[*alike].runs.push_back(i);
@@ -51,7 +52,8 @@ std::vector<Trouble> Troubles(const Report& report) {
         out.push_back({.test = &test, .result = result, .runs = {i}});
       }
     }
-  std::stable_partition(out.begin(), out.end(), [](const Trouble& trouble) { return trouble.result->verdict == Verdict::kFail; });
+  std::stable_partition(out.begin(), out.end(),
+                        [](const Trouble& trouble) { return trouble.result->verdict == Verdict::kFail; });
   return out;
 }
 

@@ -25,7 +25,8 @@ bool ReadAllowed(const YAML::Node& node, const std::string& name, const char* ke
   if (!node) return true;
   const auto word = node.as<std::string>();
   if (word != "allowed" && word != "forbidden")
-    throw InputError(fmt::format("{}:{}: {} is '{}'; it must be allowed or forbidden", name, node.Mark().line + 1, key, word));
+    throw InputError(
+        fmt::format("{}:{}: {} is '{}'; it must be allowed or forbidden", name, node.Mark().line + 1, key, word));
   return word == "allowed";
 }
 
@@ -38,8 +39,8 @@ void RefuseUnknownKeys(const YAML::Node& map, const std::set<std::string>& known
   for (const auto& entry : map) {
     const auto key = entry.first.as<std::string>();
     if (!known.contains(key))
-      throw InputError(fmt::format("{}:{}: '{}' is not known in a profile; known are: {}", name, entry.first.Mark().line + 1, key,
-                                   fmt::join(known, ", ")));
+      throw InputError(fmt::format("{}:{}: '{}' is not known in a profile; known are: {}", name,
+                                   entry.first.Mark().line + 1, key, fmt::join(known, ", ")));
   }
 }
 
@@ -76,7 +77,9 @@ Profile ParseProfile(const std::string& text, const std::string& name) {
     profile.skip_allowed = ReadAllowed(root["skip"], name, "skip");
     profile.miss_except = ReadList(root["miss_except"]);
     if (const YAML::Node require = root["require"]) {
-      if (!require.IsMap()) throw InputError(fmt::format("{}:{}: require must have the keys config or requirements", name, require.Mark().line + 1));
+      if (!require.IsMap())
+        throw InputError(
+            fmt::format("{}:{}: require must have the keys config or requirements", name, require.Mark().line + 1));
       RefuseUnknownKeys(require, {"config", "requirements"}, name);
       profile.required_options = ReadList(require["config"]);
       profile.required_requirements = ReadList(require["requirements"]);
@@ -94,19 +97,23 @@ Profile LoadProfile(const std::string& name_or_path) {
     return ParseProfile(ReadTextFile(name_or_path), name_or_path);
   } catch (const InputError& error) {
     if (name_or_path.find('/') != std::string::npos || name_or_path.find('.') != std::string::npos) throw;
-    throw InputError(fmt::format("profile '{}' is not known; known are {}, or give a file", name_or_path, fmt::join(BuiltInProfiles(), ", ")));
+    throw InputError(fmt::format("profile '{}' is not known; known are {}, or give a file", name_or_path,
+                                 fmt::join(BuiltInProfiles(), ", ")));
   }
 }
 
 void CheckProfile(const Profile& profile, const Catalogue& catalogue) {
   for (const std::string& word : profile.required_requirements) {
     const auto& all = catalogue.requirements();
-    if (std::none_of(all.begin(), all.end(), [&](const Requirement& requirement) { return Selects(word, requirement); }))
-      throw InputError(fmt::format("profile {}: requires '{}', which is no requirement, area or priority of the catalogue", profile.name, word));
+    if (std::none_of(all.begin(), all.end(),
+                     [&](const Requirement& requirement) { return Selects(word, requirement); }))
+      throw InputError(fmt::format(
+          "profile {}: requires '{}', which is no requirement, area or priority of the catalogue", profile.name, word));
   }
 }
 
-std::vector<Violation> Judge(const Profile& profile, const Catalogue& catalogue, const Run& run, const Assessment& assessment) {
+std::vector<Violation> Judge(const Profile& profile, const Catalogue& catalogue, const Run& run,
+                             const Assessment& assessment) {
   std::vector<Violation> out;
   for (const std::string& option : profile.required_options) {
     const auto found = run.header.config.find(option);
@@ -117,7 +124,8 @@ std::vector<Violation> Judge(const Profile& profile, const Catalogue& catalogue,
                    .what = "CONFIG_" + option,
                    .text = value == "absent" ? "is required, and the stream says nothing of it"
                            : unknown         ? "is required, and the kernel's configuration could not be read"
-                                             : fmt::format("is required, and this kernel has it {}", value == "n" ? "not" : "as " + value),
+                                             : fmt::format("is required, and this kernel has it {}",
+                                                   value == "n" ? "not" : "as " + value),
                    .remedy = unknown ? "make the configuration readable: CONFIG_IKCONFIG_PROC=y, or its file in /boot"
                                      : fmt::format("build the kernel with CONFIG_{}=y or m", option)});
   }
@@ -145,7 +153,8 @@ std::vector<Violation> Judge(const Profile& profile, const Catalogue& catalogue,
     if (test.verdict != Verdict::kMiss || result == nullptr || profile.AllowsMiss(result->reason.code)) continue;
     out.push_back({.run = run.label,
                    .what = test.info.name,
-                   .text = fmt::format("must run, and is MISS ({}{}{})", result->reason.code, result->reason.text.empty() ? "" : ": ", result->reason.text),
+                   .text = fmt::format("must run, and is MISS ({}{}{})", result->reason.code,
+                                       result->reason.text.empty() ? "" : ": ", result->reason.text),
                    .remedy = RemedyOf(result->reason)});
   }
   if (skipped > 0 && !profile.skip_allowed)
@@ -165,8 +174,11 @@ std::string RemedyOf(const Reason& reason) {
   if (kind == "needs-module") return fmt::format("install the module {} of this kernel", what);
   if (kind == "needs-cap") return fmt::format("run as root (CAP_{})", what);
   if (kind == "needs-machine") return "run in a machine of its own: ./netns-conformance vm";
-  if (kind == "needs-nic") return what.empty() ? "run with physical devices: ./netns-conformance vm" : fmt::format("run with such a device: ./netns-conformance vm --nics={}", what);
-  if (kind == "needs-userns") return "allow user namespaces (user.max_user_namespaces, kernel.unprivileged_userns_clone)";
+  if (kind == "needs-nic")
+    return what.empty() ? "run with physical devices: ./netns-conformance vm"
+                        : fmt::format("run with such a device: ./netns-conformance vm --nics={}", what);
+  if (kind == "needs-userns")
+    return "allow user namespaces (user.max_user_namespaces, kernel.unprivileged_userns_clone)";
   if (kind == "needs-net-ns") return "build the kernel with CONFIG_NET_NS=y";
   if (kind == "needs-feature") return fmt::format("a kernel that has {}", what);
   if (kind == "not-selected") return "run without a filter";

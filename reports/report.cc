@@ -19,7 +19,8 @@ Assessment Assess(const Catalogue& catalogue, const Run& run) {
     for (const std::string& id : test.info.covers) {
       const Requirement* requirement = catalogue.Find(id);
       if (requirement == nullptr) {
-        if (std::find(out.unknown_ids.begin(), out.unknown_ids.end(), id) == out.unknown_ids.end()) out.unknown_ids.push_back(id);
+        if (std::find(out.unknown_ids.begin(), out.unknown_ids.end(), id) == out.unknown_ids.end())
+          out.unknown_ids.push_back(id);
         continue;
       }
       RequirementState& state = out.states[static_cast<std::size_t>(requirement - requirements.data())];
@@ -94,9 +95,10 @@ std::string Report::VerdictLine() const {
   std::string word(status == kExitForbidden ? "FORBIDDEN" : status == kExitPass ? "PASS" : Word(verdict()));
   if (incomplete()) word = "ERROR (incomplete)";
   const std::string where = runs.size() == 1 ? KernelName(runs.front()) : Count(static_cast<long>(runs.size()), "run");
-  std::string line = fmt::format("{}: {}: {} of {} requirements checked hold ({} FAIL, {} ERROR, {} MISS; {} of {} not tested); {} in {}", word, where,
-                                 counts[Verdict::kPass], asked, counts[Verdict::kFail], counts[Verdict::kError], counts[Verdict::kMiss],
-                                 counts[Verdict::kUntested] + counts[Verdict::kSkip], counts.total(), Count(tests, "test"), Duration(duration));
+  std::string line = fmt::format(
+      "{}: {}: {} of {} requirements checked hold ({} FAIL, {} ERROR, {} MISS; {} of {} not tested); {} in {}", word,
+      where, counts[Verdict::kPass], asked, counts[Verdict::kFail], counts[Verdict::kError], counts[Verdict::kMiss],
+      counts[Verdict::kUntested] + counts[Verdict::kSkip], counts.total(), Count(tests, "test"), Duration(duration));
   line += fmt::format("; profile {}", profile.name);
   if (!violations.empty()) line += fmt::format(" forbids {}", Count(static_cast<long>(violations.size()), "finding"));
   return line;
@@ -105,7 +107,8 @@ std::string Report::VerdictLine() const {
 std::string KernelName(const Run& run) {
   std::vector<std::string> facts;
   if (!run.header.architecture.empty()) facts.push_back(run.header.architecture);
-  if (const auto found = run.header.machine.find("accelerator"); found != run.header.machine.end()) facts.push_back(found->second);
+  if (const auto found = run.header.machine.find("accelerator"); found != run.header.machine.end())
+    facts.push_back(found->second);
   if (run.header.privilege == "user") facts.emplace_back("ordinary user");
   const std::string kernel = fmt::format("Linux {}", run.label);
   return facts.empty() ? kernel : fmt::format("{} ({})", kernel, Join(facts, ", "));

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "reports/catalogue.h"
+#include "reports/kill_matrix.h"
 #include "reports/profile.h"
 #include "reports/stream.h"
 #include "reports/verdict.h"
@@ -35,7 +36,8 @@ struct Report {
   std::vector<Assessment> assessments = {};  ///< One per run.
   Profile profile = {};
   std::vector<Violation> violations = {};
-  int slowest = 0;  ///< How many of the slowest tests to list.
+  KillMatrix kills;  ///< Empty where none was given; told by HTML.
+  int slowest = 0;   ///< How many of the slowest tests to list.
 
   /// Puts a report together.
   static Report Make(const Catalogue& catalogue, std::vector<Run> runs, Profile profile);

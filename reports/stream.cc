@@ -13,6 +13,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "reports/kill_matrix.h"
 #include "reports/text.h"
 
 namespace netns::reports {
@@ -121,10 +122,13 @@ Header ReadHeader(const json& event) {
 // Accepts "1", "1.0", "1.7"; refuses any other major version.
 void CheckSchema(const json& event, const std::string& name) {
   const std::string schema = String(event, "schema");
-  if (schema.empty()) throw InputError(fmt::format("{}: the header names no schema version; it is no event stream", name));
+  if (schema.empty())
+    throw InputError(fmt::format("{}: the header names no schema version; it is no event stream", name));
   if (schema.substr(0, schema.find('.')) != "1")
-    throw InputError(fmt::format("{}: event stream of schema {}, but this program reads 1.x; use the netns-report of "
-                                 "netns-conformance {}", name, schema, String(Field(event, "tool"), "version")));
+    throw InputError(
+        fmt::format("{}: event stream of schema {}, but this program reads 1.x; use the netns-report of "
+                    "netns-conformance {}",
+                    name, schema, String(Field(event, "tool"), "version")));
 }
 
 // A serial line may have put bytes into a line that are no UTF-8; the rest of it is still worth reading.
@@ -232,6 +236,10 @@ class RunBuilder {
     const json& failures = Field(event, "failures");
     if (failures.is_array())
       for (const json& failure : failures) result.failures.push_back(ReadCheck(failure));
+    // Writers bound what a test that runs wild can say.
+    if (const long dropped = Integer(event, "failures_dropped", 0); dropped > 0)
+      result.failures.push_back(
+          {.kind = "dropped", .message = fmt::format("{} were not kept", Count(dropped, "more failure"))});
     const auto open = open_.find(key);
     if (open != open_.end()) {
       // The launcher ends the test in flight of a dead guest without knowing what it had already said.
@@ -241,13 +249,17 @@ class RunBuilder {
       open_.erase(open);
     }
     const json& reason = Field(event, "reason");
-    result.reason = {.code = String(reason, "code"), .text = String(reason, "text"), .remedy = String(reason, "remedy")};
+    result.reason = {
+        .code = String(reason, "code"), .text = String(reason, "text"), .remedy = String(reason, "remedy")};
     result.properties = TextMap<std::vector<std::pair<std::string, std::string>>>(Field(event, "properties"));
     result.kernel_log = String(event, "kernel_log");
     result.output = String(event, "output");
+    if (const long dropped = Integer(event, "output_dropped", 0); dropped > 0)
+      result.output += fmt::format("\n[{} of output not kept]", Count(dropped, "more byte"));
     ends_.Add(result.verdict);
     if (!ended_.insert(key).second)
-      Problem(fmt::format("line {} ends {} (iteration {}) once more; the worst verdict counts", line, key.first, key.second));
+      Problem(fmt::format("line {} ends {} (iteration {}) once more; the worst verdict counts", line, key.first,
+                          key.second));
     record.results.push_back(std::move(result));
   }
 
@@ -258,7 +270,8 @@ class RunBuilder {
     for (const Verdict verdict : {Verdict::kPass, Verdict::kFail, Verdict::kError, Verdict::kMiss}) {
       const long said = Integer(counts, std::string(Word(verdict)).c_str(), 0);
       if (ends_[verdict] < said)
-        Damage(fmt::format("the footer counts {} {}, but the stream has {}: lines were lost", said, Word(verdict), ends_[verdict]));
+        Damage(fmt::format("the footer counts {} {}, but the stream has {}: lines were lost", said, Word(verdict),
+                           ends_[verdict]));
     }
   }
 
@@ -282,8 +295,8 @@ class RunBuilder {
       if (record.results.empty() && record.info.selected) {
         record.not_reached = true;
         record.verdict = Verdict::kError;
-        record.results.push_back({.verdict = Verdict::kError,
-                                  .reason = {.code = "not-reached", .text = "was asked for and never ran"}});
+        record.results.push_back(
+            {.verdict = Verdict::kError, .reason = {.code = "not-reached", .text = "was asked for and never ran"}});
       }
       for (const Result& result : record.results) record.verdict = Worse(record.verdict, result.verdict);
     }
@@ -301,8 +314,10 @@ class RunBuilder {
 
 // Of a first line that is cut short: writers may have put the header's fields in any order.
 bool LooksLikeHeader(const std::string& line) {
-  constexpr std::array kFirstFields = {"{\"command\"", "{\"event\":\"header\"", "{\"schema\"", "{\"event\": \"header\""};
-  return std::any_of(kFirstFields.begin(), kFirstFields.end(), [&](const char* field) { return line.starts_with(field); });
+  constexpr std::array kFirstFields = {"{\"command\"", "{\"event\":\"header\"", "{\"schema\"",
+                                       "{\"event\": \"header\""};
+  return std::any_of(kFirstFields.begin(), kFirstFields.end(),
+                     [&](const char* field) { return line.starts_with(field); });
 }
 
 }  // namespace
@@ -356,7 +371,8 @@ std::vector<Run> ReadStream(std::istream& in, const std::string& name) {
       builder.emplace(name);
       builder->CutShort("it ends within its header");
     } else if (!builder) {
-      throw InputError(fmt::format("{}: no event stream: line {} is no header; give a file that --stream wrote", name, number));
+      throw InputError(
+          fmt::format("{}: no event stream: line {} is no header; give a file that --stream wrote", name, number));
     } else if (event) {
       builder->Add(*event, number);
     } else if (last_and_cut) {
@@ -366,7 +382,9 @@ std::vector<Run> ReadStream(std::istream& in, const std::string& name) {
     }
   }
   if (in.bad()) throw InputError(fmt::format("{}: {}", name, std::strerror(errno)));
-  if (!builder) throw InputError(fmt::format("{}: is empty, so it is no event stream; the run did not get as far as its header", name));
+  if (!builder)
+    throw InputError(
+        fmt::format("{}: is empty, so it is no event stream; the run did not get as far as its header", name));
   runs.push_back(builder->Finish());
   return runs;
 }
@@ -376,7 +394,8 @@ std::vector<Run> ReadStreamFile(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   if (!file) throw InputError(fmt::format("{}: {}", path, std::strerror(errno)));
   // A directory can be opened, but not read.
-  if (file.peek() == std::ifstream::traits_type::eof() && file.bad()) throw InputError(fmt::format("{}: {}", path, std::strerror(errno)));
+  if (file.peek() == std::ifstream::traits_type::eof() && file.bad())
+    throw InputError(fmt::format("{}: {}", path, std::strerror(errno)));
   file.clear();
   return ReadStream(file, path);
 }
@@ -433,6 +452,29 @@ void JoinAndLabel(std::vector<Run>& runs) {
     const int number = ++seen[run.label];
     if (number > 1) run.label += fmt::format(" #{}", number);
   }
+}
+
+KillMatrix ReadKillMatrix(const std::string& path) {
+  const json root = json::parse(ReadTextFile(path), nullptr, false);
+  const json& list = root.is_discarded() ? root : Field(root, "mutants");
+  if (!list.is_array())
+    throw InputError(fmt::format("{}: no kill matrix; give the kill-matrix.json of netns-conformance mutants", path));
+  if (const std::string schema = String(root, "schema"); schema.substr(0, schema.find('.')) != "1")
+    throw InputError(fmt::format("{}: kill matrix of schema '{}', but this program reads 1.x", path, schema));
+  KillMatrix matrix{.kernel = String(root, "kernel"), .date = String(root, "date")};
+  for (const json& item : list) {
+    Mutant mutant{.number = Integer(item, "number", 0),
+                  .name = String(item, "name"),
+                  .what = String(item, "what"),
+                  .difficulty = String(item, "difficulty"),
+                  .outcome = String(item, "outcome"),
+                  .breaks = Strings(item, "breaks")};
+    const json& killers = Field(item, "killers");
+    if (killers.is_array())
+      for (const json& killer : killers) mutant.killers.push_back(String(killer, "test"));
+    matrix.mutants.push_back(std::move(mutant));
+  }
+  return matrix;
 }
 
 std::vector<TestInfo> ReadTestList(const std::string& path) {

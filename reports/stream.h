@@ -123,8 +123,9 @@ struct Run {
   std::unordered_map<std::string, std::size_t> index_;
 };
 
-/// Reads the runs of one stream; more than one where streams were joined end to end. A damaged or truncated stream gives
-/// an incomplete run with all that could be read. Throws InputError for what is no stream, or another major schema.
+/// Reads the runs of one stream; more than one where streams were joined end to end. A damaged or truncated stream
+/// gives an incomplete run with all that could be read. Throws InputError for what is no stream, or another major
+/// schema.
 std::vector<Run> ReadStream(std::istream& in, const std::string& name);
 /// The same of a file; "-" is standard input.
 std::vector<Run> ReadStreamFile(const std::string& path);

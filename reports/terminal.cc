@@ -35,7 +35,9 @@ class Terminal {
     out_ += '\n';
   }
 
-  void Heading(std::string_view text) { Line("{}", color_ ? fmt::format("\x1b[1m{}\x1b[0m", text) : std::string(text)); }
+  void Heading(std::string_view text) {
+    Line("{}", color_ ? fmt::format("\x1b[1m{}\x1b[0m", text) : std::string(text));
+  }
 
   std::string Paint(Verdict verdict, std::string_view text) const {
     if (!color_) return std::string(text);
@@ -58,7 +60,8 @@ class Terminal {
 
   void Runs() {
     if (report_.runs.size() < 2) return;
-    Heading(fmt::format("{:<34}{:>7}{:>7}{:>7}{:>7}{:>7}{:>11}  verdict", "kernel", "PASS", "FAIL", "ERROR", "MISS", "SKIP", "time"));
+    Heading(fmt::format("{:<34}{:>7}{:>7}{:>7}{:>7}{:>7}{:>11}  verdict", "kernel", "PASS", "FAIL", "ERROR", "MISS",
+                        "SKIP", "time"));
     for (std::size_t i = 0; i < report_.runs.size(); ++i) {
       const Run& run = report_.runs[i];
       const Counts& counts = report_.assessments[i].tests;
@@ -66,7 +69,8 @@ class Terminal {
       for (const Verdict verdict : {Verdict::kPass, Verdict::kFail, Verdict::kError, Verdict::kMiss, Verdict::kSkip})
         row += Cell(verdict, counts[verdict]);
       const Verdict verdict = report_.RunVerdict(i);
-      Line("{}{:>11}  {}{}", row, Duration(run.duration_ms), Paint(verdict, Word(verdict)), run.complete ? "" : " (incomplete)");
+      Line("{}{:>11}  {}{}", row, Duration(run.duration_ms), Paint(verdict, Word(verdict)),
+           run.complete ? "" : " (incomplete)");
     }
     Line("");
   }
@@ -75,27 +79,33 @@ class Terminal {
     const int idle = row.counts[Verdict::kUntested] + row.counts[Verdict::kSkip];
     Line("{:<10}{:>13}{}{}{}{}{}{:>11}", row.area, row.requirements, Cell(Verdict::kPass, row.counts[Verdict::kPass]),
          Cell(Verdict::kFail, row.counts[Verdict::kFail]), Cell(Verdict::kError, row.counts[Verdict::kError]),
-         Cell(Verdict::kMiss, row.counts[Verdict::kMiss]), fmt::format("{:>12}", idle == 0 ? "-" : std::to_string(idle)),
+         Cell(Verdict::kMiss, row.counts[Verdict::kMiss]),
+         fmt::format("{:>12}", idle == 0 ? "-" : std::to_string(idle)),
          row.duration_ms > 0 ? Duration(row.duration_ms) : "-");
   }
 
   void Areas() {
-    Heading(fmt::format("{:<10}{:>13}{:>7}{:>7}{:>7}{:>7}{:>12}{:>11}", "area", "requirements", "PASS", "FAIL", "ERROR", "MISS", "not tested", "time"));
+    Heading(fmt::format("{:<10}{:>13}{:>7}{:>7}{:>7}{:>7}{:>12}{:>11}", "area", "requirements", "PASS", "FAIL", "ERROR",
+                        "MISS", "not tested", "time"));
     AreaRow sum{.area = "all"};
     int other_areas = 0;
     for (const AreaRow& row : AreaTable(report_)) {
       sum.requirements += row.requirements;
       sum.duration_ms += row.duration_ms;
       // Areas of which nothing ran are told as a number below.
-      const bool idle = row.counts[Verdict::kUntested] + row.counts[Verdict::kSkip] == row.requirements && row.duration_ms == 0;
+      const bool idle =
+          row.counts[Verdict::kUntested] + row.counts[Verdict::kSkip] == row.requirements && row.duration_ms == 0;
       if (idle)
         ++other_areas;
       else
         AreaLine(row);
     }
-    for (std::size_t i = 0; i < report_.catalogue->requirements().size(); ++i) sum.counts.Add(report_.RequirementVerdict(i));
+    for (std::size_t i = 0; i < report_.catalogue->requirements().size(); ++i)
+      sum.counts.Add(report_.RequirementVerdict(i));
     AreaLine(sum);
-    if (other_areas > 0) Line("({} more without a test in {})", Count(other_areas, "area"), report_.runs.size() == 1 ? "this run" : "these runs");
+    if (other_areas > 0)
+      Line("({} more without a test in {})", Count(other_areas, "area"),
+           report_.runs.size() == 1 ? "this run" : "these runs");
     Line("");
   }
 
@@ -145,9 +155,11 @@ class Terminal {
     if (groups.empty()) return;
     Heading("MISS, by what would let them run");
     for (const MissGroup& group : groups) {
-      Line("{} {} ({})", Paint(Verdict::kMiss, fmt::format("{:>5}", group.tests.size())), group.remedy, Join(group.codes, ", "));
+      Line("{} {} ({})", Paint(Verdict::kMiss, fmt::format("{:>5}", group.tests.size())), group.remedy,
+           Join(group.codes, ", "));
       constexpr std::size_t kNamed = 5;
-      std::vector<std::string> names(group.tests.begin(), group.tests.begin() + static_cast<long>(std::min(kNamed, group.tests.size())));
+      std::vector<std::string> names(group.tests.begin(),
+                                     group.tests.begin() + static_cast<long>(std::min(kNamed, group.tests.size())));
       if (group.tests.size() > kNamed) names.push_back(fmt::format("and {} more", group.tests.size() - kNamed));
       Line("{}", Wrap(Join(names, ", "), kWidth, 6));
     }
@@ -164,13 +176,16 @@ class Terminal {
     std::vector<Slow> all;
     for (const Run& run : report_.runs)
       for (const TestRecord& test : run.tests)
-        if (test.duration_ms() > 0) all.push_back({test.duration_ms() / static_cast<double>(test.results.size()), &test, &run});
+        if (test.duration_ms() > 0)
+          all.push_back({test.duration_ms() / static_cast<double>(test.results.size()), &test, &run});
     const std::size_t shown = std::min(all.size(), static_cast<std::size_t>(report_.slowest));
-    std::partial_sort(all.begin(), all.begin() + static_cast<long>(shown), all.end(),
-                      [](const Slow& a, const Slow& b) { return a.duration != b.duration ? a.duration > b.duration : a.test->info.name < b.test->info.name; });
+    std::partial_sort(all.begin(), all.begin() + static_cast<long>(shown), all.end(), [](const Slow& a, const Slow& b) {
+      return a.duration != b.duration ? a.duration > b.duration : a.test->info.name < b.test->info.name;
+    });
     Heading(fmt::format("the {} slowest tests", shown));
     for (std::size_t i = 0; i < shown; ++i)
-      Line("{:>11}  {}{}", Duration(all[i].duration), all[i].test->info.name, report_.runs.size() > 1 ? "  on " + all[i].run->label : "");
+      Line("{:>11}  {}{}", Duration(all[i].duration), all[i].test->info.name,
+           report_.runs.size() > 1 ? "  on " + all[i].run->label : "");
     Line("");
   }
 
@@ -186,7 +201,8 @@ class Terminal {
         if (note.level == "warning") say(fmt::format("note: {}: {}", run.label, note.text));
       for (const std::string& problem : run.problems) say(fmt::format("{}: {}", run.path, problem));
       if (!report_.assessments[i].unknown_ids.empty())
-        say(fmt::format("{}: tests cover requirements that the catalogue does not have: {}", run.path, Join(report_.assessments[i].unknown_ids, ", ")));
+        say(fmt::format("{}: tests cover requirements that the catalogue does not have: {}", run.path,
+                        Join(report_.assessments[i].unknown_ids, ", ")));
       std::vector<std::string> suspects;
       long not_reached = 0;
       for (const TestRecord& test : run.tests) {
@@ -195,7 +211,8 @@ class Terminal {
       }
       if (!run.complete)
         say(Paint(Verdict::kError, fmt::format("INCOMPLETE: {}: {}; {}", run.path,
-                                               suspects.empty() ? "no test was in flight" : "in flight when it ended: " + Join(suspects, ", "),
+                                               suspects.empty() ? "no test was in flight"
+                                                                : "in flight when it ended: " + Join(suspects, ", "),
                                                Count(not_reached, "test") + " never ran")));
       else if (not_reached > 0)
         say(fmt::format("{}: {} asked for and never run: ERROR", run.path, Count(not_reached, "test")));
@@ -209,7 +226,8 @@ class Terminal {
     if (report_.violations.empty()) return;
     Heading(fmt::format("profile {} ({}) forbids", report_.profile.name, report_.profile.digest.substr(0, 12)));
     for (const Violation& violation : report_.violations)
-      Line("  {}{} {}; remedy: {}", report_.runs.size() > 1 ? violation.run + ": " : "", violation.what, violation.text, violation.remedy);
+      Line("  {}{} {}; remedy: {}", report_.runs.size() > 1 ? violation.run + ": " : "", violation.what, violation.text,
+           violation.remedy);
     Line("");
   }
 

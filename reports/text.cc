@@ -41,7 +41,8 @@ bool NeedsEscape(char32_t c) {
 }
 
 bool IsPlain(std::string_view text) {
-  return std::all_of(text.begin(), text.end(), [](char c) { return (c >= 0x20 && c < 0x7f) || c == '\n' || c == '\t'; });
+  return std::all_of(text.begin(), text.end(),
+                     [](char c) { return (c >= 0x20 && c < 0x7f) || c == '\n' || c == '\t'; });
 }
 
 }  // namespace
@@ -130,13 +131,16 @@ std::string Join(const std::vector<std::string>& parts, std::string_view between
   return fmt::format("{}", fmt::join(parts, between));
 }
 
-std::string Count(long number, std::string_view noun) { return fmt::format("{} {}{}", number, noun, number == 1 ? "" : "s"); }
+std::string Count(long number, std::string_view noun) {
+  return fmt::format("{} {}{}", number, noun, number == 1 ? "" : "s");
+}
 
 std::string Duration(double milliseconds) {
   if (milliseconds < 1000) return fmt::format("{:.0f} ms", milliseconds);
   const double seconds = milliseconds / 1000;
   if (seconds < 120) return fmt::format("{:.1f} s", seconds);
-  return fmt::format("{:.0f} min {:02.0f} s", (seconds - static_cast<int>(seconds) % 60) / 60, static_cast<double>(static_cast<int>(seconds) % 60));
+  return fmt::format("{:.0f} min {:02.0f} s", (seconds - static_cast<int>(seconds) % 60) / 60,
+                     static_cast<double>(static_cast<int>(seconds) % 60));
 }
 
 std::string Sha256(std::string_view data) {

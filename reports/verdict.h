@@ -24,9 +24,9 @@ inline constexpr std::array kAllVerdicts = {Verdict::kPass, Verdict::kFail, Verd
 std::string_view Word(Verdict verdict);
 /// The verdict of a word of docs/events.md; nothing for another word.
 std::optional<Verdict> ParseVerdict(std::string_view word);
-/// The one that counts of two verdicts: FAIL before ERROR, MISS, PASS, SKIP, not tested. A requirement of which one test
-/// passed and another could not run is not shown in full, hence MISS before PASS; a test that nobody asked for says
-/// nothing, hence SKIP after it.
+/// The one that counts of two verdicts: FAIL before ERROR, MISS, PASS, SKIP, not tested. A requirement of which one
+/// test passed and another could not run is not shown in full, hence MISS before PASS; a test that nobody asked for
+/// says nothing, hence SKIP after it.
 Verdict Worse(Verdict a, Verdict b);
 
 /// How many of each.

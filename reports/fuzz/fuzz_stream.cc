@@ -11,7 +11,8 @@ using namespace netns::reports;
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   static const Catalogue catalogue = Catalogue::Parse(
-      "requirements: [{id: A-1, title: t, statement: s, source: x}, {id: B-1, title: t, statement: s, source: x}]", "fuzz");
+      "requirements: [{id: A-1, title: t, statement: s, source: x}, {id: B-1, title: t, statement: s, source: x}]",
+      "fuzz");
   static const Profile profile = LoadProfile("ci");
   std::istringstream in(std::string(reinterpret_cast<const char*>(data), size));
   std::vector<Run> runs;

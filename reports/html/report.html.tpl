@@ -62,7 +62,7 @@
 <div class="scroll"><table>
 <thead><tr><th scope="col">Requirement</th>{{#COLUMN}}<th scope="col" data-run="{{NUMBER}}">{{LABEL}}</th>{{/COLUMN}}</tr></thead>
 <tbody>{{#REQUIREMENT}}
-<tr class="req" data-area="{{AREA}}" data-states="{{STATES}}"><th scope="row" id="{{ID}}"><details class="more"><summary><span class="id">{{ID}}</span> {{TITLE}}</summary><div><p>{{STATEMENT}}</p><p class="facts">{{SOURCE}}</p>{{#TEST}}<p>{{NAME}} <span class="facts">{{AT}}</span>{{#LINK}} <a href="#t{{NUMBER}}">{{WORD}}</a>{{/LINK}}{{#WHY}}<br><span class="facts">{{TEXT}}</span>{{/WHY}}</p>{{/TEST}}</div></details></th>{{#STATE}}<td class="s {{CLASS}}" data-run="{{NUMBER}}">{{WORD}}</td>{{/STATE}}</tr>{{/REQUIREMENT}}
+<tr class="req" data-area="{{AREA}}" data-states="{{STATES}}"><th scope="row" id="{{ID}}"><details class="more"><summary><span class="id">{{ID}}</span> {{TITLE}}</summary><div><p>{{STATEMENT}}</p><p class="facts">{{SOURCE}}</p>{{#TEST}}<p>{{NAME}} <span class="facts">{{AT}}</span>{{#LINK}} <a href="#t{{NUMBER}}">{{WORD}}</a>{{/LINK}}{{#WHY}}<br><span class="facts">{{TEXT}}</span>{{/WHY}}</p>{{/TEST}}{{#MUTANT}}<p class="facts">Mutant <a href="#m{{NUMBER}}">{{NUMBER}}</a> breaks it: {{OUTCOME}}</p>{{/MUTANT}}</div></details></th>{{#STATE}}<td class="s {{CLASS}}" data-run="{{NUMBER}}">{{WORD}}</td>{{/STATE}}</tr>{{/REQUIREMENT}}
 </tbody></table></div>
 </section>
 {{/CHAPTER}}</div>
@@ -72,7 +72,16 @@
 {{#BENCHMARK}}<h3>{{NAME}} ({{UNIT}})</h3>
 <svg viewBox="0 0 800 {{HEIGHT}}" width="100%" role="img" aria-label="{{LABEL}}">{{#ROW}}<text x="0" y="{{TEXT_Y}}">{{KERNEL}}</text><line class="axis" x1="260" x2="790" y1="{{Y}}" y2="{{Y}}"/>{{#DOT}}<circle class="dot" cx="{{X}}" cy="{{Y}}" r="4"/>{{/DOT}}<text x="265" y="{{MEDIAN_Y}}">median {{MEDIAN}}</text>{{/ROW}}</svg>
 {{/BENCHMARK}}</section>
-{{/MEASUREMENTS}}</main>
+{{/MEASUREMENTS}}{{#KILLS}}<section aria-labelledby="kills">
+<h2 id="kills">The kill matrix</h2>
+<p class="page">Kernels with one wrong behaviour each, made from {{KERNEL}}, and the tests that noticed; {{DATE}}. {{SUMMARY}}</p>
+<div class="scroll"><table>
+<thead><tr><th scope="col">Mutant</th><th scope="col">Outcome</th><th scope="col">Breaks</th><th scope="col">Noticed by</th></tr></thead>
+<tbody>{{#KILL}}
+<tr><th scope="row" id="m{{NUMBER}}"><span class="id">{{NUMBER}} {{NAME}}</span> {{WHAT}} <span class="facts">{{DIFFICULTY}}</span></th><td class="s {{CLASS}}">{{OUTCOME}}</td><td>{{#BREAKS}}<a href="#{{ID}}">{{ID}}</a> {{/BREAKS}}</td><td class="facts">{{KILLERS}}</td></tr>{{/KILL}}
+</tbody></table></div>
+</section>
+{{/KILLS}}</main>
 <script>{{SCRIPT:none}}</script>
 </body>
 </html>

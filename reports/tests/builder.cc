@@ -18,7 +18,8 @@ StreamBuilder::StreamBuilder(const std::string& release)
                {{"release", release},
                 {"version", "#1 SMP"},
                 {"machine", "x86_64"},
-                {"config", {{"source", "/proc/config.gz"}, {"digest", "ab12"}, {"options", {{"NET_NS", "y"}, {"VETH", "m"}}}}}}},
+                {"config",
+                 {{"source", "/proc/config.gz"}, {"digest", "ab12"}, {"options", {{"NET_NS", "y"}, {"VETH", "m"}}}}}}},
               {"command", {"netns-tests"}},
               {"privilege", "root"},
               {"disposable", true},
@@ -26,7 +27,12 @@ StreamBuilder::StreamBuilder(const std::string& release)
               {"tests", json::array()}} {}
 
 StreamBuilder& StreamBuilder::Plan(const std::string& name, std::vector<std::string> covers, bool selected) {
-  header_["tests"].push_back({{"name", name}, {"covers", covers}, {"needs", {"config:VETH"}}, {"file", "suites/veth.cc"}, {"line", 40}, {"selected", selected}});
+  header_["tests"].push_back({{"name", name},
+                              {"covers", covers},
+                              {"needs", {"config:VETH"}},
+                              {"file", "suites/veth.cc"},
+                              {"line", 40},
+                              {"selected", selected}});
   return *this;
 }
 
@@ -82,12 +88,14 @@ requirements:
 - {id: VETH-02, title: Freed together, statement: Both ends go with one., source: network_namespaces(7), priority: linked, needs: [VETH]}
 - {id: PHYS-01, title: Comes back, statement: A physical device returns to the initial namespace., source: network_namespaces(7), priority: core, needs: [physical-nic]}
 - {id: CONF-01, title: Needs CONFIG_NET_NS, statement: Without it there are none., source: network_namespaces(7), priority: core, needs: [], untestable: needs another kernel}
-)", "small.yaml");
+)",
+                                                      "small.yaml");
   return catalogue;
 }
 
 json Failure(const std::string& message, const std::string& file, int line) {
-  return {{"kind", "expectation"}, {"file", file}, {"line", line}, {"message", message}, {"fatal", false}, {"where", ""}};
+  return {{"kind", "expectation"}, {"file", file},   {"line", line},
+          {"message", message},    {"fatal", false}, {"where", ""}};
 }
 
 Report MakeReport(std::vector<Run> runs, const std::string& profile) {

@@ -20,7 +20,8 @@ class StreamBuilder {
   StreamBuilder& Header(const std::string& key, nlohmann::json value);
   StreamBuilder& Start(const std::string& name);
   /// start and end.
-  StreamBuilder& Ran(const std::string& name, const std::string& verdict, nlohmann::json more = nlohmann::json::object());
+  StreamBuilder& Ran(const std::string& name, const std::string& verdict,
+                     nlohmann::json more = nlohmann::json::object());
   StreamBuilder& Event(nlohmann::json event);
   StreamBuilder& Line(const std::string& raw);
   StreamBuilder& Footer();

@@ -13,7 +13,8 @@ using ::testing::HasSubstr;
 using testing::SmallCatalogue;
 using testing::StreamBuilder;
 
-Comparison Between(const std::string& before, const std::string& after, const nlohmann::json& more_before = nlohmann::json::object(),
+Comparison Between(const std::string& before, const std::string& after,
+                   const nlohmann::json& more_before = nlohmann::json::object(),
                    const nlohmann::json& more_after = nlohmann::json::object()) {
   const auto run = [](const std::string& verdict, const nlohmann::json& more) {
     StreamBuilder stream;
@@ -42,7 +43,8 @@ TEST(Compare, NamesEachChange) {
 }
 
 TEST(Compare, SeesAnotherReasonForTheSameVerdict) {
-  const Comparison comparison = Between("MISS", "MISS", {{"reason", {{"code", "needs-nic"}}}}, {{"reason", {{"code", "needs-machine"}}}});
+  const Comparison comparison =
+      Between("MISS", "MISS", {{"reason", {{"code", "needs-nic"}}}}, {{"reason", {{"code", "needs-machine"}}}});
   ASSERT_EQ(comparison.differences.size(), 1u);
   EXPECT_EQ(comparison.differences[0].reason_after, "needs-machine");
   EXPECT_EQ(comparison.exit_status(), kExitPass);
@@ -71,7 +73,8 @@ TEST(Compare, TellsASlowdownFromRepetitionsAndNeverFromOne) {
   const auto run = [](double base, int repetitions) {
     StreamBuilder stream;
     stream.Plan("Veth.Pipe", {"VETH-01"});
-    for (int i = 1; i <= repetitions; ++i) stream.Ran("Veth.Pipe", "PASS", {{"iteration", i}, {"duration_ms", base + 0.01 * i}});
+    for (int i = 1; i <= repetitions; ++i)
+      stream.Ran("Veth.Pipe", "PASS", {{"iteration", i}, {"duration_ms", base + 0.01 * i}});
     return stream.Footer().Read();
   };
   EXPECT_EQ(Compare(SmallCatalogue(), {run(10, 8)}, {run(12, 8)}, {}).speeds.size(), 1u);

@@ -27,10 +27,12 @@ TEST(CheckTrace, IsSilentWhenAllIsTraced) {
 }
 
 TEST(CheckTrace, NamesEveryBreak) {
-  const std::vector<TestInfo> tests = {Named("Veth.Pipe", {"VETH-01"}), Named("Veth.Idle", {}), Named("Veth.Pipe", {"VTEH-01"})};
+  const std::vector<TestInfo> tests = {Named("Veth.Pipe", {"VETH-01"}), Named("Veth.Idle", {}),
+                                       Named("Veth.Pipe", {"VTEH-01"})};
   EXPECT_THAT(Coverage(SmallCatalogue(), tests).Problems({"PHYS", "WLAN"}),
-              ElementsAre(HasSubstr("Veth.Idle: covers no requirement"), HasSubstr("another test of this name"), HasSubstr("covers VTEH-01, which"),
-                          HasSubstr("WLAN: listed as complete"), HasSubstr("VETH-02: no test covers it"), HasSubstr("PHYS-01: no test covers it")));
+              ElementsAre(HasSubstr("Veth.Idle: covers no requirement"), HasSubstr("another test of this name"),
+                          HasSubstr("covers VTEH-01, which"), HasSubstr("WLAN: listed as complete"),
+                          HasSubstr("VETH-02: no test covers it"), HasSubstr("PHYS-01: no test covers it")));
 }
 
 TEST(List, CountsCoveredUntestableAndOpen) {
@@ -43,7 +45,9 @@ TEST(List, CountsCoveredUntestableAndOpen) {
 
 TEST(Explain, TellsOfARequirementItsTestsAndTheirLastResult) {
   StreamBuilder stream;
-  stream.Plan("Veth.Pipe", {"VETH-01"}).Ran("Veth.Pipe", "FAIL", {{"failures", {testing::Failure("nothing came out")}}}).Footer();
+  stream.Plan("Veth.Pipe", {"VETH-01"})
+      .Ran("Veth.Pipe", "FAIL", {{"failures", {testing::Failure("nothing came out")}}})
+      .Footer();
   const std::vector<TestInfo> tests = {Named("Veth.Pipe", {"VETH-01"})};
   const Coverage coverage(SmallCatalogue(), tests);
   const std::string text = Explain(coverage, "VETH-01", {stream.Read()});

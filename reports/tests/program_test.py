@@ -101,6 +101,15 @@ class Program(unittest.TestCase):
         self.assertIn("PASS on Linux 6.12.0", told)
         self.assertIn("neither a requirement nor", self.one_line("explain", "VETH-1"))
 
+    def test_kill_matrix(self) -> None:
+        mutant = {"number": 7, "name": "peer-stays", "breaks": ["VETH-02"], "outcome": "killed", "what": "<b>", "killers": [{"test": "Veth.Freed"}]}
+        matrix = self.file("kill-matrix.json", json.dumps({"schema": "1.0", "kernel": "6.12", "mutants": [mutant]}))
+        path = self.file("s.jsonl", stream())
+        page = self.run_it("report", path, "--format", "html", "--kill-matrix", matrix, status=0).stdout
+        self.assertIn("7 peer-stays", page)
+        self.assertIn("Mutant <a href=\"#m7\">7</a> breaks it: killed", page)
+        self.assertIn("no kill matrix", self.one_line("report", path, "--kill-matrix", self.file("x.json", "[]")))
+
     def test_compare(self) -> None:
         old, new = self.file("old.jsonl", stream()), self.file("new.jsonl", stream(verdict="FAIL", time=9.0))
         self.assertIn("REGRESSED", self.run_it("compare", old, new, status=1).stdout)

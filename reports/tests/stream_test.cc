@@ -13,10 +13,10 @@ namespace netns::reports {
 namespace {
 
 using ::testing::Contains;
-using ::testing::HasSubstr;
-using ::testing::SizeIs;
 using testing::Failure;
+using ::testing::HasSubstr;
 using testing::MakeReport;
+using ::testing::SizeIs;
 using testing::StreamBuilder;
 
 std::vector<Run> Read(const std::string& text) {
@@ -35,7 +35,11 @@ std::string WhyUnusable(const std::string& text) {
 
 StreamBuilder Good() {
   StreamBuilder stream;
-  stream.Plan("Veth.Pipe", {"VETH-01"}).Plan("Veth.Freed", {"VETH-02"}).Ran("Veth.Pipe", "PASS").Ran("Veth.Freed", "PASS").Footer();
+  stream.Plan("Veth.Pipe", {"VETH-01"})
+      .Plan("Veth.Freed", {"VETH-02"})
+      .Ran("Veth.Pipe", "PASS")
+      .Ran("Veth.Freed", "PASS")
+      .Footer();
   return stream;
 }
 
@@ -52,7 +56,11 @@ TEST(Stream, ReadsAWholeRun) {
 
 TEST(Stream, IgnoresWhatItDoesNotKnow) {
   StreamBuilder stream;
-  stream.Header("colour", "blue").Plan("Veth.Pipe", {"VETH-01"}).Event({{"event", "sparkle"}}).Ran("Veth.Pipe", "PASS", {{"mood", {1, 2}}}).Footer();
+  stream.Header("colour", "blue")
+      .Plan("Veth.Pipe", {"VETH-01"})
+      .Event({{"event", "sparkle"}})
+      .Ran("Veth.Pipe", "PASS", {{"mood", {1, 2}}})
+      .Footer();
   EXPECT_TRUE(stream.Read().complete);
 }
 
@@ -64,7 +72,8 @@ TEST(Stream, ToleratesFieldsOfAnotherType) {
 }
 
 TEST(Stream, RefusesAnotherMajorSchema) {
-  EXPECT_THAT(WhyUnusable(StreamBuilder().Header("schema", "2.0").Text()), HasSubstr("schema 2.0, but this program reads 1.x"));
+  EXPECT_THAT(WhyUnusable(StreamBuilder().Header("schema", "2.0").Text()),
+              HasSubstr("schema 2.0, but this program reads 1.x"));
   EXPECT_EQ(WhyUnusable(StreamBuilder().Header("schema", "1.9").Text()), "usable");
 }
 
@@ -77,8 +86,16 @@ TEST(Stream, RefusesWhatIsNoStream) {
 
 TEST(Stream, WithoutFooterIsIncompleteAndNamesItsSuspect) {
   StreamBuilder stream;
-  stream.Plan("Veth.Pipe", {"VETH-01"}).Plan("Veth.Freed", {"VETH-02"}).Plan("Phys.Back", {"PHYS-01"}).Ran("Veth.Pipe", "PASS").Start("Veth.Freed");
-  stream.Event({{"event", "check"}, {"test", "Veth.Freed"}, {"iteration", 1}, {"kind", "expectation"}, {"message", "peer stayed"}});
+  stream.Plan("Veth.Pipe", {"VETH-01"})
+      .Plan("Veth.Freed", {"VETH-02"})
+      .Plan("Phys.Back", {"PHYS-01"})
+      .Ran("Veth.Pipe", "PASS")
+      .Start("Veth.Freed");
+  stream.Event({{"event", "check"},
+                {"test", "Veth.Freed"},
+                {"iteration", 1},
+                {"kind", "expectation"},
+                {"message", "peer stayed"}});
   const reports::Run run = stream.Read();
   EXPECT_FALSE(run.complete);
   const TestRecord* suspect = run.Find("Veth.Freed");
@@ -122,7 +139,11 @@ TEST(Stream, NoticesLostLinesByTheFootersCounts) {
 
 TEST(Stream, KeepsTheWorstOfSeveralIterations) {
   StreamBuilder stream;
-  stream.Plan("Veth.Pipe", {"VETH-01"}).Ran("Veth.Pipe", "PASS").Ran("Veth.Pipe", "FAIL", {{"iteration", 2}}).Ran("Veth.Pipe", "PASS", {{"iteration", 3}}).Footer();
+  stream.Plan("Veth.Pipe", {"VETH-01"})
+      .Ran("Veth.Pipe", "PASS")
+      .Ran("Veth.Pipe", "FAIL", {{"iteration", 2}})
+      .Ran("Veth.Pipe", "PASS", {{"iteration", 3}})
+      .Footer();
   const reports::Run run = stream.Read();
   EXPECT_EQ(run.tests[0].verdict, Verdict::kFail);
   EXPECT_EQ(run.tests[0].Decisive()->iteration, 2);
@@ -131,7 +152,11 @@ TEST(Stream, KeepsTheWorstOfSeveralIterations) {
 
 TEST(Stream, SaysWhenATestNameIsThereTwice) {
   StreamBuilder stream;
-  stream.Plan("Veth.Pipe", {"VETH-01"}).Plan("Veth.Pipe", {"VETH-02"}).Ran("Veth.Pipe", "PASS").Ran("Veth.Pipe", "FAIL").Footer();
+  stream.Plan("Veth.Pipe", {"VETH-01"})
+      .Plan("Veth.Pipe", {"VETH-02"})
+      .Ran("Veth.Pipe", "PASS")
+      .Ran("Veth.Pipe", "FAIL")
+      .Footer();
   const reports::Run run = stream.Read();
   EXPECT_THAT(run.problems, Contains(HasSubstr("the plan has the test Veth.Pipe twice")));
   EXPECT_THAT(run.problems, Contains(HasSubstr("once more")));
@@ -158,7 +183,10 @@ TEST(Stream, ReadsRunsThatWereJoinedEndToEnd) {
 
 TEST(Verdicts, RequirementTakesTheWorstOfItsTests) {
   StreamBuilder stream;
-  stream.Plan("A.A", {"VETH-01"}).Plan("A.B", {"VETH-01", "VETH-02"}).Plan("A.C", {"VETH-02"}).Plan("A.D", {"PHYS-01"}, false);
+  stream.Plan("A.A", {"VETH-01"})
+      .Plan("A.B", {"VETH-01", "VETH-02"})
+      .Plan("A.C", {"VETH-02"})
+      .Plan("A.D", {"PHYS-01"}, false);
   stream.Ran("A.A", "PASS").Ran("A.B", "MISS").Ran("A.C", "ERROR").Footer();
   const Report report = MakeReport({stream.Read()});
   EXPECT_EQ(report.RequirementVerdict(0), Verdict::kMiss);

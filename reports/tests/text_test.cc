@@ -11,15 +11,19 @@ TEST(Printable, LeavesCleanTextAsItIs) { EXPECT_EQ(Printable("veth0\tup\n\"é\" 
 TEST(Printable, ShowsWhatATerminalWouldObey) {
   EXPECT_EQ(Printable("a\x1b[2Jb\r\nc\rd"), "a\\x1b[2Jb\nc\\x0dd");
   EXPECT_EQ(Printable(std::string("nul\0!", 5)), "nul\\x00!");
-  EXPECT_EQ(Printable("\xe2\x80\xae" "evil"), "\\u202eevil");
-  EXPECT_EQ(Printable("\xc2\x9b" "2J"), "\\x9b2J");
+  EXPECT_EQ(Printable("\xe2\x80\xae"
+                      "evil"),
+            "\\u202eevil");
+  EXPECT_EQ(Printable("\xc2\x9b"
+                      "2J"),
+            "\\x9b2J");
 }
 
 TEST(Printable, ReplacesWhatIsNoUtf8) {
   EXPECT_EQ(Printable("\xff\xc0\x80x"), "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbdx");
   EXPECT_EQ(Printable("\xe2\x82"), "\xef\xbf\xbd\xef\xbf\xbd");
   EXPECT_EQ(Printable("\xed\xa0\x80"), "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");  // a lone surrogate
-  EXPECT_EQ(Printable("\xef\xbf\xbf"), "\\uffff");                                // no character in XML
+  EXPECT_EQ(Printable("\xef\xbf\xbf"), "\\uffff");                               // no character in XML
 }
 
 TEST(Excerpt, SaysWhatItLeavesOut) {
@@ -36,9 +40,7 @@ TEST(Duration, IsReadable) {
   EXPECT_EQ(Duration(250000), "4 min 10 s");
 }
 
-TEST(Sha256, IsSha256) {
-  EXPECT_EQ(Sha256("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
-}
+TEST(Sha256, IsSha256) { EXPECT_EQ(Sha256("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"); }
 
 }  // namespace
 }  // namespace netns::reports

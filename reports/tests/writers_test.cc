@@ -11,10 +11,10 @@
 namespace netns::reports {
 namespace {
 
-using ::testing::HasSubstr;
-using ::testing::Not;
 using testing::Failure;
+using ::testing::HasSubstr;
 using testing::MakeReport;
+using ::testing::Not;
 using testing::StreamBuilder;
 
 // What the kernel log of Mixed() is when it is shown.
@@ -22,13 +22,20 @@ constexpr char kHostile[] = "<script>alert(1)</script> ]]> &amp; \\x1b[31m \\x01
 
 StreamBuilder Mixed(const std::string& release = "6.12.117") {
   StreamBuilder stream(release);
-  stream.Plan("Veth.Pipe", {"VETH-01"}).Plan("Veth.Freed", {"VETH-02"}).Plan("Phys.Back", {"PHYS-01"}).Plan("Phys.Nested", {"PHYS-01"}, false);
+  stream.Plan("Veth.Pipe", {"VETH-01"})
+      .Plan("Veth.Freed", {"VETH-02"})
+      .Plan("Phys.Back", {"PHYS-01"})
+      .Plan("Phys.Nested", {"PHYS-01"}, false);
   stream.Ran("Veth.Pipe", "PASS", {{"properties", {{"packets", 3}}}});
   stream.Line(R"({"event":"start","test":"Veth.Freed","iteration":1})");
   // dump() would refuse the bytes that a console may hold, so this line is written by hand.
-  stream.Line(std::string(R"({"event":"end","test":"Veth.Freed","iteration":1,"verdict":"FAIL","duration_ms":30,"failures":[)") +
-              Failure("Expected: peer is gone\n  Actual: it stayed").dump() + R"(],"kernel_log":"<script>alert(1)</script> ]]> &amp; \u001b[31m \u0001 '\")" + "\xff" + "\"}");
-  stream.Ran("Phys.Back", "MISS", {{"reason", {{"code", "needs-nic"}, {"text", "this machine lends no NIC"}}}}).Footer();
+  stream.Line(
+      std::string(
+          R"({"event":"end","test":"Veth.Freed","iteration":1,"verdict":"FAIL","duration_ms":30,"failures":[)") +
+      Failure("Expected: peer is gone\n  Actual: it stayed").dump() +
+      R"(],"kernel_log":"<script>alert(1)</script> ]]> &amp; \u001b[31m \u0001 '\")" + "\xff" + "\"}");
+  stream.Ran("Phys.Back", "MISS", {{"reason", {{"code", "needs-nic"}, {"text", "this machine lends no NIC"}}}})
+      .Footer();
   return stream;
 }
 
@@ -70,7 +77,8 @@ TEST(JUnit, IsReadableAndKeepsHostileTextAsText) {
   EXPECT_THAT(failed.child("failure").text().get(), HasSubstr("it stayed"));
   EXPECT_STREQ(failed.child("system-err").text().get(), kHostile);
   const pugi::xml_node missed = suite.find_child_by_attribute("testcase", "name", "Back");
-  EXPECT_THAT(missed.child("skipped").attribute("message").value(), HasSubstr("needs-nic: this machine lends no NIC; remedy:"));
+  EXPECT_THAT(missed.child("skipped").attribute("message").value(),
+              HasSubstr("needs-nic: this machine lends no NIC; remedy:"));
 }
 
 TEST(JUnit, AnIncompleteRunIsAnError) {

@@ -97,9 +97,9 @@ const RequirementText kRequirementTexts[kRequirementCount] = {{
 )",
                                 header_name);
   for (const Requirement* requirement : sorted)
-    out += fmt::format("    {{{},\n     {},\n     {},\n     {}}},\n", CppString(requirement->id),
-                       CppString(requirement->title), CppString(requirement->statement),
-                       CppString(requirement->source));
+    out +=
+        fmt::format("    {{{},\n     {},\n     {},\n     {}}},\n", CppString(requirement->id),
+                    CppString(requirement->title), CppString(requirement->statement), CppString(requirement->source));
   out += R"(};
 
 const RequirementText* FindRequirement(std::string_view id) {
