@@ -32,16 +32,19 @@ using testing::Not;
 
 constexpr int kEth0 = 50, kEth1 = 52;
 
-/// A namespace with eth0 (index 50, Host(1)) and eth1 (index 52), as every twin has them.
-NetNamespace CreateTwin() {
-  auto created = CreateWithLoopback();
+/// eth0 (index 50, Host(1)) and eth1 (index 52), as every twin has them.
+void MakeTwin(const NetNamespace& where) {
+  LoopbackUp(where);
   // No link-local addresses: they and their routes come up by and by, in the middle of a test.
-  if (HasIpv6()) SETUP_OK(created.SetSysctl("net/ipv6/conf/default/addr_gen_mode", "1"));
-  AddDevice(created, "eth0", kEth0);
-  AddDevice(created, "eth1", kEth1);
+  if (HasIpv6()) SETUP_OK(where.SetSysctl("net/ipv6/conf/default/addr_gen_mode", "1"));
+  AddDevice(where, "eth0", kEth0);
+  AddDevice(where, "eth1", kEth1);
   for (const Family& family : Families())
-    if (family.domain == AF_INET || HasIpv6())
-      AddAddress(created, family.HostPrefix(1), "eth0");
+    if (family.domain == AF_INET || HasIpv6()) AddAddress(where, family.HostPrefix(1), "eth0");
+}
+NetNamespace CreateTwin() {
+  auto created = NetNamespace::Create();
+  MakeTwin(created);
   return created;
 }
 
@@ -63,7 +66,7 @@ int DeviceTo(const NetNamespace& where, const std::string& address, const RouteQ
 }
 
 void TablesAreSeparate(const Family& family) {
-  auto here = CreateTwin(), there = CreateTwin();
+  auto [here, there] = CreateTwo(MakeTwin);
   const std::string far = Far(family), host = FarHost(family);
   EXPECT_EQ(DeviceTo(here, host), -ENETUNREACH) << "control: before";
   // Twice the same destination, by different devices, in both orders.
@@ -151,7 +154,7 @@ void RulesAreSeparate(const Family& family) {
   using Pair = std::pair<std::uint32_t, std::uint32_t>;
   std::vector<Pair> defaults = {{0, RT_TABLE_LOCAL}, {32766, RT_TABLE_MAIN}};
   if (family.domain == AF_INET) defaults.emplace_back(32767, RT_TABLE_DEFAULT);
-  auto here = CreateTwin(), there = CreateTwin();
+  auto [here, there] = CreateTwo(MakeTwin);
   EXPECT_EQ(RulesOf(here, family), defaults);
   const std::string from = family.HostPrefix(0);
   const std::vector<RuleSpec> rules = {
@@ -190,7 +193,7 @@ NETNS_TEST(Route, Ipv6RulesAreSeparate, Covers("ROUTE-04"), Needs(Config("VETH")
 
 // Table ids are of the namespace; rules (by mark, here) lead into its own tables only.
 void TableIds(const Family& family) {
-  auto here = CreateTwin(), there = CreateTwin();
+  auto [here, there] = CreateTwo(MakeTwin);
   const std::string host = FarHost(family);
   for (std::uint32_t table : {100U, 253U, 70000U}) {
     SCOPED_TRACE(table);
@@ -227,7 +230,7 @@ NETNS_TEST(Route, Ipv6TableIdsAreOfTheNamespace, Covers("ROUTE-05", "ROUTE-17"),
 // RTM_GETROUTE as if a packet came in, or a user sent it.
 NETNS_TEST(Route, SimulatedLookupsHonourOnlyOwnRules, Covers("ROUTE-17"), Needs(Config("VETH"), Config("IP_MULTIPLE_TABLES"))) {
   constexpr std::uint16_t kUidRange = 20;  // FRA_UID_RANGE
-  auto here = CreateTwin(), there = CreateTwin();
+  auto [here, there] = CreateTwo(MakeTwin);
   for (const NetNamespace* where : {&here, &there}) {
     SETUP_OK(where->SetSysctl("net.ipv4.ip_forward", "1"));
     for (const char* name : {"net.ipv4.conf.all.rp_filter", "net.ipv4.conf.eth0.rp_filter"}) SETUP_OK(where->SetSysctl(name, "0"));
@@ -252,7 +255,7 @@ NETNS_TEST(Route, SimulatedLookupsHonourOnlyOwnRules, Covers("ROUTE-17"), Needs(
 
 // connect(2) and sendto(2) ask the tables of the socket's namespace.
 void SocketsUseTheirOwnTables(const Family& family) {
-  auto here = CreateTwin(), there = CreateTwin();
+  auto [here, there] = CreateTwo(MakeTwin);
   const SockAddr far = SockAddr::Ip(FarHost(family), 9);
   SETUP_OK(RtnlIn(here).AddRoute(RouteSpec{.to = "default", .via = family.Host(2), .dev = "eth0"}));
   Actor away = there.StartActor("away");
@@ -284,7 +287,7 @@ NETNS_TEST(Route, Ipv6SocketsUseTheTablesOfTheirNamespace, Covers("ROUTE-06"), N
 }
 
 void ForeignDevice(const Family& family) {
-  auto here = CreateTwin(), there = CreateTwin();
+  auto [here, there] = CreateTwo(MakeTwin);
   AddDevice(there, "theirs", 99);
   EXPECT_THAT(RtnlIn(here).AddRoute(RouteSpec{.to = Far(family), .dev = 99}), FailsWith(ENODEV));
   EXPECT_THAT(RtnlIn(here).AddRoute(RouteSpec{.to = Far(family), .via = family.Host(2), .dev = 99}), Not(Succeeds()));
@@ -343,7 +346,7 @@ std::vector<std::uint32_t> Nexthops(const NetNamespace& where) {
 }
 void NexthopsAreSeparate(const Family& family) {
   using testing::ElementsAre;
-  auto here = CreateTwin(), there = CreateTwin();
+  auto [here, there] = CreateTwo(MakeTwin);
   AddDevice(there, "theirs", 99);
   ASSERT_OK(AddNexthop(here, family, 1, kEth0, family.Host(2)));
   EXPECT_THAT(Nexthops(there), IsEmpty());
@@ -381,7 +384,7 @@ NETNS_TEST(Route, Ipv6NexthopsAreSeparate, Covers("ROUTE-08", "ROUTE-07"), Needs
 
 // rtnetlink(7): notifications go to listeners of the namespace in which something changed.
 void Notifications(const Family& family) {
-  auto here = CreateTwin(), there = CreateTwin();
+  auto [here, there] = CreateTwo(MakeTwin);
   const bool v4 = family.domain == AF_INET;
   const std::vector<unsigned> groups = {
       RTNLGRP_LINK, static_cast<unsigned>(v4 ? RTNLGRP_IPV4_ROUTE : RTNLGRP_IPV6_ROUTE),
@@ -424,7 +427,7 @@ NETNS_TEST(Route, Ipv6NotificationsStayInTheNamespace, Covers("ROUTE-09"), Needs
 
 // proc(5): the views of procfs agree with the dump of the same namespace.
 NETNS_TEST(Route, ProcShowsTheIpv4TablesOfTheNamespace, Covers("ROUTE-10"), Needs(Config("VETH"))) {
-  auto here = CreateTwin(), there = CreateTwin();
+  auto [here, there] = CreateTwo(MakeTwin);
   const RouteSpec route{.to = "198.51.100.0/24", .dev = "eth1"};
   SETUP_OK(RtnlIn(here).AddRoute(route));
   SETUP_OK(RtnlIn(here).AddRoute(RouteSpec{.to = "default", .via = "192.0.2.2", .dev = "eth0"}));
@@ -468,7 +471,7 @@ NETNS_TEST(Route, ProcShowsTheIpv4TablesOfTheNamespace, Covers("ROUTE-10"), Need
   EXPECT_EQ(listed(here).size(), 2U);
 }
 NETNS_TEST(Route, ProcShowsTheIpv6TablesOfTheNamespace, Covers("ROUTE-10"), Needs(Config("VETH"), Config("IPV6"))) {
-  auto here = CreateTwin(), there = CreateTwin();
+  auto [here, there] = CreateTwo(MakeTwin);
   const RouteSpec route{.to = "2001:db8:f::/48", .dev = "eth1"};
   const std::string needle = "20010db8000f00000000000000000000 30 ";
   const auto line = [&](const NetNamespace& where) {
@@ -648,7 +651,7 @@ NETNS_TEST(Route, AddressLabelsAreSeparate, Covers("ROUTE-13"), Needs(Config("IP
 }
 
 NETNS_TEST(Route, MplsLabelsAreSeparate, Covers("ROUTE-14"), Needs(Config("MPLS_ROUTING"), Config("VETH"))) {
-  auto here = CreateTwin(), there = CreateTwin();
+  auto [here, there] = CreateTwo(MakeTwin);
   // Nothing but a route with MPLS encapsulation makes the kernel load the module; whether it can be added is no matter here.
   RouteSpec encapsulated{.to = "198.51.100.0/24", .dev = "eth0"};
   encapsulated.more = [](Request& request) { request.U16(RTA_ENCAP_TYPE, LWTUNNEL_ENCAP_MPLS).Raw(RTA_ENCAP, Bytes()); };

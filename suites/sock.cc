@@ -89,8 +89,7 @@ void PortIsTakenOnlyInItsOwnNamespace(const Protocol& protocol, const Family& fa
 
 // A wildcard use of one address family takes the port of the other one too (ipv6(7)), but in one namespace only.
 void WildcardConflictsStayInTheNamespace(const Protocol& protocol) {
-  auto here = CreateWithLoopback();
-  auto there = CreateWithLoopback();
+  auto [here, there] = CreateTwoWithLoopback();
   for (const Family& family : Families()) RequireProtocol(here, protocol, family);
   ASSERT_OK_AND_ASSIGN(Fd any6, Use(here, protocol, SockAddr::Ip("::", kPort)));
   for (const char* text : {"0.0.0.0", "127.0.0.1", "::", "::1"}) {
@@ -123,8 +122,7 @@ const bool port_tests = [] {
 
 /// Ports of the local end of connections: the same four numbers in two namespaces are two connections.
 void SameFourTuple(const Family& family) {
-  auto one = CreateWithLoopback();
-  auto two = CreateWithLoopback();
+  auto [one, two] = CreateTwoWithLoopback();
   const SockAddr server = SockAddr::Ip(family.loopback, kPort), client = SockAddr::Ip(family.loopback, 40000);
   struct End {
     Fd listener, connection, accepted;
@@ -156,8 +154,7 @@ NETNS_TEST(Sock, SameFourNumbersAreTwoConnectionsOverIpv6, Covers("SOCK-02", "ST
 
 /// A UDP datagram's destination with equal sockets on both sides: connected and unconnected, exact and wildcard.
 void EqualUdpSockets(const Family& family) {
-  auto one = CreateWithLoopback();
-  auto two = CreateWithLoopback();
+  auto [one, two] = CreateTwoWithLoopback();
   const SockAddr server = SockAddr::Ip(family.loopback, kPort), client = SockAddr::Ip(family.loopback, 40000);
   for (const char* bound_to : {family.loopback, family.any}) {
     SCOPED_TRACE(bound_to);
@@ -202,7 +199,7 @@ Result<std::string> WhoAnswers(const NetNamespace& client, const SockAddr& to, c
 
 // Two servers on one port; over loopback, and over veth pairs whose addresses are the same in both places.
 NETNS_TEST(Sock, ServersOnOnePortServeOnlyTheirOwnNamespace, Covers("SOCK-07"), Needs(Config("VETH"))) {
-  auto one = CreateWithLoopback(), two = CreateWithLoopback();
+  auto [one, two] = CreateTwoWithLoopback();
   auto client_of_one = CreateWithLoopback(), client_of_two = CreateWithLoopback();
   Join(one, "eth0", client_of_one, "eth0");
   Join(two, "eth0", client_of_two, "eth0");
@@ -232,7 +229,7 @@ NETNS_TEST(Sock, ServersOnOnePortServeOnlyTheirOwnNamespace, Covers("SOCK-07"), 
 
 /// The port is a server's in one namespace only: everywhere else it is closed, and answers so.
 void LoopbackIsConfined(const Family& family) {
-  auto here = CreateWithLoopback(), there = CreateWithLoopback();
+  auto [here, there] = CreateTwoWithLoopback();
   auto nested = here.In([] { return NetNamespace::Create(); });
   LoopbackUp(nested);
   for (const char* bound_to : {family.loopback, family.any}) {
@@ -275,7 +272,7 @@ Result<Fd> Reuseport(const NetNamespace& where, int type, const SockAddr& addres
 
 void ReuseportGroup(const Family& family, const char* bound_to) {
   constexpr int kSenders = 64;
-  auto one = CreateWithLoopback(), two = CreateWithLoopback();
+  auto [one, two] = CreateTwoWithLoopback();
   const SockAddr bound = SockAddr::Ip(bound_to, kPort), target = SockAddr::Ip(family.loopback, kPort);
   // In both orders of joining: the group is looked for when a second socket comes.
   ASSERT_OK_AND_ASSIGN(Fd in_two, Reuseport(two, SOCK_DGRAM, bound));
@@ -452,7 +449,7 @@ Status BindAs(Actor& actor, int type, const SockAddr& address) {
 NETNS_TEST(Sock, UnprivilegedPortThresholdIsPerNamespace, Covers("SOCK-17")) {
   constexpr int kNetBindService = 10;  // CAP_NET_BIND_SERVICE
   const char* name = "net.ipv4.ip_unprivileged_port_start";
-  auto here = CreateWithLoopback(), there = CreateWithLoopback();
+  auto [here, there] = CreateTwoWithLoopback();
   EXPECT_THAT(here.Sysctl(name), Holds("1024")) << "at birth";
   Actor in_here = here.StartActor("here"), in_there = there.StartActor("there");
   SETUP_OK(DropCapability(in_here, kNetBindService));
@@ -544,7 +541,7 @@ int SocketCount(const NetNamespace& where, const std::string& file, const std::s
 void SocketCounts(const Family& family) {
   const bool v4 = family.domain == AF_INET;
   const std::string file = v4 ? "sockstat" : "sockstat6", six = v4 ? "" : "6";
-  auto here = CreateWithLoopback(), there = CreateWithLoopback();
+  auto [here, there] = CreateTwoWithLoopback();
   struct Kind {
     std::string line;
     int type, protocol;
@@ -628,7 +625,7 @@ NETNS_TEST(Sock, ConnectionAcrossNamespacesIsListedAtBothEndsAndNowhereElse, Cov
 
 NETNS_TEST(Sock, PingSocketsAreGovernedByTheGroupRangeOfTheNamespace, Covers("SOCK-18")) {
   const char* name = "net.ipv4.ping_group_range";
-  auto here = CreateWithLoopback(), there = CreateWithLoopback();
+  auto [here, there] = CreateTwoWithLoopback();
   const std::string group = std::to_string(::getegid());
   // Where the user namespace of the test has not the groups 0 and 1, they read as the overflow group.
   const bool mapped = SETUP_OK(ReadFile("/proc/self/gid_map")).find("4294967295") != std::string::npos;
@@ -661,7 +658,7 @@ NETNS_TEST(Sock, PingSocketsAreGovernedByTheGroupRangeOfTheNamespace, Covers("SO
 
 // Echo over ping sockets: the identifier is the port, so equal ones in two namespaces must not meet.
 NETNS_TEST(Sock, PingSocketsOfEqualIdentifierAreSeparate, Covers("SOCK-18", "STACK-11")) {
-  auto here = CreateWithLoopback(), there = CreateWithLoopback();
+  auto [here, there] = CreateTwoWithLoopback();
   const std::string group = std::to_string(::getegid());
   for (const NetNamespace* where : {&here, &there})
     SETUP_OK(where->SetSysctl("net.ipv4.ping_group_range", group + " " + group));

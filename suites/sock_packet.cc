@@ -33,7 +33,7 @@ std::size_t CountWith(const std::vector<std::string>& datagrams, const std::stri
 // raw(7): a raw socket gets copies of the packets of its protocol; of its own namespace's only.
 void RawSockets(const Family& family) {
   const bool v4 = family.domain == AF_INET;
-  auto here = CreateWithLoopback(), there = CreateWithLoopback();
+  auto [here, there] = CreateTwoWithLoopback();
   const SockAddr target = SockAddr::Ip(family.loopback);
   const int icmp = v4 ? int{IPPROTO_ICMP} : int{IPPROTO_ICMPV6};
   for (int protocol : {icmp, 253 /* for experiments, RFC 3692 */}) {
@@ -109,7 +109,7 @@ Status SendFrame(const Fd& socket, const sockaddr_ll& to, const std::string& tex
 
 // packet(7): all devices, of the socket's own namespace. lo has index 1 everywhere; the veths have equal names and indexes.
 NETNS_TEST(Sock, PacketSocketsCaptureOnlyInTheirNamespace, Covers("SOCK-10"), Needs(Config("PACKET"), Config("VETH"))) {
-  auto here = CreateWithLoopback(), there = CreateWithLoopback();
+  auto [here, there] = CreateTwoWithLoopback();
   AddDevice(here, "eth0", 77);
   AddDevice(there, "eth0", 77);
   for (const std::uint16_t protocol : {std::uint16_t{ETH_P_ALL}, std::uint16_t{0x88b5}, std::uint16_t{ETH_P_IP}}) {
@@ -161,7 +161,7 @@ NETNS_TEST(Sock, PacketSocketsOfAThirdNamespaceSeeNoTraffic, Covers("SOCK-10"), 
 }
 
 NETNS_TEST(Sock, PacketSocketsCannotUseDevicesOfAnotherNamespace, Covers("SOCK-11"), Needs(Config("PACKET"), Config("VETH"))) {
-  auto here = CreateWithLoopback(), there = CreateWithLoopback();
+  auto [here, there] = CreateTwoWithLoopback();
   AddDevice(here, "mine", 50);
   AddDevice(there, "theirs", 60);
   for (int type : {SOCK_RAW, SOCK_DGRAM}) {
@@ -195,7 +195,7 @@ NETNS_TEST(Sock, PacketSocketsCannotUseDevicesOfAnotherNamespace, Covers("SOCK-1
 }
 
 NETNS_TEST(Sock, FanoutGroupsArePerNamespace, Covers("SOCK-12"), Needs(Config("PACKET"))) {
-  auto here = CreateWithLoopback(), there = CreateWithLoopback();
+  auto [here, there] = CreateTwoWithLoopback();
   const auto join = [](const Fd& socket, int group, int mode) {
     return SetOption(socket, SOL_PACKET, PACKET_FANOUT, group | mode << 16);
   };
@@ -223,7 +223,7 @@ NETNS_TEST(Sock, FanoutGroupsArePerNamespace, Covers("SOCK-12"), Needs(Config("P
 // socket(7): SO_BINDTODEVICE. The name is one of the socket's namespace, wherever the caller is.
 NETNS_TEST(Sock, BindToDeviceResolvesNamesInTheNamespaceOfTheSocket, Covers("SOCK-13"), Needs(Config("VETH"))) {
   constexpr int kBindToIfindex = 62;  // SO_BINDTOIFINDEX, since Linux 5.0
-  auto here = CreateWithLoopback(), there = CreateWithLoopback();
+  auto [here, there] = CreateTwoWithLoopback();
   AddDevice(here, "mine", 50);
   AddDevice(here, "both", 52);
   AddDevice(there, "theirs", 60);
@@ -267,7 +267,7 @@ NETNS_TEST(Sock, BindToDeviceResolvesNamesInTheNamespaceOfTheSocket, Covers("SOC
 
 // ip(7), ipv6(7): options that name a device by its index.
 NETNS_TEST(Sock, IndexesInSocketOptionsAreThoseOfTheNamespace, Covers("SOCK-23"), Needs(Config("VETH"))) {
-  auto here = CreateWithLoopback(), there = CreateWithLoopback();
+  auto [here, there] = CreateTwoWithLoopback();
   AddDevice(here, "mine", 50);
   AddDevice(there, "theirs", 60);
   SETUP_OK(RtnlIn(here).AddAddress("192.0.2.1/24", "mine"));
@@ -298,7 +298,7 @@ NETNS_TEST(Sock, IndexesInSocketOptionsAreThoseOfTheNamespace, Covers("SOCK-23")
 }
 
 NETNS_TEST(Sock, ScopeIdsAreIndexesOfTheNamespace, Covers("SOCK-23"), Needs(Config("VETH"), Config("IPV6"))) {
-  auto here = CreateWithLoopback(), there = CreateWithLoopback();
+  auto [here, there] = CreateTwoWithLoopback();
   AddDevice(here, "mine", 50);
   AddDevice(there, "theirs", 60);
   SETUP_OK(RtnlIn(here).AddAddress("fe80::1/64", "mine", AddressOptions{.nodad = true}));
@@ -319,7 +319,7 @@ NETNS_TEST(Sock, ScopeIdsAreIndexesOfTheNamespace, Covers("SOCK-23"), Needs(Conf
 // SO_MARK selects rules: those of the socket's namespace.
 void MarksAndRules(const Family& family) {
   constexpr std::uint8_t kProhibit = 8;  // FR_ACT_PROHIBIT: connect fails with EACCES
-  auto here = CreateWithLoopback(), there = CreateWithLoopback();
+  auto [here, there] = CreateTwoWithLoopback();
   for (const NetNamespace* where : {&here, &there}) {
     AddDevice(*where, "eth0");
     AddAddress(*where, family.HostPrefix(1), "eth0");
@@ -356,7 +356,7 @@ NETNS_TEST(Sock, MarksSelectRulesOfTheNamespaceOverIpv6, Covers("SOCK-22", "ROUT
 
 // One multicast routing daemon in each namespace.
 NETNS_TEST(Sock, Ipv4MulticastRoutingIsPerNamespace, Covers("SOCK-24"), Needs(Config("IP_MROUTE"), Config("VETH"))) {
-  auto here = CreateWithLoopback(), there = CreateWithLoopback();
+  auto [here, there] = CreateTwoWithLoopback();
   AddDevice(here, "eth0");
   AddDevice(there, "eth0");
   const auto daemon = [](const NetNamespace& where) { return SETUP_OK(where.Socket(AF_INET, SOCK_RAW, IPPROTO_IGMP)); };
@@ -389,7 +389,7 @@ NETNS_TEST(Sock, Ipv4MulticastRoutingIsPerNamespace, Covers("SOCK-24"), Needs(Co
   EXPECT_THAT(here.Sysctl("net.ipv4.conf.all.mc_forwarding"), Holds("1"));
 }
 NETNS_TEST(Sock, Ipv6MulticastRoutingIsPerNamespace, Covers("SOCK-24"), Needs(Config("IPV6_MROUTE"), Config("VETH"))) {
-  auto here = CreateWithLoopback(), there = CreateWithLoopback();
+  auto [here, there] = CreateTwoWithLoopback();
   AddDevice(here, "eth0");
   AddDevice(there, "eth0");
   const auto daemon = [](const NetNamespace& where) { return SETUP_OK(where.Socket(AF_INET6, SOCK_RAW, IPPROTO_ICMPV6)); };
@@ -452,7 +452,7 @@ Status DiagExact(const NetNamespace& where, std::uint16_t type, int family, int 
 
 void Diag(const Family& family, int type, int protocol) {
   constexpr std::uint16_t kDestroy = 21;  // SOCK_DESTROY
-  auto here = CreateWithLoopback(), there = CreateWithLoopback();
+  auto [here, there] = CreateTwoWithLoopback();
   // The kernel may listen by itself in every namespace (RDS over TCP does, where it is built in).
   const auto listed = [&](const NetNamespace& where) -> Result<std::set<std::uint32_t>> {
     ASSIGN_OR_RETURN(const auto entries, InetDiag(where, family.domain, protocol));
@@ -519,7 +519,7 @@ NETNS_TEST(Sock, DiagActsOnUdpSocketsOfItsNamespaceOverIpv6, Covers("SOCK-20"), 
 }
 
 NETNS_TEST(Sock, DiagListsPacketSocketsOfItsNamespace, Covers("SOCK-20"), Needs(Config("PACKET_DIAG"))) {
-  auto here = CreateWithLoopback(), there = CreateWithLoopback();
+  auto [here, there] = CreateTwoWithLoopback();
   const auto list = [](const NetNamespace& where) -> Result<std::vector<std::uint32_t>> {
     auto socket = DiagIn(where);
     packet_diag_req request{};
@@ -540,7 +540,7 @@ NETNS_TEST(Sock, DiagListsPacketSocketsOfItsNamespace, Covers("SOCK-20"), Needs(
 // listen(2): the backlog is cut to somaxconn of the namespace; sock_diag tells what was kept.
 NETNS_TEST(Sock, BacklogLimitIsPerNamespace, Covers("SOCK-26"), Needs(Config("INET_DIAG"))) {
   const char* name = "net.core.somaxconn";
-  auto here = CreateWithLoopback(), there = CreateWithLoopback();
+  auto [here, there] = CreateTwoWithLoopback();
   const auto backlog = [](const NetNamespace& where, const Family& family) {
     Fd socket = SETUP_OK(Bound(where, SOCK_STREAM, SockAddr::Ip(family.loopback, 5001)));
     SETUP_OK(Listen(socket, 100000));

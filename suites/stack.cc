@@ -25,9 +25,13 @@ using testing::Not;
 
 constexpr int kEth0 = 50;
 
+void AddEth0(const NetNamespace& where) {
+  LoopbackUp(where);
+  AddDevice(where, "eth0", kEth0);
+}
 NetNamespace CreateWithDevice() {
-  auto created = CreateWithLoopback();
-  AddDevice(created, "eth0", kEth0);
+  auto created = NetNamespace::Create();
+  AddEth0(created);
   return created;
 }
 AddressOptions At(const Family& family) { return AddressOptions{.nodad = family.domain == AF_INET6}; }
@@ -97,7 +101,7 @@ NETNS_TEST(Stack, DuplicateAddressesAreThoseOfOneLink, Covers("STACK-02"), Needs
 
 // Every list of addresses: netlink, ioctls, procfs.
 NETNS_TEST(Stack, AddressesAreListedOnlyInTheirNamespace, Covers("STACK-03"), Needs(Config("VETH"))) {
-  auto here = CreateWithDevice(), there = CreateWithDevice();
+  auto [here, there] = CreateTwo(AddEth0);
   const bool six = HasIpv6();
   ASSERT_OK(RtnlIn(here).AddAddress("10.1.0.1/24", "eth0"));
   ASSERT_OK(RtnlIn(here).AddAddress("10.1.0.2/24", "eth0"));  // a second one
@@ -152,7 +156,7 @@ NETNS_TEST(Stack, AddressesAreListedOnlyInTheirNamespace, Covers("STACK-03"), Ne
 }
 
 NETNS_TEST(Stack, AddressNotificationsStayInTheNamespace, Covers("STACK-03"), Needs(Config("VETH"))) {
-  auto here = CreateWithDevice(), there = CreateWithDevice();
+  auto [here, there] = CreateTwo(AddEth0);
   const std::vector<unsigned> groups = {RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR, RTNLGRP_NEIGH, RTNLGRP_IPV4_ROUTE};
   auto own = SETUP_OK(RtnlMonitor::In(here, groups)), other = SETUP_OK(RtnlMonitor::In(there, groups));
   Rtnl rtnl = RtnlIn(here);
@@ -230,7 +234,7 @@ NETNS_TEST(Stack, BindingInAPristineNamespace, Covers("STACK-06")) {
 }
 
 void ForeignAddressIsNotLocal(const Family& family) {
-  auto owner = CreateWithDevice(), other = CreateWithDevice();
+  auto [owner, other] = CreateTwo(AddEth0);
   const std::string address = family.domain == AF_INET ? "10.5.5.5" : "fd05::5";
   ASSERT_OK(RtnlIn(owner).AddAddress(address + "/" + std::to_string(family.host_prefix), "eth0", At(family)));
   WaitUntilLocal(owner, address);
@@ -421,7 +425,7 @@ NETNS_TEST(Stack, RouterAdvertisementsConfigureOneNamespace, Covers("STACK-09", 
 }
 
 NETNS_TEST(Stack, Ipv6CanBeDisabledInOneNamespace, Covers("STACK-09"), Needs(Config("VETH"), Config("IPV6"))) {
-  auto here = CreateWithDevice(), there = CreateWithDevice();
+  auto [here, there] = CreateTwo(AddEth0);
   for (const char* device : {"eth0", "all"}) {
     SCOPED_TRACE(device);
     for (const NetNamespace* where : {&here, &there})
@@ -501,7 +505,7 @@ int NextReply(const Fd& raw, const Family& family) {
 void EchoHandling(const Family& family) {
   const bool v4 = family.domain == AF_INET;
   const std::string name = v4 ? "net.ipv4.icmp_echo_ignore_all" : "net.ipv6.icmp.echo_ignore_all";
-  auto here = CreateWithLoopback(), there = CreateWithLoopback();
+  auto [here, there] = CreateTwoWithLoopback();
   Join(here, "eth0", there, "eth0");
   if (!here.HasSysctl(name)) throw MissingNeed("needs-feature:echo_ignore_all", "no " + name + " in this kernel");
   const int protocol = v4 ? int{IPPROTO_ICMP} : int{IPPROTO_ICMPV6};
@@ -649,7 +653,7 @@ NETNS_TEST(Stack, Ipv6FragmentsOfTwoNamespacesAreNotMixed, Covers("STACK-12"), N
 
 // Neighbours ----------------------------------------------------------------------------------------------------------------
 void Neighbours(const Family& family) {
-  auto here = CreateWithDevice(), there = CreateWithDevice();
+  auto [here, there] = CreateTwo(AddEth0);
   for (const NetNamespace* where : {&here, &there}) AddAddress(*where, family.HostPrefix(1), "eth0");
   const auto spec = [&](int host, const char* address) {
     return NeighbourSpec{.to = family.Host(host), .address = address, .dev = "eth0"};
@@ -721,7 +725,7 @@ NETNS_TEST(Stack, NeighbourThresholdsExistOnlyInTheInitialNamespace, Covers("STA
 // Multicast ----------------------------------------------------------------------------------------------------------------
 void Multicast(const Family& family) {
   const bool v4 = family.domain == AF_INET;
-  auto here = CreateWithDevice(), there = CreateWithDevice();
+  auto [here, there] = CreateTwo(AddEth0);
   for (const NetNamespace* where : {&here, &there}) AddAddress(*where, family.HostPrefix(1), "eth0");
   const SockAddr group = SockAddr::Ip(v4 ? "239.1.1.1" : "ff05::1:1", 7000, v4 ? 0 : kEth0);
   const auto member = [&](const NetNamespace& where) {

@@ -271,6 +271,20 @@ inline NetNamespace CreateWithLoopback() {
   LoopbackUp(created);
   return created;
 }
+/// Two namespaces, made one right after the other before anything else is done to either of them: what a kernel mixes up
+/// is often the one and its neighbour.
+struct TwoNamespaces {
+  NetNamespace here, there;
+};
+template <class Configure>
+TwoNamespaces CreateTwo(Configure configure) {
+  auto here = NetNamespace::Create();
+  auto there = NetNamespace::Create();
+  configure(here);
+  configure(there);
+  return {std::move(here), std::move(there)};
+}
+inline TwoNamespaces CreateTwoWithLoopback() { return CreateTwo(LoopbackUp); }
 inline bool HasIpv6() { return ::access("/proc/self/net/if_inet6", F_OK) == 0; }
 /// Waits until a device really carries frames: the kernel activates its queues some time after both ends are up.
 inline void WaitUntilRunning(const NetNamespace& where, const std::string& name) {
