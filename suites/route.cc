@@ -2,6 +2,7 @@
 // ROUTE: tables, rules, nexthops and everything that decides where a packet goes. Most tests have twins: two namespaces
 // with the same devices (names, indexes, addresses), so that an entry of one would be just as valid in the other.
 #include "fixtures/link_monitor.h"
+#include "suites/support/nexthops.h"
 #include "suites/support/sockets.h"
 
 // The kernel's headers after the C library's: in this order they go together.
@@ -18,7 +19,6 @@
 #include <linux/ioam6_genl.h>
 #include <linux/lwtunnel.h>
 #include <linux/mpls.h>
-#include <linux/nexthop.h>
 #include <linux/seg6_genl.h>
 
 namespace netns {
@@ -308,42 +308,6 @@ NETNS_TEST(Route, Ipv6RouteCannotNameADeviceOfAnotherNamespace, Covers("ROUTE-07
 }
 
 // Nexthop objects ------------------------------------------------------------------------------------------------------
-Status AddNexthop(const NetNamespace& where, const Family& family, std::uint32_t id, int device, const std::string& via = {}) {
-  Rtnl rtnl = RtnlIn(where);
-  Request request(RTM_NEWNEXTHOP, NLM_F_CREATE | NLM_F_EXCL);
-  nhmsg header{};
-  header.nh_family = static_cast<unsigned char>(family.domain);
-  header.nh_protocol = RTPROT_STATIC;
-  request.Named("add nexthop " + std::to_string(id)).Header(header).U32(NHA_ID, id).U32(NHA_OIF, static_cast<std::uint32_t>(device));
-  if (!via.empty()) {
-    std::byte bytes[16];
-    ::inet_pton(family.domain, via.c_str(), bytes);
-    request.Raw(NHA_GATEWAY, Bytes(bytes, family.domain == AF_INET ? 4 : 16));
-  }
-  return rtnl.socket().Ack(request);
-}
-Status AddGroup(const NetNamespace& where, std::uint32_t id, const std::vector<std::uint32_t>& members) {
-  Rtnl rtnl = RtnlIn(where);
-  std::vector<nexthop_grp> group;
-  for (std::uint32_t member : members) group.push_back(nexthop_grp{.id = member});
-  nhmsg header{};
-  return rtnl.socket().Ack(Request(RTM_NEWNEXTHOP, NLM_F_CREATE | NLM_F_EXCL)
-                               .Named("add nexthop group " + std::to_string(id))
-                               .Header(header)
-                               .U32(NHA_ID, id)
-                               .Raw(NHA_GROUP, std::as_bytes(std::span(group))));
-}
-Status DeleteNexthop(const NetNamespace& where, std::uint32_t id) {
-  Rtnl rtnl = RtnlIn(where);
-  return rtnl.socket().Ack(Request(RTM_DELNEXTHOP).Named("delete nexthop " + std::to_string(id)).Header(nhmsg{}).U32(NHA_ID, id));
-}
-std::vector<std::uint32_t> Nexthops(const NetNamespace& where) {
-  Rtnl rtnl = RtnlIn(where);
-  std::vector<std::uint32_t> ids;
-  for (const Message& message : SETUP_OK(rtnl.socket().Dump(Request(RTM_GETNEXTHOP).Header(nhmsg{}).Named("dump nexthops"))))
-    ids.push_back(message.AttributesAfter<nhmsg>().U32(NHA_ID).value_or(0));
-  return ids;
-}
 void NexthopsAreSeparate(const Family& family) {
   using testing::ElementsAre;
   auto [here, there] = CreateTwo(MakeTwin);
@@ -384,15 +348,18 @@ NETNS_TEST(Route, Ipv6NexthopsAreSeparate, Covers("ROUTE-08", "ROUTE-07"), Needs
 
 // rtnetlink(7): notifications go to listeners of the namespace in which something changed.
 void Notifications(const Family& family) {
-  auto [here, there] = CreateTwo(MakeTwin);
+  std::vector<NetNamespace> all;
+  for (int i = 0; i < 4; ++i) all.push_back(NetNamespace::Create());
+  for (const NetNamespace& each : all) MakeTwin(each);
   const bool v4 = family.domain == AF_INET;
   const std::vector<unsigned> groups = {
-      RTNLGRP_LINK, static_cast<unsigned>(v4 ? RTNLGRP_IPV4_ROUTE : RTNLGRP_IPV6_ROUTE),
+      static_cast<unsigned>(v4 ? RTNLGRP_IPV4_ROUTE : RTNLGRP_IPV6_ROUTE),
       static_cast<unsigned>(v4 ? RTNLGRP_IPV4_RULE : RTNLGRP_IPV6_RULE), RTNLGRP_NEXTHOP};
-  // Twice, with the parts exchanged.
-  for (auto [changed, quiet] : {std::pair{&here, &there}, {&there, &here}}) {
-    auto heard = SETUP_OK(RtnlMonitor::In(*changed, groups)), not_heard = SETUP_OK(RtnlMonitor::In(*quiet, groups));
-    Rtnl rtnl = RtnlIn(*changed);
+  // Each in its turn; all others listen, those that are older than it and those that are younger.
+  for (const NetNamespace& changed : all) {
+    std::vector<RtnlMonitor> monitors;
+    for (const NetNamespace& each : all) monitors.push_back(SETUP_OK(RtnlMonitor::In(each, groups)));
+    Rtnl rtnl = RtnlIn(changed);
     const RouteSpec route{.to = Far(family), .dev = "eth0"};
     const RouteSpec in_table{.to = Far(family), .dev = "eth0", .table = 100};
     const RuleSpec rule{.family = family.domain, .priority = 100, .table = 100, .mark = 1};
@@ -402,22 +369,22 @@ void Notifications(const Family& family) {
     const bool rules = rtnl.AddRule(rule).ok();  // CONFIG_IP_MULTIPLE_TABLES
     if (rules) SETUP_OK(rtnl.DeleteRule(rule));
     SETUP_OK(rtnl.DeleteRoute(in_table));
-    SETUP_OK(AddNexthop(*changed, family, 1, kEth0));
-    SETUP_OK(DeleteNexthop(*changed, 1));
-    const auto types = [](const std::vector<Message>& messages) {
-      std::vector<int> all;
-      for (const Message& message : messages)
-        if (message.type() != RTM_NEWLINK) all.push_back(message.type());
-      return all;
-    };
-    const auto own = types(SETUP_OK(heard.ThroughFence()));
-    EXPECT_EQ(std::count(own.begin(), own.end(), RTM_NEWROUTE), 2) << "control";
-    EXPECT_EQ(std::count(own.begin(), own.end(), RTM_DELROUTE), 2) << "control";
-    if (rules) {
-      EXPECT_THAT(own, testing::AllOf(Contains(RTM_NEWRULE), Contains(RTM_DELRULE))) << "control";
+    SETUP_OK(AddNexthop(changed, family, 1, kEth0));
+    SETUP_OK(DeleteNexthop(changed, 1));
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      std::vector<int> types;
+      for (const Message& message : SETUP_OK(monitors[i].ThroughFence())) types.push_back(message.type());
+      if (&all[i] != &changed) {
+        EXPECT_THAT(types, IsEmpty()) << "of another namespace";
+        continue;
+      }
+      EXPECT_EQ(std::count(types.begin(), types.end(), RTM_NEWROUTE), 2) << "control";
+      EXPECT_EQ(std::count(types.begin(), types.end(), RTM_DELROUTE), 2) << "control";
+      if (rules) {
+        EXPECT_THAT(types, testing::AllOf(Contains(RTM_NEWRULE), Contains(RTM_DELRULE))) << "control";
+      }
+      EXPECT_THAT(types, testing::AllOf(Contains(RTM_NEWNEXTHOP), Contains(RTM_DELNEXTHOP))) << "control";
     }
-    EXPECT_THAT(own, testing::AllOf(Contains(RTM_NEWNEXTHOP), Contains(RTM_DELNEXTHOP))) << "control";
-    EXPECT_THAT(types(SETUP_OK(not_heard.ThroughFence())), IsEmpty()) << "of another namespace";
   }
 }
 NETNS_TEST(Route, Ipv4NotificationsStayInTheNamespace, Covers("ROUTE-09"), Needs(Config("VETH"))) { Notifications(Families()[0]); }

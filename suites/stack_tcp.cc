@@ -423,10 +423,11 @@ NETNS_TEST(Stack, MptcpPathManagerIsPerNamespace, Covers("STACK-15"), Needs(Conf
     if (added.code() == EPERM)
       throw MissingNeed("needs-cap:NET_ADMIN", "this kernel lets only the administrator of the initial user namespace configure MPTCP", "run as root");
     ASSERT_OK(Status(added));
-    EXPECT_THAT(own.Endpoint(MPTCP_PM_CMD_ADD_ADDR, each, each.Host(7), static_cast<std::uint8_t>(id + 10)), FailsWith(EEXIST)) << "control";
+    EXPECT_THAT(own.Endpoint(MPTCP_PM_CMD_ADD_ADDR, each, each.Host(7), static_cast<std::uint8_t>(id + 10)),
+                testing::AnyOf(FailsWith(EEXIST), FailsWith(EINVAL))) << "control (EINVAL before Linux 6.3)";
     EXPECT_EQ(own.Endpoints(), count) << "control";
     EXPECT_EQ(other.Endpoints(), 0U) << "of another namespace";
-    EXPECT_THAT(other.Endpoint(MPTCP_PM_CMD_DEL_ADDR, each, each.Host(7), id), FailsWith(EINVAL)) << "of another namespace";
+    EXPECT_THAT(other.Endpoint(MPTCP_PM_CMD_DEL_ADDR, each, each.Host(7), id), testing::AnyOf(FailsWith(EINVAL), FailsWith(ENOENT))) << "of another namespace";
     EXPECT_EQ(own.Endpoints(), count);
   }
   EXPECT_EQ((PathManager{CreateInside(here), family}).Endpoints(), 0U) << "made from inside";
@@ -487,7 +488,9 @@ void SctpEndpoints(const Family& family) {
   Fd client = SETUP_OK(Connected(here, SOCK_STREAM, address, kSctp));
   Fd accepted = SETUP_OK(Accept(listener));
   EXPECT_EQ(Lines(here, "sctp/assocs"), Lines(there, "sctp/assocs") + 2) << "control: both ends";
-  EXPECT_EQ(Lines(here, "sctp/remaddr"), Lines(there, "sctp/remaddr") + 2) << "control: both ends";
+  // An end that has addresses of both families tells of them all.
+  EXPECT_GE(Lines(here, "sctp/remaddr"), 3U) << "control: the heading and both ends";
+  EXPECT_EQ(Lines(there, "sctp/remaddr"), 1U) << "nothing but the heading";
   EXPECT_EQ(Lines(there, "sctp/assocs"), 1U) << "nothing but the heading";
   EXPECT_EQ(counter(here, "SctpCurrEstab"), 2) << "control";
   EXPECT_EQ(counter(there, "SctpCurrEstab"), 0);
