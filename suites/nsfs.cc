@@ -568,7 +568,7 @@ NETNS_TEST(Nsfs, TheCookieIdentifiesTheNamespaceOfASocket, Covers("NSFS-21"), Ne
   for (int depth = 1; depth <= 2; ++depth) {
     EXPECT_TRUE(seen.insert(SETUP_OK(OfActor(nested).Cookie())).second) << "a namespace " << depth << " user namespaces deep shares a cookie";
     SETUP_OK(EnterNewUserNamespace(nested));
-    SETUP_OK(nested.Unshare(CLONE_NEWNET));
+    ASSERT_OK(nested.Unshare(CLONE_NEWNET)) << "a namespace " << depth + 1 << " user namespaces deep cannot be made";
   }
   EXPECT_TRUE(seen.insert(SETUP_OK(OfActor(nested).Cookie())).second) << "a namespace three user namespaces deep shares a cookie";
   const std::size_t so_far = seen.size();

@@ -329,6 +329,10 @@ NETNS_TEST(Proc, NothingANeighbourDoesChangesAnyFile, Covers("PROC-09", "PROC-10
 // A new namespace has a /proc/net that knows of lo and of nothing else.
 NETNS_TEST(Proc, NewNamespaceShowsNothingOfItsCreator, Covers("PROC-09", "PROC-10", "PROC-12", "PROC-13", "PROC-14", "PROC-15"), Needs(Config("PROC_FS"), Config("VETH"))) {
   auto creator = NetNamespace::Current();
+  auto lines = [](const std::string& text) { return std::count(text.begin(), text.end(), '\n'); };
+  // The kernel may have a socket of its own in every namespace (RDS listens for TCP), and has it here already.
+  Actor first = Actor::Start("first");
+  auto before = AllFiles(first);
   auto rtnl = RtnlIn(creator);
   AddPair(rtnl, "c1", "c2");
   LoopbackUp(creator);
@@ -338,13 +342,12 @@ NETNS_TEST(Proc, NewNamespaceShowsNothingOfItsCreator, Covers("PROC-09", "PROC-1
   Fd tcp = SETUP_OK(creator.Socket(AF_INET, SOCK_STREAM)), udp = SETUP_OK(creator.Socket(AF_INET, SOCK_DGRAM));
   SETUP_OK(::listen(tcp.get(), 1) < 0 ? Status(ErrnoError("listen")) : Ok());
   Actor born = NetNamespace::Create().StartActor("born"), nested = StartNamespaceRoot("nested");
-  auto lines = [](const std::string& text) { return std::count(text.begin(), text.end(), '\n'); };
   auto own = SETUP_OK(creator.ReadProcNet("arp"));
   EXPECT_EQ(lines(own), 2) << "control: head and entry";
   for (Actor* actor : {&born, &nested}) {
     auto files = AllFiles(*actor);
     for (const char* head_only : {"arp", "route", "tcp", "udp", "raw", "packet", "unix", "udplite", "icmp", "tcp6", "udp6", "raw6"})
-      EXPECT_LE(lines(files[head_only]), 1) << head_only << ":\n" << files[head_only];  // where it exists
+      EXPECT_LE(lines(files[head_only]), std::max<long>(1, lines(before[head_only]))) << head_only << ":\n" << files[head_only];
     for (const char* empty : {"if_inet6", "dev_mcast", "anycast6"})
       EXPECT_EQ(files[empty], "") << empty;
     EXPECT_THAT(files["fib_trie"], Not(HasSubstr("198.51.100")));

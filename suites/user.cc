@@ -694,6 +694,31 @@ NETNS_TEST(User, MountingSysfsNeedsRightsOverTheNamespace, Covers("USER-24"), Ne
   EXPECT_THAT(child.Run(mount), FailsWith(EPERM)) << "in a namespace of its parent's, nested";
 }
 
+NETNS_TEST(User, TheCreatorOfTheOwnerMayMountItsSysfs, Covers("USER-24"), Needs(Root(), UserNs(), Config("SYSFS"))) {
+  Actor owner = Actor::Start("owner");
+  SETUP_OK(BecomeUser(owner, 1000));
+  if (auto made = owner.Unshare(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWNET); !made.ok())
+    throw MissingNeed("needs-userns", "user namespaces are forbidden to ordinary users here: " + made.error().ToString());
+  const Fd mounts = SETUP_OK(Open(owner.Proc("ns/mnt"), O_RDONLY));
+  const auto space = OfActor(owner);
+  // Both enter as root, and have no capability at home any more when they mount: only that over the owner counts.
+  for (unsigned uid : {1001u, 1000u}) {
+    Actor visitor = Actor::Start("user " + std::to_string(uid));
+    SETUP_OK(visitor.Unshare(CLONE_FS));
+    SETUP_OK(visitor.Enter(space.fd(), CLONE_NEWNET));
+    SETUP_OK(visitor.Enter(mounts.get(), CLONE_NEWNS));
+    SETUP_OK(BecomeUser(visitor, uid));
+    const Status mounted = visitor.Run([]() -> Status {
+      if (::mount("sysfs", "/sys", "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr) < 0) return ErrnoError("mount(sysfs)");
+      return Ok();
+    });
+    if (uid == 1000)
+      EXPECT_OK(mounted) << "it created the user namespace that owns the network namespace";
+    else
+      EXPECT_THAT(mounted, FailsWith(EPERM)) << "control: another user";
+  }
+}
+
 NETNS_TEST(User, RestrictedProcFilesAreReadableForTheOwnersRoot, Covers("USER-25"), Needs(UserNs(), Config("NF_CONNTRACK"))) {
   Actor root = StartNamespaceRoot("root");
   int seen = 0;
