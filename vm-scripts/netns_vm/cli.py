@@ -257,6 +257,11 @@ def do_mutants(options: argparse.Namespace) -> int:
     return subprocess.run([sys.executable, str(paths.CHECKOUT / "vm-scripts" / "mutants" / script), *rest[script == "build.py" :]]).returncode
 
 
+def do_negative(options: argparse.Namespace) -> int:
+    """Builds the kernels that lack something; has a --help of its own."""
+    return subprocess.run([sys.executable, str(paths.CHECKOUT / "vm-scripts" / "negative" / "build.py"), *options.rest]).returncode
+
+
 def do_doctor(options: argparse.Namespace) -> int:
     from . import doctor
 
@@ -307,7 +312,7 @@ def parser() -> Parser:
     one.add_argument("extra", nargs="*", metavar="-- ARGUMENT", help="more arguments for the benchmark programs")
 
     one = word("matrix", "many kernels and machines, one result directory", do_matrix)
-    one.add_argument("entries", nargs="+", metavar="FILE|KERNEL", help="a matrix file, or kernels: a bzImage, a .deb, a build tree, debian:SUITE, package:NAME, running, default")
+    one.add_argument("entries", nargs="+", metavar="FILE|KERNEL", help="a matrix file, or kernels: a bzImage, a .deb, a build tree, debian:SUITE, package:NAME, negative:NAME, running, default")
     one.add_argument("--parallel", type=at_least(1), default=0, metavar="N", help="VMs at once (default: as cores and memory allow)")
     one.add_argument("--append", default="", metavar="TEXT")
     one.add_argument("--mirror", metavar="URL", help="Debian mirror for debian:SUITE")
@@ -339,6 +344,8 @@ def parser() -> Parser:
         one.add_argument("--build-dir", type=Path)
     one = words.add_parser("mutants", help="prove the tests: boot kernels with one wrong behaviour each, tell who noticed", add_help=False)
     one.set_defaults(do=do_mutants, rest=None)
+    one = words.add_parser("negative", help="build kernels without NET_NS, VETH, ..., and one that watches itself", add_help=False)
+    one.set_defaults(do=do_negative, rest=None)
     return top
 
 

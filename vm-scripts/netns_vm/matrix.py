@@ -46,6 +46,11 @@ def kernel_options(text: str, base: Path) -> list[str]:
         return ["--debian", rest]
     if colon and word == "package":
         return ["--debian-package", rest]
+    if colon and word == "negative":
+        image = paths.cache("negative") / rest / "bzImage"
+        if not image.is_file():
+            raise UsageProblem(f"{text}: is not built yet; build it with: ./netns-conformance negative {rest}")
+        return ["--kernel", str(image), f"--append={kernels.LEAN_START}"]
     path = base / text
     if path.is_dir():
         return ["--build-tree", str(path)]
@@ -102,7 +107,7 @@ def entries_of(words: Sequence[str], memory_mb: int) -> list[Entry]:
             continue
         options = kernel_options(word, Path("."))
         if options[:1] == ["--kernel"]:
-            kernels.release_of(Path(word))  # nonsense shall show before anything boots
+            kernels.release_of(Path(options[1]))  # nonsense shall show before anything boots
         name = re.sub(r"[^\w.+-]+", "-", word.strip("./")) or "kernel"
         entries.append(Entry(name, tuple(options), memory_mb))
     names = [entry.name for entry in entries]
