@@ -3,18 +3,12 @@
 #include "suites/support/sockets.h"
 
 // The kernel's headers after the C library's: in this order they go together.
-#include <sys/stat.h>
-#include <set>
 
 #include <linux/filter.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
-#include <linux/inet_diag.h>
 #include <linux/mroute.h>
 #include <linux/mroute6.h>
-#include <linux/netlink_diag.h>
-#include <linux/packet_diag.h>
-#include <linux/sock_diag.h>
 
 namespace netns {
 namespace {
@@ -354,6 +348,14 @@ NETNS_TEST(Sock, MarksSelectRulesOfTheNamespaceOverIpv6, Covers("SOCK-22", "ROUT
   MarksAndRules(Families()[1]);
 }
 
+/// How many multicast routes rtnetlink lists: of RTNL_FAMILY_IPMR or RTNL_FAMILY_IP6MR.
+std::size_t MulticastRoutes(const NetNamespace& where, int family) {
+  Rtnl rtnl = RtnlIn(where);
+  rtmsg header{};
+  header.rtm_family = static_cast<unsigned char>(family);
+  return SETUP_OK(rtnl.socket().Dump(Request(RTM_GETROUTE).Header(header).Named("dump multicast routes"))).size();
+}
+
 // One multicast routing daemon in each namespace.
 NETNS_TEST(Sock, Ipv4MulticastRoutingIsPerNamespace, Covers("SOCK-24"), Needs(Config("IP_MROUTE"), Config("VETH"))) {
   auto [here, there] = CreateTwoWithLoopback();
@@ -380,6 +382,8 @@ NETNS_TEST(Sock, Ipv4MulticastRoutingIsPerNamespace, Covers("SOCK-24"), Needs(Co
   ASSERT_EQ(::setsockopt(first.get(), IPPROTO_IP, MRT_ADD_MFC, &route, sizeof route), 0) << ErrnoName(errno);
   EXPECT_THAT(here.ReadProcNet("ip_mr_cache"), Holds(HasSubstr("030201EF"))) << "control";
   EXPECT_THAT(there.ReadProcNet("ip_mr_cache"), Holds(Not(HasSubstr("030201EF"))));
+  EXPECT_EQ(MulticastRoutes(here, RTNL_FAMILY_IPMR), 1U) << "control";
+  EXPECT_EQ(MulticastRoutes(there, RTNL_FAMILY_IPMR), 0U);
   EXPECT_THAT(here.Sysctl("net.ipv4.conf.all.mc_forwarding"), Holds("1")) << "control";
   // The daemon there goes: the one here stays.
   other.Reset();
@@ -405,164 +409,17 @@ NETNS_TEST(Sock, Ipv6MulticastRoutingIsPerNamespace, Covers("SOCK-24"), Needs(Co
   ASSERT_EQ(::setsockopt(first.get(), IPPROTO_IPV6, MRT6_ADD_MIF, &vif, sizeof vif), 0) << ErrnoName(errno);
   EXPECT_THAT(here.ReadProcNet("ip6_mr_vif"), Holds(HasSubstr("eth0"))) << "control";
   EXPECT_THAT(there.ReadProcNet("ip6_mr_vif"), Holds(Not(HasSubstr("eth0"))));
+  mf6cctl route{};
+  ::inet_pton(AF_INET6, "2001:db8::9", &route.mf6cc_origin.sin6_addr);
+  ::inet_pton(AF_INET6, "ff05::123", &route.mf6cc_mcastgrp.sin6_addr);
+  ASSERT_EQ(::setsockopt(first.get(), IPPROTO_IPV6, MRT6_ADD_MFC, &route, sizeof route), 0) << ErrnoName(errno);
+  EXPECT_THAT(here.ReadProcNet("ip6_mr_cache"), Holds(HasSubstr("ff05:0000:0000:0000:0000:0000:0000:0123"))) << "control";
+  EXPECT_THAT(there.ReadProcNet("ip6_mr_cache"), Holds(Not(HasSubstr("ff05:"))));
+  EXPECT_EQ(MulticastRoutes(here, RTNL_FAMILY_IP6MR), 1U) << "control";
+  EXPECT_EQ(MulticastRoutes(there, RTNL_FAMILY_IP6MR), 0U);
   other.Reset();
   EXPECT_THAT(SetOption(second, IPPROTO_IPV6, MRT6_INIT, 1), FailsWith(EADDRINUSE));
   EXPECT_THAT(here.ReadProcNet("ip6_mr_vif"), Holds(HasSubstr("eth0")));
-}
-
-NetlinkSocket DiagIn(const NetNamespace& where) {
-  return SETUP_OK(NetlinkSocket::Adopt(SETUP_OK(where.Socket(AF_NETLINK, SOCK_RAW, NETLINK_SOCK_DIAG))));
-}
-struct DiagEntry {
-  std::uint32_t inode, rqueue, wqueue;
-  inet_diag_sockid id;
-};
-Result<std::vector<DiagEntry>> InetDiag(const NetNamespace& where, int family, int protocol) {
-  auto socket = DiagIn(where);
-  inet_diag_req_v2 request{};
-  request.sdiag_family = static_cast<std::uint8_t>(family);
-  request.sdiag_protocol = static_cast<std::uint8_t>(protocol);
-  request.idiag_states = ~0U;
-  ASSIGN_OR_RETURN(auto messages, socket.Dump(Request(SOCK_DIAG_BY_FAMILY).Header(request).Named("dump sockets")));
-  std::vector<DiagEntry> entries;
-  for (const Message& message : messages) {
-    const auto entry = message.Header<inet_diag_msg>();
-    entries.push_back({entry.idiag_inode, entry.idiag_rqueue, entry.idiag_wqueue, entry.id});
-  }
-  return entries;
-}
-std::uint32_t InodeOf(const Fd& socket) {
-  struct stat info{};
-  if (::fstat(socket.get(), &info) < 0) throw SetupFailure("fstat of a socket", std::source_location::current());
-  return static_cast<std::uint32_t>(info.st_ino);
-}
-Status DiagExact(const NetNamespace& where, std::uint16_t type, int family, int protocol, const inet_diag_sockid& id) {
-  auto socket = DiagIn(where);
-  inet_diag_req_v2 request{};
-  request.sdiag_family = static_cast<std::uint8_t>(family);
-  request.sdiag_protocol = static_cast<std::uint8_t>(protocol);
-  request.idiag_states = ~0U;
-  request.id = id;
-  Request message(type);
-  message.Header(request).Named("socket by id");
-  if (type != SOCK_DIAG_BY_FAMILY) return socket.Ack(message);
-  ASSIGN_OR_RETURN(Message answer, socket.Get(message));
-  return Ok();
-}
-
-void Diag(const Family& family, int type, int protocol) {
-  constexpr std::uint16_t kDestroy = 21;  // SOCK_DESTROY
-  auto [here, there] = CreateTwoWithLoopback();
-  // The kernel may listen by itself in every namespace (RDS over TCP does, where it is built in).
-  const auto listed = [&](const NetNamespace& where) -> Result<std::set<std::uint32_t>> {
-    ASSIGN_OR_RETURN(const auto entries, InetDiag(where, family.domain, protocol));
-    std::set<std::uint32_t> inodes;
-    for (const DiagEntry& entry : entries) inodes.insert(entry.inode);
-    return inodes;
-  };
-  const auto births = listed(here), other_births = listed(there);
-  if (!births.ok() && births.code() == ENOENT)
-    throw MissingNeed(protocol == IPPROTO_UDP ? "needs-config:INET_UDP_DIAG" : "needs-config:INET_TCP_DIAG", "no diag handler");
-  ASSERT_OK(births);
-  ASSERT_OK(other_births);
-  std::vector<Fd> sockets, others;
-  std::vector<std::uint32_t> inodes;
-  std::set<std::uint32_t> expected = *births, other_expected = *other_births;
-  // The same addresses in both: the lists may differ by the sockets' numbers only.
-  for (std::uint16_t port : {std::uint16_t{5001}, std::uint16_t{5002}}) {
-    const SockAddr address = SockAddr::Ip(family.loopback, port);
-    sockets.push_back(SETUP_OK(type == SOCK_STREAM ? Listener(here, address) : Bound(here, type, address)));
-    inodes.push_back(InodeOf(sockets.back()));
-    expected.insert(inodes.back());
-  }
-  const SockAddr address = SockAddr::Ip(family.loopback, 5001);
-  others.push_back(SETUP_OK(type == SOCK_STREAM ? Listener(there, address) : Bound(there, type, address)));
-  other_expected.insert(InodeOf(others.back()));
-  EXPECT_THAT(listed(here), Holds(expected));
-  EXPECT_THAT(listed(there), Holds(other_expected));
-  const auto dump = InetDiag(here, family.domain, protocol);
-  ASSERT_OK(dump);
-
-  const auto with_inode = [&](std::uint32_t inode) {
-    for (const DiagEntry& entry : *dump)
-      if (entry.inode == inode) return entry.id;
-    throw SetupFailure("the socket is not in the dump", std::source_location::current());
-  };
-  const inet_diag_sockid id = with_inode(inodes[1]);
-  // To be shown, a UDP socket is asked for with its two ends the other way round; to be destroyed it is not.
-  inet_diag_sockid asked = id;
-  if (type == SOCK_DGRAM) {
-    std::swap(asked.idiag_sport, asked.idiag_dport);
-    std::swap(asked.idiag_src, asked.idiag_dst);
-  }
-  EXPECT_THAT(DiagExact(here, SOCK_DIAG_BY_FAMILY, family.domain, protocol, asked), Succeeds()) << "control";
-  EXPECT_THAT(DiagExact(there, SOCK_DIAG_BY_FAMILY, family.domain, protocol, asked), FailsWith(ENOENT));
-  const Status from_there = DiagExact(there, kDestroy, family.domain, protocol, id);
-  if (!from_there.ok() && (from_there.code() == EOPNOTSUPP || from_there.code() == EINVAL)) return;  // INET_DIAG_DESTROY=n
-  EXPECT_THAT(from_there, FailsWith(ENOENT));
-  EXPECT_THAT(listed(here), Holds(expected)) << "nothing was destroyed";
-  const Status from_here = DiagExact(here, kDestroy, family.domain, protocol, id);
-  EXPECT_THAT(from_here, Succeeds()) << "control";
-  EXPECT_THAT(listed(there), Holds(other_expected));
-}
-NETNS_TEST(Sock, DiagActsOnTcpSocketsOfItsNamespaceOverIpv4, Covers("SOCK-20"), Needs(Config("INET_DIAG"))) {
-  Diag(Families()[0], SOCK_STREAM, IPPROTO_TCP);
-}
-NETNS_TEST(Sock, DiagActsOnTcpSocketsOfItsNamespaceOverIpv6, Covers("SOCK-20"), Needs(Config("INET_DIAG"), Config("IPV6"))) {
-  Diag(Families()[1], SOCK_STREAM, IPPROTO_TCP);
-}
-NETNS_TEST(Sock, DiagActsOnUdpSocketsOfItsNamespaceOverIpv4, Covers("SOCK-20"), Needs(Config("INET_UDP_DIAG"))) {
-  Diag(Families()[0], SOCK_DGRAM, IPPROTO_UDP);
-}
-NETNS_TEST(Sock, DiagActsOnUdpSocketsOfItsNamespaceOverIpv6, Covers("SOCK-20"), Needs(Config("INET_UDP_DIAG"), Config("IPV6"))) {
-  Diag(Families()[1], SOCK_DGRAM, IPPROTO_UDP);
-}
-
-NETNS_TEST(Sock, DiagListsPacketSocketsOfItsNamespace, Covers("SOCK-20"), Needs(Config("PACKET_DIAG"))) {
-  auto [here, there] = CreateTwoWithLoopback();
-  const auto list = [](const NetNamespace& where) -> Result<std::vector<std::uint32_t>> {
-    auto socket = DiagIn(where);
-    packet_diag_req request{};
-    request.sdiag_family = AF_PACKET;
-    ASSIGN_OR_RETURN(auto messages, socket.Dump(Request(SOCK_DIAG_BY_FAMILY).Header(request).Named("dump packet sockets")));
-    std::vector<std::uint32_t> inodes;
-    for (const Message& message : messages) inodes.push_back(message.Header<packet_diag_msg>().pdiag_ino);
-    return inodes;
-  };
-  const auto empty = list(here);
-  if (!empty.ok() && empty.code() == ENOENT) throw MissingNeed("needs-config:PACKET_DIAG", "no diag handler");
-  EXPECT_THAT(empty, Holds(testing::IsEmpty()));
-  Fd one = SETUP_OK(PacketSocket(here)), two = SETUP_OK(PacketSocket(here)), other = SETUP_OK(PacketSocket(there));
-  EXPECT_THAT(list(here), Holds(testing::UnorderedElementsAre(InodeOf(one), InodeOf(two))));
-  EXPECT_THAT(list(there), Holds(testing::ElementsAre(InodeOf(other))));
-}
-
-// listen(2): the backlog is cut to somaxconn of the namespace; sock_diag tells what was kept.
-NETNS_TEST(Sock, BacklogLimitIsPerNamespace, Covers("SOCK-26"), Needs(Config("INET_DIAG"))) {
-  const char* name = "net.core.somaxconn";
-  auto [here, there] = CreateTwoWithLoopback();
-  const auto backlog = [](const NetNamespace& where, const Family& family) {
-    Fd socket = SETUP_OK(Bound(where, SOCK_STREAM, SockAddr::Ip(family.loopback, 5001)));
-    SETUP_OK(Listen(socket, 100000));
-    const auto dump = SETUP_OK(InetDiag(where, family.domain, IPPROTO_TCP));
-    for (const DiagEntry& entry : dump)
-      if (entry.inode == InodeOf(socket)) return entry.wqueue;
-    throw SetupFailure("the listener is not in the dump", std::source_location::current());
-  };
-  EXPECT_THAT(here.Sysctl(name), Holds("4096")) << "at birth";
-  ASSERT_OK(here.SetSysctl(name, "3"));
-  EXPECT_THAT(there.Sysctl(name), Holds("4096"));
-  EXPECT_THAT(here.In([] { return NetNamespace::Create(); }).Sysctl(name), Holds("4096")) << "made from inside";
-  ASSERT_OK(there.SetSysctl(name, "77"));
-  EXPECT_THAT(here.Sysctl(name), Holds("3"));
-  for (const Family& family : Families()) {
-    if (family.domain == AF_INET6 && !HasIpv6()) continue;
-    SCOPED_TRACE(family.name);
-    EXPECT_EQ(backlog(here, family), 3U);
-    EXPECT_EQ(backlog(there, family), 77U);
-  }
-  ASSERT_OK(here.SetSysctl(name, "4096"));
-  EXPECT_EQ(backlog(here, Families()[0]), 4096U) << "control: with the default";
 }
 
 }  // namespace
