@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "harness/known_defects.h"
 #include "harness/needs.h"
 
 namespace netns {
@@ -22,6 +23,7 @@ struct RunnerOptions {
   bool miss_is_status_4 = false;  ///< exit status 4 where nothing ran but MISS and SKIP: for one test per ctest entry
   std::vector<std::string> command;
   std::string tool_version;
+  std::vector<KnownDefect> known_defects;  ///< a failure that is one of these is MISS, code known-defect
   /// A requirement's text for failure messages: "port numbers are ... [ip(7)]"; "" for an unknown id.
   std::function<std::string(const std::string& id)> describe_requirement;
   /// Physical devices of the initial namespace that tests may lease: {driver, name} with mac and bus for the header.

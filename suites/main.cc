@@ -7,6 +7,7 @@
 
 #include "fixtures/nic.h"
 #include "harness/runner.h"
+#include "known_defects.gen.h"
 #include "requirements.gen.h"
 
 namespace {
@@ -31,6 +32,12 @@ int main(int argc, char** argv) {
   options.tool_version = NETNS_VERSION;
   options.describe_requirement = Describe;
   options.find_devices = Devices;
+  auto known = netns::ParseKnownDefects(kKnownDefects);
+  if (!known.ok()) {
+    std::fprintf(stderr, "netns-tests: suites/known-defects.txt: %s\n", known.error().call.c_str());
+    return netns::kBroken;
+  }
+  options.known_defects = *known;
   testing::InitGoogleTest(&argc, argv);  // takes its own flags out
 
   CLI::App app("Conformance tests of Linux network namespaces. All flags of GoogleTest work too (--gtest_help shows them).");

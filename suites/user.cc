@@ -425,6 +425,19 @@ NETNS_TEST(User, DevicesOfOtherNamespacesAreOutOfReach, Covers("USER-30"), Needs
 
 // namespaces(7): "max_net_namespaces ... a per-user limit on the number of network namespaces that may be created in the
 // user namespace"; unshare(2), clone(2): ENOSPC.
+// user_namespaces(7): rights over a namespace come from its owner. Not so in older kernels: suites/known-defects.txt.
+NETNS_TEST(User, AVethPeerNeedsRightsOverItsNamespace, Covers("USER-12"), Needs(UserNs(), Config("VETH"))) {
+  auto ours = NetNamespace::Create();
+  Actor root = StartNamespaceRoot("root");
+  root.Run([&] {
+    auto second = NetNamespace::Create();
+    auto rtnl = SETUP_OK(Rtnl::Open());
+    SETUP_OK(rtnl.AddVeth("good", PeerSpec{.name = "goodpeer", .netns_fd = second.fd()}));  // control: both are its own
+    EXPECT_THAT(rtnl.AddVeth("bad", PeerSpec{.name = "stray", .netns_fd = ours.fd()}), FailsWith(EPERM));
+  });
+  EXPECT_THAT(RtnlIn(ours).LinkByName("stray"), FailsWith(ENODEV)) << "a device appeared in a namespace of the parent's";
+}
+
 NETNS_TEST(User, TheLimitBoundsCreation, Covers("USER-14"), Needs(UserNs())) {
   Actor root = StartCounted("root", 5);
   std::vector<NetNamespace> made;

@@ -34,6 +34,12 @@ NETNS_TEST(Scratch, FailsFatally, Covers("X-01")) {
   ASSERT_EQ(1, 2) << "first";
   ADD_FAILURE() << "never reached";
 }
+NETNS_TEST(Scratch, FailsAsIsKnown, Covers("X-01")) { EXPECT_EQ(1, 2) << "as it is known to"; }
+NETNS_TEST(Scratch, PassesAgainstWhatIsKnown, Covers("X-01")) { EXPECT_EQ(1, 1); }
+NETNS_TEST(Scratch, CrashesOverWhatIsKnown, Covers("X-01")) {
+  EXPECT_EQ(1, 2) << "as it is known to";
+  std::abort();
+}
 NETNS_TEST(Scratch, SetUpStepFails, Covers("X-01")) {
   SETUP_OK(Open("/no/such/file", O_RDONLY));
   ADD_FAILURE() << "never reached";
@@ -198,6 +204,8 @@ int main(int argc, char** argv) {
   netns::RunnerOptions options;
   options.tool_version = "selftest";
   options.host_guard = false;
+  for (const char* test : {"FailsAsIsKnown", "PassesAgainstWhatIsKnown", "CrashesOverWhatIsKnown"})
+    options.known_defects.push_back({"Scratch." + std::string(test), "1.0", "999.0", "REFERENCE"});
   for (int i = 1; i < argc; ++i) {
     auto value = [&](const char* flag) -> const char* {
       std::size_t n = std::strlen(flag);

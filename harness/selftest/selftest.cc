@@ -20,6 +20,7 @@
 #include <random>
 #include <sstream>
 
+#include "harness/known_defects.h"
 #include "harness/wait.h"
 
 namespace {
@@ -146,6 +147,47 @@ TEST(Verdict, SetUpStepThatTheKernelWasBuiltWithoutIsMissWithTheOption) {
   EXPECT_EQ("MISS", run.Verdict("Scratch.SetUpStepLacksAnOption"));
   EXPECT_EQ("needs-config:VETH", run.End("Scratch.SetUpStepLacksAnOption")["reason"]["code"]);
   EXPECT_EQ(0, run.exit_status);
+}
+
+TEST(Verdict, KnownFailureIsMissWithItsReference) {
+  ScratchRun run = RunScratch("Scratch.FailsAsIsKnown");
+  EXPECT_EQ("MISS", run.Verdict("Scratch.FailsAsIsKnown"));
+  EXPECT_EQ("known-defect", run.End("Scratch.FailsAsIsKnown")["reason"]["code"]);
+  EXPECT_THAT(std::string(run.End("Scratch.FailsAsIsKnown")["reason"]["text"]), HasSubstr("REFERENCE"));
+  EXPECT_THAT(run.Message("Scratch.FailsAsIsKnown"), HasSubstr("as it is known to")) << "nothing is hidden";
+  EXPECT_EQ(0, run.exit_status);
+}
+
+TEST(Verdict, KnownFailureThatPassesIsTold) {
+  ScratchRun run = RunScratch("Scratch.PassesAgainst*");
+  EXPECT_EQ("PASS", run.Verdict("Scratch.PassesAgainstWhatIsKnown"));
+  bool told = false;
+  for (const json& event : run.events)
+    told = told || (event["event"] == "note" && std::string(event["text"]).find("PassesAgainstWhatIsKnown passes") != std::string::npos);
+  EXPECT_TRUE(told);
+}
+
+TEST(Verdict, CrashOverAKnownFailureIsNews) {
+  EXPECT_NE("MISS", RunScratch("Scratch.CrashesOver*").Verdict("Scratch.CrashesOverWhatIsKnown"));
+}
+
+TEST(KnownDefects, AreForTheKernelsOfTheirLineOnly) {
+  auto defects = netns::ParseKnownDefects("# comment\n\nA.One 5.10..6.12 because\nA.Two 6.1..6.1 of it\n");
+  ASSERT_TRUE(defects.ok());
+  for (const char* release : {"5.10.0-46-amd64", "6.1.0-56-amd64", "6.12.117+deb13-amd64", "6.12.0"})
+    EXPECT_TRUE(netns::FindKnownDefect(*defects, "A.One", release)) << release;
+  for (const char* release : {"5.9.1", "4.19.0", "6.13.0", "6.18.44", "7.2.13", "", "unknown"})
+    EXPECT_FALSE(netns::FindKnownDefect(*defects, "A.One", release)) << release;
+  EXPECT_FALSE(netns::FindKnownDefect(*defects, "A.Two", "6.12.0"));
+  EXPECT_FALSE(netns::FindKnownDefect(*defects, "A.OneMore", "6.1.0"));
+}
+
+TEST(KnownDefects, ALineThatIsNoneIsNamed) {
+  for (const char* line : {"A.One", "A.One 6.1", "A.One 6.1..6.2", "A.One 6..7 text", "A.One x..y text"}) {
+    auto defects = netns::ParseKnownDefects(std::string("# one\n") + line + "\n");
+    ASSERT_FALSE(defects.ok()) << line;
+    EXPECT_THAT(defects.error().call, HasSubstr("line 2")) << line;
+  }
 }
 
 TEST(Verdict, FailureInAnActorIsTheTestsFailure) {
