@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// WIFI: wireless devices belong to a PHY, and only the PHY can be moved. With simulated radios (mac80211_hwsim).
+#include <fcntl.h>
+#include <linux/genetlink.h>
+#include <linux/nl80211.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <map>
+#include <memory>
+
+#include "fixtures/nic.h"
+#include "suites/support/place.h"
+
+namespace netns {
+namespace {
+
+using testing::Contains;
+using testing::ElementsAre;
+using testing::IsEmpty;
+using testing::Not;
+
+// drivers/net/wireless/virtual/mac80211_hwsim.h, which is no UAPI header.
+constexpr std::uint8_t kNewRadio = 4, kGetRadio = 6;
+constexpr std::uint16_t kRadioName = 17;
+
+/// Generic netlink to one family, inside a namespace.
+class Generic {
+ public:
+  Generic(const NetNamespace& ns, const char* family)
+      : socket_(SETUP_OK(NetlinkSocket::Adopt(SETUP_OK(ns.Socket(AF_NETLINK, SOCK_RAW, NETLINK_GENERIC))))) {
+    auto found = socket_.ResolveFamily(family);
+    if (found.code() == ENOENT)
+      throw MissingNeed("needs-config:MAC80211_HWSIM", std::string("the kernel has no generic netlink family ") + family,
+                        "use a kernel with CONFIG_MAC80211_HWSIM");
+    id_ = SETUP_OK(std::move(found)).id;
+  }
+  Request Make(std::uint8_t command, const char* what) const {
+    Request request(id_);
+    request.Named(what).Header(genlmsghdr{.cmd = command, .version = 1});
+    return request;
+  }
+  NetlinkSocket& socket() { return socket_; }
+
+ private:
+  NetlinkSocket socket_;
+  std::uint16_t id_ = 0;
+};
+
+/// A namespace, and its wireless side.
+struct Air {
+  explicit Air(Place from) : place(std::move(from)), wireless(place.ns, "nl80211"), radios(place.ns, "MAC80211_HWSIM") {}
+  Air() : Air(Place()) {}
+
+  /// PHYs by name, as nl80211 lists them.
+  std::map<std::string, std::uint32_t> Phys() {
+    std::map<std::string, std::uint32_t> phys;
+    Request request = wireless.Make(NL80211_CMD_GET_WIPHY, "list the PHYs");
+    request.Flag(NL80211_ATTR_SPLIT_WIPHY_DUMP);
+    for (const Message& message : SETUP_OK(wireless.socket().Dump(request))) {
+      const auto attributes = message.AttributesAfter<genlmsghdr>();
+      if (auto name = attributes.Text(NL80211_ATTR_WIPHY_NAME)) phys[*name] = attributes.U32(NL80211_ATTR_WIPHY).value_or(0);
+    }
+    return phys;
+  }
+  /// Network devices of a PHY, as nl80211 lists them, sorted.
+  std::vector<std::string> DevicesOf(std::uint32_t phy) {
+    std::vector<std::string> names;
+    for (const Message& message : SETUP_OK(wireless.socket().Dump(wireless.Make(NL80211_CMD_GET_INTERFACE, "list the interfaces")))) {
+      const auto attributes = message.AttributesAfter<genlmsghdr>();
+      if (attributes.U32(NL80211_ATTR_WIPHY) == phy)
+        if (auto name = attributes.Text(NL80211_ATTR_IFNAME)) names.push_back(*name);
+    }
+    std::sort(names.begin(), names.end());
+    return names;
+  }
+  /// Names of the radios that hwsim lists.
+  std::vector<std::string> Radios() {
+    std::vector<std::string> names;
+    for (const Message& message : SETUP_OK(radios.socket().Dump(radios.Make(kGetRadio, "list the radios"))))
+      if (auto name = message.AttributesAfter<genlmsghdr>().Text(kRadioName)) names.push_back(*name);
+    return names;
+  }
+  /// Names in /sys/class/ieee80211 of the namespace's sysfs.
+  std::vector<std::string> SysPhys() {
+    std::vector<std::string> names;
+    place.ns.InWithSysfs([&] {
+      std::error_code none;
+      for (const auto& entry : std::filesystem::directory_iterator("/sys/class/ieee80211", none))
+        names.push_back(entry.path().filename());
+    });
+    return names;
+  }
+  bool Shows(const std::string& phy) {
+    const bool by_netlink = Phys().contains(phy);
+    const auto radio_names = Radios(), sys_names = SysPhys();
+    EXPECT_EQ(std::count(radio_names.begin(), radio_names.end(), phy) != 0, by_netlink) << "radios of hwsim and PHYs of nl80211 disagree on " << phy;
+    EXPECT_EQ(std::count(sys_names.begin(), sys_names.end(), phy) != 0, by_netlink) << "sysfs and nl80211 disagree on " << phy;
+    return by_netlink;
+  }
+  /// Makes a radio; hwsim gives it one network device, whose name is returned.
+  std::string AddRadio(const std::string& phy) {
+    Request request = radios.Make(kNewRadio, "make a radio");
+    request.Text(kRadioName, phy);
+    (void)radios.socket().Ack(request).ok();  // the answer is the number of the radio, where an error is zero or less
+    const auto phys = Phys();
+    if (!phys.contains(phy))
+      throw SetupFailure("hwsim made no radio called " + phy, std::source_location::current());
+    std::string device;
+    SETUP_OK(Eventually("the network device of " + phy, [&] {
+      const auto names = DevicesOf(phys.at(phy));
+      if (!names.empty()) device = names.front();
+      return !device.empty();
+    }));
+    return device;
+  }
+  Status AddInterface(const std::string& phy, const std::string& name) {
+    Request request = wireless.Make(NL80211_CMD_NEW_INTERFACE, "add a wireless interface");
+    request.U32(NL80211_ATTR_WIPHY, Phys()[phy]).Text(NL80211_ATTR_IFNAME, name).U32(NL80211_ATTR_IFTYPE, NL80211_IFTYPE_STATION);
+    return wireless.socket().Ack(request);
+  }
+  /// NL80211_CMD_SET_WIPHY_NETNS, with `where` for the target.
+  Status MovePhy(const std::string& phy, const std::function<void(Request&)>& where) {
+    const auto phys = Phys();
+    if (!phys.contains(phy)) return Error{ENODEV, "move " + phy + ", which is not here"};
+    Request request = wireless.Make(NL80211_CMD_SET_WIPHY_NETNS, "move a PHY");
+    request.U32(NL80211_ATTR_WIPHY, phys.at(phy));
+    where(request);
+    return wireless.socket().Ack(request);
+  }
+
+  Place place;
+  Generic wireless, radios;
+};
+
+std::function<void(Request&)> Fd(int fd) {
+  return [fd](Request& r) { r.U32(NL80211_ATTR_NETNS_FD, static_cast<std::uint32_t>(fd)); };
+}
+std::function<void(Request&)> Pid(pid_t pid) {
+  return [pid](Request& r) { r.U32(NL80211_ATTR_PID, static_cast<std::uint32_t>(pid)); };
+}
+bool HasLink(Place& at, const std::string& name) {
+  auto link = at->LinkByName(name);
+  if (!link.ok() && link.code() != ENODEV) SETUP_OK(std::move(link));
+  return link.ok();
+}
+/// The radios of a test go when it ends, or the next one would find them.
+struct Removed {
+  Air& air;
+  std::vector<std::string> phys;
+  ~Removed() {
+    for (const std::string& phy : phys) {
+      Request request = air.radios.Make(5 /* HWSIM_CMD_DEL_RADIO */, "remove a radio");
+      request.Text(kRadioName, phy);
+      (void)air.radios.socket().Ack(request).ok();
+    }
+  }
+};
+
+/// The initial namespace; the module may have to be loaded first, which the needs of the tests see to.
+Air Initial() { return Air(Place(InitialNetNamespace())); }
+
+// ip-link(8): wireless devices cannot be moved by themselves.
+NETNS_TEST(Wifi, AWirelessDeviceCannotBeMovedByItself, Covers("WIFI-01"), Needs(Machine(), Config("MAC80211_HWSIM")), Exclusive{}) {
+  Air init = Initial(), a, b;
+  const std::string first = init.AddRadio("nsphy0"), second = init.AddRadio("nsphy1");
+  Removed cleanup{init, {"nsphy0", "nsphy1"}};
+  auto stays = [&](Air& at, const std::string& name, Air& other) {
+    EXPECT_THAT(at.place->MoveLink(name, other.place.ref()), FailsWith(EINVAL)) << name;
+    EXPECT_THAT(at.place->MoveLink(name, other.place.ref(), {.new_name = "renamed0"}), FailsWith(EINVAL)) << name;
+    EXPECT_TRUE(HasLink(at.place, name)) << name << " left although its PHY stays";
+    EXPECT_FALSE(HasLink(other.place, name) || HasLink(other.place, "renamed0"));
+  };
+  for (const std::string& name : {first, second}) stays(init, name, a);
+  ASSERT_OK(init.MovePhy("nsphy0", Fd(a.place.fd()))) << "control: with its PHY it moves";
+  ASSERT_TRUE(HasLink(a.place, first));
+  stays(a, first, b);
+  stays(a, first, init);
+  ASSERT_OK(a.MovePhy("nsphy0", Fd(b.place.fd())));
+  stays(b, first, a);
+  stays(init, second, a);
+  ASSERT_OK(b.MovePhy("nsphy0", Fd(init.place.fd())));
+  stays(init, first, a);
+  SETUP_OK(a.place->AddVeth("veth", "peer"));
+  EXPECT_OK(a.place->MoveLink("veth", b.place.ref())) << "control: another kind of device";
+}
+
+NETNS_TEST(Wifi, APhyMovesWithAllItsDevices, Covers("WIFI-02", "WIFI-03", "WIFI-06"), Needs(Machine(), Config("MAC80211_HWSIM")), Exclusive{}) {
+  Air init = Initial(), a, b;
+  const std::string first = init.AddRadio("nsphy0"), other = init.AddRadio("nsphy1");
+  Removed cleanup{init, {"nsphy0", "nsphy1"}};
+  ASSERT_OK(init.AddInterface("nsphy0", "nswlan1"));
+  EXPECT_TRUE(init.Shows("nsphy0") && init.Shows("nsphy1")) << "control: before the move";
+  Actor in_a = a.place.ns.StartActor("in a"), in_b = b.place.ns.StartActor("in b");
+  auto only_in = [&](Air& where, const char* step) {
+    SCOPED_TRACE(step);
+    for (Air* air : {&init, &a, &b}) {
+      const bool here = air == &where;
+      EXPECT_EQ(air->Shows("nsphy0"), here) << (air == &init ? "init" : air == &a ? "a" : "b");
+      for (const std::string& name : {first, std::string("nswlan1")}) EXPECT_EQ(HasLink(air->place, name), here) << name;
+      EXPECT_EQ(air->Shows("nsphy1"), air == &init) << "control: the other PHY stays";
+      EXPECT_EQ(HasLink(air->place, other), air == &init);
+    }
+    EXPECT_EQ(where.DevicesOf(where.Phys()["nsphy0"]).size(), 2u);
+  };
+  only_in(init, "before");
+  ASSERT_OK(init.MovePhy("nsphy0", Pid(in_a.pid())));
+  only_in(a, "by pid");
+  ASSERT_OK(a.MovePhy("nsphy0", Fd(b.place.fd())));
+  only_in(b, "by descriptor");
+  ASSERT_OK(b.MovePhy("nsphy0", Fd(b.place.fd()))) << "into the namespace where it is";
+  only_in(b, "again");
+  ASSERT_OK(b.MovePhy("nsphy0", Pid(in_a.pid())));
+  only_in(a, "by pid, from one to another");
+  ASSERT_OK(a.MovePhy("nsphy0", Fd(init.place.fd())));
+  only_in(init, "back home");
+}
+
+NETNS_TEST(Wifi, ABadTargetLeavesThePhyInPlace, Covers("WIFI-03"), Needs(Machine(), Config("MAC80211_HWSIM")), Exclusive{}) {
+  Air init = Initial(), a;
+  const std::string device = init.AddRadio("nsphy0");
+  Removed cleanup{init, {"nsphy0"}};
+  Actor dead = a.place.ns.StartActor("dead");
+  const pid_t gone = dead.pid();
+  dead.Exit();
+  const int null = ::open("/dev/null", O_RDONLY | O_CLOEXEC), uts = ::open("/proc/self/ns/uts", O_RDONLY | O_CLOEXEC);
+  EXPECT_THAT(init.MovePhy("nsphy0", [](Request&) {}), FailsWith(EINVAL)) << "no target at all";
+  EXPECT_THAT(init.MovePhy("nsphy0", Fd(null)), FailsWith(EINVAL)) << "a descriptor of no namespace";
+  EXPECT_THAT(init.MovePhy("nsphy0", Fd(uts)), FailsWith(EINVAL)) << "a descriptor of another kind of namespace";
+  EXPECT_THAT(init.MovePhy("nsphy0", Fd(9999)), FailsWith(EBADF));
+  EXPECT_THAT(init.MovePhy("nsphy0", Pid(gone)), FailsWith(ESRCH));
+  EXPECT_TRUE(init.Shows("nsphy0") && HasLink(init.place, device));
+  EXPECT_FALSE(a.Shows("nsphy0"));
+  EXPECT_OK(init.MovePhy("nsphy0", Fd(a.place.fd()))) << "control: a good descriptor";
+  EXPECT_TRUE(a.Shows("nsphy0") && HasLink(a.place, device));
+  EXPECT_OK(a.MovePhy("nsphy0", Fd(init.place.fd())));
+  ::close(null);
+  ::close(uts);
+}
+
+// network_namespaces(7): physical devices are moved back; net/wireless/core.c cfg80211_pernet_exit().
+NETNS_TEST(Wifi, PhysReturnWhenTheirNamespaceIsFreed, Covers("WIFI-04"), Needs(Machine(), Config("MAC80211_HWSIM")), Exclusive{}) {
+  Air init = Initial();
+  const std::string first = init.AddRadio("nsphy0"), second = init.AddRadio("nsphy1");
+  Removed cleanup{init, {"nsphy0", "nsphy1"}};
+  for (const bool nested : {false, true}) {
+    SCOPED_TRACE(nested ? "a namespace inside another" : "a namespace");
+    Place parent;
+    auto doomed = std::make_unique<Air>(nested ? Place::Inside(parent) : Place());
+    for (const char* phy : {"nsphy0", "nsphy1"}) SETUP_OK(init.MovePhy(phy, Fd(doomed->place.fd())));
+    EXPECT_FALSE(init.Shows("nsphy0") || init.Shows("nsphy1") || HasLink(init.place, first)) << "control: while it lives";
+    SETUP_OK(doomed->place->AddVeth("virtual0", PeerSpec{.name = "witness0", .netns_fd = parent.fd()}));
+    doomed.reset();
+    ASSERT_EVENTUALLY("the PHYs to come back to the initial namespace", [&] {
+      const auto phys = init.Phys();
+      return phys.contains("nsphy0") && phys.contains("nsphy1");
+    });
+    ASSERT_EVENTUALLY("their devices to come back, too", [&] { return HasLink(init.place, first) && HasLink(init.place, second); });
+    EXPECT_TRUE(init.Shows("nsphy0") && init.Shows("nsphy1"));
+    EXPECT_FALSE(HasLink(parent, first)) << "not to the namespace of the creator";
+    EXPECT_EVENTUALLY("a virtual device of that namespace to die", [&] { return !HasLink(parent, "witness0"); });
+    EXPECT_FALSE(HasLink(init.place, "virtual0"));
+  }
+}
+
+// drivers/net/wireless/virtual/mac80211_hwsim.c hwsim_exit_net().
+NETNS_TEST(Wifi, ARadioMadeInsideDiesWithTheNamespace, Covers("WIFI-05", "WIFI-06"), Needs(Machine(), Config("MAC80211_HWSIM")), Exclusive{}) {
+  Air init = Initial(), other;
+  auto doomed = std::make_unique<Air>();
+  init.AddRadio("nsphy0");
+  Removed cleanup{init, {"nsphy0"}};
+  doomed->AddRadio("inside0");
+  other.AddRadio("other0");
+  EXPECT_TRUE(doomed->Shows("inside0"));
+  EXPECT_FALSE(init.Shows("inside0") || other.Shows("inside0") || init.Shows("other0") || doomed->Shows("other0"));
+  EXPECT_FALSE(doomed->Shows("nsphy0") || other.Shows("nsphy0"));
+  SETUP_OK(init.MovePhy("nsphy0", Fd(doomed->place.fd())));
+  doomed.reset();
+  ASSERT_EVENTUALLY("control: the radio of the initial namespace to come back", [&] { return init.Phys().contains("nsphy0"); });
+  // Its own namespace has been freed when another one that is let go now has.
+  FreedOracle oracle;
+  (void)oracle.Create().Release();
+  ASSERT_OK(oracle.WaitUntilFreed());
+  EXPECT_EVENTUALLY("the radio made inside to be destroyed, not to come to the initial namespace",
+                    [&] { return !init.Phys().contains("inside0"); });
+  EXPECT_FALSE(init.Shows("inside0") || other.Shows("inside0"));
+  EXPECT_TRUE(other.Shows("other0")) << "control: a radio made in a namespace that lives";
+}
+
+}  // namespace
+}  // namespace netns
