@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <fstream>
 
 #include "harness/isolation.h"
 #include "harness/kernel_config.h"
@@ -58,6 +59,12 @@ std::optional<Reason> MissingConfig(const std::string& symbol, const MachineStat
   if (value == 'n')
     return Reason{"needs-config:" + symbol, "CONFIG_" + symbol + " is not set",
                   "build the kernel with CONFIG_" + symbol + "=y or =m"};
+  // Built in and yet not there: sockets of AF_INET6 cannot be made then.
+  if (symbol == "IPV6" || symbol.starts_with("IPV6_")) {
+    char disabled = '0';
+    if (std::ifstream("/sys/module/ipv6/parameters/disable") >> disabled && disabled == '1')
+      return Reason{"needs-feature:ipv6", "the kernel was booted with ipv6.disable=1", "boot it without"};
+  }
   if (value != 'm' || machine.disposable) return std::nullopt;
   // On somebody's machine no module is loaded: that would change it.
   std::string module = KernelConfig::ModuleName(symbol);
