@@ -348,6 +348,83 @@ NETNS_TEST(Sock, MarksSelectRulesOfTheNamespaceOverIpv6, Covers("SOCK-22", "ROUT
   MarksAndRules(Families()[1]);
 }
 
+// Filters by source: whom a member of a group listens to.
+void SourceFilters(const Family& family) {
+  const bool v4 = family.domain == AF_INET;
+  auto [here, there] = CreateTwoWithLoopback();
+  for (const NetNamespace* where : {&here, &there}) {
+    AddDevice(*where, "eth0", 50);
+    AddAddress(*where, family.HostPrefix(1), "eth0");
+  }
+  const auto join = [&](const NetNamespace& where, const std::string& group, const std::string& source) {
+    Fd socket = SETUP_OK(where.Socket(family.domain, SOCK_DGRAM));
+    group_source_req request{};
+    request.gsr_interface = 50;
+    const SockAddr of = SockAddr::Ip(group), from = SockAddr::Ip(source);
+    std::memcpy(&request.gsr_group, of.get(), of.size());
+    std::memcpy(&request.gsr_source, from.get(), from.size());
+    if (::setsockopt(socket.get(), v4 ? int{IPPROTO_IP} : int{IPPROTO_IPV6}, MCAST_JOIN_SOURCE_GROUP, &request, sizeof request) < 0)
+      throw SetupFailure(ErrnoError("MCAST_JOIN_SOURCE_GROUP").ToString(), std::source_location::current());
+    return socket;
+  };
+  const std::string group = v4 ? "232.1.1.1" : "ff35::1:1", file = v4 ? "mcfilter" : "mcfilter6";
+  const std::string first = v4 ? "0xc0000209" : "20010db8000000000000000000000009", second = v4 ? "0xc000020a" : "20010db800000000000000000000000a";
+  Fd in_here = join(here, group, family.Host(9));
+  EXPECT_THAT(here.ReadProcNet(file), Holds(HasSubstr(first))) << "control";
+  EXPECT_THAT(there.ReadProcNet(file), Holds(Not(HasSubstr(first))));
+  Fd in_there = join(there, group, v4 ? family.Host(10) : "2001:db8::a");
+  EXPECT_THAT(there.ReadProcNet(file), Holds(testing::AllOf(HasSubstr(second), Not(HasSubstr(first)))));
+  EXPECT_THAT(here.ReadProcNet(file), Holds(testing::AllOf(HasSubstr(first), Not(HasSubstr(second)))));
+}
+NETNS_TEST(Sock, Ipv4SourceFiltersArePerNamespace, Covers("SOCK-24"), Needs(Config("IP_MULTICAST"), Config("VETH"))) { SourceFilters(Families()[0]); }
+NETNS_TEST(Sock, Ipv6SourceFiltersArePerNamespace, Covers("SOCK-24"), Needs(Config("IPV6"), Config("VETH"))) { SourceFilters(Families()[1]); }
+
+// How many groups one socket may join; the limit is looked up when it joins.
+NETNS_TEST(Sock, MembershipLimitIsThatOfTheNamespace, Covers("SOCK-24"), Needs(Config("IP_MULTICAST"), Config("VETH"))) {
+  const char* name = "net.ipv4.igmp_max_memberships";
+  auto [here, there] = CreateTwoWithLoopback();
+  for (const NetNamespace* where : {&here, &there}) AddDevice(*where, "eth0", 50);
+  const std::string birth = SETUP_OK(there.Sysctl(name));
+  ASSERT_OK(here.SetSysctl(name, "3"));
+  const auto joined = [](const NetNamespace& where) {
+    Fd socket = SETUP_OK(where.Socket(AF_INET, SOCK_DGRAM));
+    for (int i = 1; i < 10; ++i) {
+      ip_mreqn group{};
+      ::inet_pton(AF_INET, ("239.1.1." + std::to_string(i)).c_str(), &group.imr_multiaddr);
+      group.imr_ifindex = 50;
+      if (::setsockopt(socket.get(), IPPROTO_IP, IP_ADD_MEMBERSHIP, &group, sizeof group) < 0) return errno == ENOBUFS ? i - 1 : -errno;
+    }
+    return 9;
+  };
+  EXPECT_EQ(joined(here), 3) << "control";
+  EXPECT_THAT(there.Sysctl(name), Holds(birth));
+  EXPECT_EQ(joined(there), std::min(std::stoi(birth), 9)) << "the limit of another namespace";
+  ASSERT_OK(there.SetSysctl(name, "5"));
+  EXPECT_EQ(joined(there), 5) << "control";
+  EXPECT_EQ(joined(here), 3);
+}
+
+// A broadcast reaches the sockets of one namespace only.
+NETNS_TEST(Sock, UdpBroadcastsStayInTheNamespace, Covers("SOCK-03", "SOCK-07"), Needs(Config("VETH"))) {
+  auto [one, two] = CreateTwoWithLoopback();
+  auto client_of_one = CreateWithLoopback(), client_of_two = CreateWithLoopback();
+  Join(one, "eth0", client_of_one, "eth0");
+  Join(two, "eth0", client_of_two, "eth0");
+  Fd in_one = SETUP_OK(Bound(one, SOCK_DGRAM, SockAddr::Ip("0.0.0.0", 7000))), in_two = SETUP_OK(Bound(two, SOCK_DGRAM, SockAddr::Ip("0.0.0.0", 7000)));
+  const auto shout = [](const NetNamespace& where, const char* text) {
+    Fd socket = SETUP_OK(Bound(where, SOCK_DGRAM, SockAddr::Ip("192.0.2.2", 0)));
+    SETUP_OK(SetOption(socket, SOL_SOCKET, SO_BROADCAST, 1));
+    SETUP_OK(SetStringOption(socket, SOL_SOCKET, SO_BINDTODEVICE, "eth0"));
+    SETUP_OK(SendTo(socket, text, SockAddr::Ip("255.255.255.255", 7000)));
+  };
+  shout(client_of_one, "to one");
+  EXPECT_THAT(Receive(in_one), Holds("to one")) << "control";
+  shout(client_of_two, "to two");
+  EXPECT_THAT(Receive(in_two), Holds("to two")) << "control, and the first that may come here";
+  EXPECT_THAT(ReceiveNow(in_one), FailsWith(EAGAIN));
+  EXPECT_THAT(ReceiveNow(in_two), FailsWith(EAGAIN));
+}
+
 /// How many multicast routes rtnetlink lists: of RTNL_FAMILY_IPMR or RTNL_FAMILY_IP6MR.
 std::size_t MulticastRoutes(const NetNamespace& where, int family) {
   Rtnl rtnl = RtnlIn(where);

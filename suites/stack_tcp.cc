@@ -266,6 +266,18 @@ std::multiset<std::string> MetricsOf(const NetNamespace& where, const GenericFam
   }
   return all;
 }
+/// One entry, asked for by its address.
+Status MetricsTo(const NetNamespace& where, const GenericFamily& metrics, const Family& family, const std::string& address) {
+  std::byte bytes[16];
+  ::inet_pton(family.domain, address.c_str(), bytes);
+  auto socket = GenericIn(where);
+  Request request(metrics.id);
+  request.Header(genlmsghdr{.cmd = TCP_METRICS_CMD_GET, .version = TCP_METRICS_GENL_VERSION}).Named("TCP metrics of " + address);
+  request.Raw(family.domain == AF_INET ? TCP_METRICS_ATTR_ADDR_IPV4 : TCP_METRICS_ATTR_ADDR_IPV6, Bytes(bytes, family.domain == AF_INET ? 4 : 16));
+  auto answer = socket.Get(request);
+  if (!answer.ok()) return answer.error();
+  return Ok();
+}
 /// A connection over which something went both ways, properly closed, so that something was learned from it.
 void Talk(const NetNamespace& where, const Family& family, std::uint16_t port) {
   Connection connection = ConnectLoopback(where, family, port);
@@ -287,6 +299,8 @@ void Metrics(const Family& family, bool flush) {
   Talk(here, family, 80);
   EXPECT_EVENTUALLY("control: metrics of the connection", [&] { return MetricsOf(here, metrics).count(family.loopback) == 1; });
   EXPECT_THAT(MetricsOf(there, metrics), IsEmpty()) << "learned in another namespace";
+  EXPECT_THAT(MetricsTo(here, metrics, family, family.loopback), Succeeds()) << "control";
+  EXPECT_THAT(MetricsTo(there, metrics, family, family.loopback), FailsWith(ESRCH)) << "learned in another namespace";
   EXPECT_THAT(MetricsOf(CreateInside(here), metrics), IsEmpty()) << "made from inside";
   Talk(there, family, 81);
   EXPECT_EVENTUALLY("control: metrics of the connection", [&] { return MetricsOf(there, metrics).count(family.loopback) == 1; });
