@@ -257,6 +257,12 @@ def do_mutants(options: argparse.Namespace) -> int:
     return subprocess.run([sys.executable, str(paths.CHECKOUT / "vm-scripts" / "mutants" / script), *rest[script == "build.py" :]]).returncode
 
 
+def do_holders(options: argparse.Namespace) -> int:
+    from . import holders
+
+    return holders.main(options)
+
+
 def do_negative(options: argparse.Namespace) -> int:
     """Builds the kernels that lack something; has a --help of its own."""
     return subprocess.run([sys.executable, str(paths.CHECKOUT / "vm-scripts" / "negative" / "build.py"), *options.rest]).returncode
@@ -344,6 +350,9 @@ def parser() -> Parser:
         one.add_argument("--build-dir", type=Path)
     one = words.add_parser("mutants", help="prove the tests: boot kernels with one wrong behaviour each, tell who noticed", add_help=False)
     one.set_defaults(do=do_mutants, rest=None)
+    one = word("explain-holders", "list what keeps a network namespace alive: processes, threads, descriptors, sockets, mounts", do_holders)
+    one.add_argument("what", metavar="PATH|PID", help="/run/netns/NAME, /proc/PID/ns/net, or a process in it")
+
     one = words.add_parser("negative", help="build kernels without NET_NS, VETH, ..., and one that watches itself", add_help=False)
     one.set_defaults(do=do_negative, rest=None)
     return top
