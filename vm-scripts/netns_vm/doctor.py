@@ -152,7 +152,7 @@ def _machines(boot: bool) -> None:
     image = cached_kernel()
     why = accelerator.why_not_kvm()
     if why:
-        _line(False, "KVM", why, "speed: TCG is many times slower", "")
+        _line(False, "KVM", why, "speed: TCG is many times slower", "run on a machine whose (nested) virtualisation works")
     elif not boot or not image:
         _line(None, "KVM", "/dev/kvm opens; not tried" + ("" if image else " (no kernel in the cache yet; 'vm' fetches one)"))
     else:
