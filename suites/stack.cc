@@ -234,10 +234,13 @@ NETNS_TEST(Stack, BindingInAPristineNamespace, Covers("STACK-06")) {
 }
 
 void ForeignAddressIsNotLocal(const Family& family) {
-  auto [owner, other] = CreateTwo(AddEth0);
+  auto [elder, owner, other] = std::array{NetNamespace::Create(), NetNamespace::Create(), NetNamespace::Create()};
+  for (const NetNamespace* each : {&elder, &owner, &other}) AddEth0(*each);
+  // Of both families in either test: whatever namespace is the one next to `other`, it has the address.
+  for (const NetNamespace* each : {&elder, &owner})
+    for (const Family& of : Families())
+      if (of.domain == AF_INET || HasIpv6()) AddAddress(*each, of.domain == AF_INET ? "10.5.5.5/32" : "fd05::5/128", "eth0");
   const std::string address = family.domain == AF_INET ? "10.5.5.5" : "fd05::5";
-  ASSERT_OK(RtnlIn(owner).AddAddress(address + "/" + std::to_string(family.host_prefix), "eth0", At(family)));
-  WaitUntilLocal(owner, address);
   AddAddress(other, family.HostPrefix(1), "eth0");
   SETUP_OK(RtnlIn(other).AddRoute(RouteSpec{.to = "default", .dev = "eth0", .family = family.domain}));
   auto local = RtnlIn(owner).GetRoute(address);
@@ -267,10 +270,11 @@ void ForeignAddressIsNotLocal(const Family& family) {
   SETUP_OK(RtnlIn(third).AddRoute(RouteSpec{.to = "default", .via = family.Host(1), .dev = "wire"}));
   EXPECT_THAT(TryConnect(third, target), Succeeds()) << "control";
 }
-NETNS_TEST(Stack, Ipv4AddressOfAnotherNamespaceIsNotLocal, Covers("STACK-07"), Needs(Config("VETH"))) {
+// Alone, so that no other test's namespace comes between the two.
+NETNS_TEST(Stack, Ipv4AddressOfAnotherNamespaceIsNotLocal, Covers("STACK-07"), Needs(Config("VETH")), Exclusive{}) {
   ForeignAddressIsNotLocal(Families()[0]);
 }
-NETNS_TEST(Stack, Ipv6AddressOfAnotherNamespaceIsNotLocal, Covers("STACK-07"), Needs(Config("VETH"), Config("IPV6"))) {
+NETNS_TEST(Stack, Ipv6AddressOfAnotherNamespaceIsNotLocal, Covers("STACK-07"), Needs(Config("VETH"), Config("IPV6")), Exclusive{}) {
   ForeignAddressIsNotLocal(Families()[1]);
 }
 
