@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// EVT: kernel uevents of network devices, and which namespaces hear them.
+#include <linux/capability.h>
+
+#include "fixtures/link_monitor.h"
+#include "fixtures/nic.h"
+#include "fixtures/sockets.h"
+#include "fixtures/user_namespace.h"
+#include "suites/support/place.h"
+#include "suites/support/watched.h"
+
+namespace netns {
+namespace {
+
+using testing::Contains;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::IsSupersetOf;
+using testing::Not;
+
+/// A listener to the uevents of one namespace. The kernel sends those of network devices before the request that causes
+/// them is answered, so an event that the listener causes itself is a fence.
+class Ears {
+ public:
+  explicit Ears(Place& place) : place_(place), monitor_(SETUP_OK(UeventMonitor::In(place.ns))) {}
+
+  /// All that came since the last call.
+  std::vector<Uevent> Heard() {
+    static int count = 0;
+    const std::string fence = "fence" + std::to_string(++count);
+    SETUP_OK(place_->AddVeth(fence, PeerSpec{.name = "p" + fence}));
+    SETUP_OK(place_->DeleteLink(fence));
+    std::vector<Uevent> heard;
+    for (Uevent& event : SETUP_OK(monitor_.Through(UeventOf("remove", fence), "the fence")))
+      if (event.path.find("fence") == std::string::npos) heard.push_back(std::move(event));
+    // That of the peer may come behind: the next call leaves it out.
+    return heard;
+  }
+  /// The same as "add@/devices/virtual/net/west".
+  std::vector<std::string> Lines() {
+    std::vector<std::string> lines;
+    for (const Uevent& event : Heard()) lines.push_back(Describe(event));
+    return lines;
+  }
+  /// Those that tell of a device called `name` or of its queues.
+  std::vector<std::string> About(const std::string& name) {
+    std::vector<std::string> lines;
+    for (const std::string& line : Lines())
+      if ((line + "/").find("/net/" + name + "/") != std::string::npos) lines.push_back(line);
+    return lines;
+  }
+
+ private:
+  Place& place_;
+  UeventMonitor monitor_;
+};
+
+Uevent Find(const std::vector<Uevent>& events, const std::string& action, const std::string& interface) {
+  for (const Uevent& event : events)
+    if (event.action == action && event.Value("INTERFACE") == interface) return event;
+  ADD_FAILURE() << "no uevent '" << action << "' of " << interface << " in " << testing::PrintToString(events);
+  return {};
+}
+
+/// What happens to a device in `a` is heard there, and by none of the others.
+void OnlyItsNamespaceHears(Place& a, const std::vector<std::pair<std::string, Place*>>& others) {
+  Ears here(a);
+  std::vector<std::pair<std::string, std::unique_ptr<Ears>>> elsewhere;
+  for (const auto& [name, place] : others) elsewhere.emplace_back(name, std::make_unique<Ears>(*place));
+  auto nobody_else = [&](const std::string& step, const std::string& name) {
+    for (auto& [where, ears] : elsewhere)
+      EXPECT_THAT(ears->About(name), IsEmpty()) << step << ": heard in the namespace " << where;
+  };
+  AddDevice(a, "west", {.tx_queues = 2, .rx_queues = 2});
+  EXPECT_THAT(here.Lines(), IsSupersetOf({"add@/devices/virtual/net/west", "add@/devices/virtual/net/west/queues/tx-0",
+                                          "add@/devices/virtual/net/west/queues/tx-1"}))
+      << "control: in the namespace of the device";
+  nobody_else("creation", "west");
+  SETUP_OK(a->Rename("west", "south"));
+  const auto renamed = here.Heard();
+  const auto move = std::find_if(renamed.begin(), renamed.end(), [](const Uevent& event) {
+    return event.action == "move" && event.path == "/devices/virtual/net/south";
+  });
+  ASSERT_NE(move, renamed.end()) << testing::PrintToString(renamed);
+  EXPECT_EQ(move->Value("DEVPATH_OLD"), "/devices/virtual/net/west");
+  nobody_else("renaming", "south");
+  a.ns.InWithSysfs([] { SETUP_OK(WriteFile("/sys/class/net/south/uevent", "change")); });
+  EXPECT_THAT(here.Lines(), Contains("change@/devices/virtual/net/south"));
+  nobody_else("a change that was asked for", "south");
+  SETUP_OK(a->DeleteLink("south"));
+  EXPECT_THAT(here.Lines(), Contains("remove@/devices/virtual/net/south"));
+  nobody_else("deletion", "south");
+}
+
+NETNS_TEST(Evt, OfADeviceAreHeardInItsNamespaceOnly, Covers("EVT-01"), Needs(Config("VETH"), UserNs())) {
+  Place here = Place::Here();
+  Place before, a, after;
+  Place nested = Place::Inside(a);
+  Actor root = StartNamespaceRoot("root");
+  Place owned{root.Run([] { return NetNamespace::Current(); })};
+  OnlyItsNamespaceHears(
+      a, {{"of the creator", &here}, {"made before", &before}, {"made after", &after}, {"made inside", &nested}, {"of another owner", &owned}});
+  OnlyItsNamespaceHears(
+      owned, {{"of the creator", &here}, {"made before", &before}, {"made after", &after}, {"made inside", &nested}, {"a", &a}});
+  OnlyItsNamespaceHears(here, {{"made before", &before}, {"a", &a}, {"made inside", &nested}, {"of another owner", &owned}});
+}
+NETNS_TEST(Evt, DoNotCrossToOrFromTheInitialNamespace, Covers("EVT-01"), Needs(Machine(), Config("VETH")), Exclusive{}) {
+  Place initial(InitialNetNamespace());
+  Place a;
+  Place nested = Place::Inside(a);
+  Actor root = StartNamespaceRoot("root");
+  Place owned{root.Run([] { return NetNamespace::Current(); })};
+  OnlyItsNamespaceHears(a, {{"initial", &initial}});
+  OnlyItsNamespaceHears(owned, {{"initial", &initial}});
+  OnlyItsNamespaceHears(nested, {{"initial", &initial}});
+  OnlyItsNamespaceHears(initial, {{"a", &a}, {"made inside", &nested}, {"of another owner", &owned}});
+}
+
+NETNS_TEST(Evt, AMoveIsARemovalHereAndAnAdditionThere, Covers("EVT-02"), Needs(Config("VETH"))) {
+  Place a, b, other;
+  const int index = AddDevice(a, "west", {.index = 50});
+  AddDevice(b, "taken", {.index = 50});
+  Ears in_a(a), in_b(b), in_other(other);
+  SETUP_OK(a->MoveLink("west", b.ref()));
+  const int index_in_b = SETUP_OK(b->LinkByName("west")).index;
+  ASSERT_NE(index_in_b, index) << "its index was taken";
+  const auto left = in_a.Heard(), came = in_b.Heard();
+  const Uevent removal = Find(left, "remove", "west"), addition = Find(came, "add", "west");
+  EXPECT_EQ(removal.path, "/devices/virtual/net/west");
+  EXPECT_EQ(removal.Value("IFINDEX"), std::to_string(index));
+  EXPECT_EQ(addition.path, "/devices/virtual/net/west");
+  EXPECT_EQ(addition.Value("IFINDEX"), std::to_string(index_in_b));
+  for (const Uevent& event : left) EXPECT_FALSE(event.action == "add") << event << " where it left";
+  for (const Uevent& event : came) EXPECT_FALSE(event.action == "remove") << event << " where it came to";
+  EXPECT_THAT(in_other.Lines(), IsEmpty());
+  // Back again, and on: the second crossing is told like the first.
+  SETUP_OK(b->MoveLink("west", a.ref()));
+  EXPECT_EQ(Find(in_b.Heard(), "remove", "west").Value("IFINDEX"), std::to_string(index_in_b));
+  EXPECT_EQ(Find(in_a.Heard(), "add", "west").Value("IFINDEX"), std::to_string(SETUP_OK(a->LinkByName("west")).index));
+  // Control: a new name in one namespace is neither.
+  SETUP_OK(a->Rename("west", "south"));
+  EXPECT_THAT(in_a.Lines(), Contains("move@/devices/virtual/net/south"));
+  EXPECT_THAT(in_b.About("south"), IsEmpty());
+  EXPECT_THAT(in_other.Lines(), IsEmpty());
+}
+
+// lib/kobject_uevent.c, uevent_net_init(): only the namespaces that the initial user namespace owns are on the list.
+NETNS_TEST(Evt, OfDevicesWithoutNamespaceGoToTheInitialOwnersNamespaces, Covers("EVT-03"), Needs(Root(), Machine(), Config("VETH")),
+           Exclusive{}) {
+  Place initial(InitialNetNamespace());
+  Place before;
+  Actor root = StartNamespaceRoot("root");
+  Place owned{root.Run([] { return NetNamespace::Current(); })};
+  Place owned_too{root.Run([] { return NetNamespace::Create(); })};
+  Place after;
+  Ears in_initial(initial), in_before(before), in_after(after), in_owned(owned), in_owned_too(owned_too);
+  SETUP_OK(initial.ns.WriteSysfs("devices/virtual/mem/full/uevent", "add"));
+  const std::string event = "add@/devices/virtual/mem/full";
+  EXPECT_THAT(in_initial.Lines(), Contains(event));
+  EXPECT_THAT(in_before.Lines(), Contains(event));
+  EXPECT_THAT(in_after.Lines(), Contains(event));
+  EXPECT_THAT(in_owned.Lines(), IsEmpty()) << "a child user namespace owns it";
+  EXPECT_THAT(in_owned_too.Lines(), IsEmpty()) << "a child user namespace owns it";
+}
+
+/// A socket in the namespace of the calling process.
+Fd OpenUeventSocket() {
+  Fd socket(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_KOBJECT_UEVENT));
+  if (!socket.valid()) throw SetupFailure(ErrnoError("socket(NETLINK_KOBJECT_UEVENT)").ToString(), std::source_location::current());
+  return socket;
+}
+/// Sends a uevent to the kernel as `sender`'s process does, and gives the kernel's answer.
+Status Inject(const Fd& socket, const std::string& path) {
+  std::string text = "add@" + path + '\0' + "ACTION=add" + '\0' + "DEVPATH=" + path + '\0' + "SUBSYSTEM=netns-conformance" + '\0';
+  nlmsghdr header{};
+  header.nlmsg_len = static_cast<__u32>(sizeof header + text.size());
+  header.nlmsg_type = NLMSG_MIN_TYPE;
+  header.nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
+  std::string message(reinterpret_cast<const char*>(&header), sizeof header);
+  RETURN_IF_ERROR(SendTo(socket, message + text, NetlinkAddress(0)));
+  const std::string answer = SETUP_OK(Receive(socket)).data;
+  nlmsgerr refusal{};
+  if (answer.size() < sizeof header + sizeof refusal.error) return Error{EPROTO, "the answer to an injected uevent"};
+  std::memcpy(&refusal.error, answer.data() + sizeof header, sizeof refusal.error);
+  if (refusal.error != 0) return Error{-refusal.error, "injecting a uevent"};
+  return Ok();
+}
+void InjectionReachesOnlyTheOwnNamespace(const std::vector<std::pair<std::string, Place*>>& others) {
+  Actor root = StartNamespaceRoot("root");
+  Place own{root.Run([] { return NetNamespace::Current(); })};
+  Place sibling{root.Run([] { return NetNamespace::Create(); })};
+  Ears in_own(own), in_sibling(sibling);
+  std::vector<std::pair<std::string, std::unique_ptr<Ears>>> elsewhere;
+  for (const auto& [name, place] : others) elsewhere.emplace_back(name, std::make_unique<Ears>(*place));
+  const Status sent = root.Run([] { return Inject(OpenUeventSocket(), "/injected"); });
+  EXPECT_OK(sent) << "its root has CAP_SYS_ADMIN over the owner";
+  EXPECT_THAT(in_own.Lines(), ElementsAre("add@/injected")) << "control: in the sender's namespace";
+  EXPECT_THAT(in_sibling.Lines(), Not(Contains("add@/injected"))) << "another namespace of the same owner";
+  for (auto& [where, ears] : elsewhere)
+    EXPECT_THAT(ears->Lines(), Not(Contains("add@/injected"))) << "in the namespace " << where;
+  // Without rights over the owner of the socket's namespace.
+  Actor stranger = StartNamespaceRoot("stranger");
+  const Fd there = SETUP_OK(own.ns.Socket(AF_NETLINK, SOCK_RAW, NETLINK_KOBJECT_UEVENT));
+  EXPECT_THAT(stranger.Run([&] { return Inject(there, "/forged"); }), FailsWith(EPERM));
+  SETUP_OK(DropCapability(root, CAP_SYS_ADMIN));
+  EXPECT_THAT(root.Run([] { return Inject(OpenUeventSocket(), "/forged"); }), FailsWith(EPERM));
+  EXPECT_THAT(in_own.Lines(), IsEmpty());
+}
+NETNS_TEST(Evt, OfUserSpaceReachOnlyTheOwnNamespace, Covers("EVT-04"), Needs(Config("VETH"), UserNs())) {
+  Place here = Place::Here();
+  Place other;
+  InjectionReachesOnlyTheOwnNamespace({{"of the creator", &here}, {"beside it", &other}});
+}
+NETNS_TEST(Evt, OfUserSpaceDoNotReachTheInitialNamespace, Covers("EVT-04"), Needs(Machine(), Config("VETH"), UserNs()), Exclusive{}) {
+  Place initial(InitialNetNamespace());
+  InjectionReachesOnlyTheOwnNamespace({{"initial", &initial}});
+}
+
+void ADyingNamespaceIsSilent(Place& listener) {
+  Watched watched;
+  NetNamespace dying = watched.Create();
+  Ears ears(listener);
+  {
+    Place inside{SETUP_OK(dying.Dup())};
+    AddDevice(inside, "dies", {.tx_queues = 2, .rx_queues = 2});
+    AddDevice(inside, "deleted");
+    Ears own(inside);
+    SETUP_OK(inside->DeleteLink("deleted"));
+    EXPECT_THAT(own.Lines(), Contains("remove@/devices/virtual/net/deleted")) << "control: while the namespace lives";
+  }
+  (void)dying.Release();
+  watched.ExpectFreed("nothing pins it");
+  for (const std::string& line : ears.Lines())
+    for (const char* name : {"/net/dies", "/net/inside", "/net/deleted"}) EXPECT_THAT(line, Not(HasSubstr(name)));
+}
+NETNS_TEST(Evt, OfADyingNamespaceAreHeardNowhere, Covers("EVT-05"), Needs(Config("VETH"), UserNs())) {
+  Place here = Place::Here();
+  ADyingNamespaceIsSilent(here);
+}
+NETNS_TEST(Evt, OfADyingNamespaceAreNotHeardInTheInitialOne, Covers("EVT-05"), Needs(Machine(), Config("VETH"), UserNs()), Exclusive{}) {
+  Place initial(InitialNetNamespace());
+  ADyingNamespaceIsSilent(initial);
+}
+
+}  // namespace
+}  // namespace netns
