@@ -375,11 +375,11 @@ void WireGuardSpeaksFromWhereItWasMade(const std::string& near_outer, const std:
     }
     EXPECT_THAT(UdpBind(a.ns, Inet("0.0.0.0", 5555)), FailsWith(EADDRINUSE));
     EXPECT_THAT(UdpBind(at->ns, Inet("0.0.0.0", 5555)), Succeeds());
-    EXPECT_OK(Ping(at->ns, "198.51.100.2")) << "through the namespace where it was made";
+    EXPECT_OK(Ping(at->ns, "198.51.100.2", {.deadline = Deadline::In(10s)})) << "through the namespace where it was made";
     if (HasIpv6()) {
-      EXPECT_OK(Ping(at->ns, "2001:db8:9::2"));
+      EXPECT_OK(Ping(at->ns, "2001:db8:9::2", {.deadline = Deadline::In(10s)}));
     }
-    EXPECT_OK(Ping(far.ns, "198.51.100.1"));
+    EXPECT_OK(Ping(far.ns, "198.51.100.1", {.deadline = Deadline::In(10s)}));
   }
   // A port is per namespace of birth.
   AddWireGuard(a, "second");

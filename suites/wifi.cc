@@ -102,8 +102,10 @@ struct Air {
   bool Shows(const std::string& phy) {
     const bool by_netlink = Phys().contains(phy);
     const auto radio_names = Radios(), sys_names = SysPhys();
-    EXPECT_EQ(std::count(radio_names.begin(), radio_names.end(), phy) != 0, by_netlink) << "radios of hwsim and PHYs of nl80211 disagree on " << phy;
-    EXPECT_EQ(std::count(sys_names.begin(), sys_names.end(), phy) != 0, by_netlink) << "sysfs and nl80211 disagree on " << phy;
+    EXPECT_EQ(std::count(radio_names.begin(), radio_names.end(), phy) != 0, by_netlink)
+        << "radios of hwsim and PHYs of nl80211 disagree on " << phy;
+    EXPECT_EQ(std::count(sys_names.begin(), sys_names.end(), phy) != 0, by_netlink)
+        << "sysfs and nl80211 disagree on " << phy;
     return by_netlink;
   }
   /// Makes a radio; hwsim gives it one network device, whose name is returned.
@@ -169,7 +171,8 @@ struct Removed {
 Air Initial() { return Air(Place(InitialNetNamespace())); }
 
 // ip-link(8): wireless devices cannot be moved by themselves.
-NETNS_TEST(Wifi, AWirelessDeviceCannotBeMovedByItself, Covers("WIFI-01"), Needs(Machine(), Config("MAC80211_HWSIM")), Exclusive{}) {
+NETNS_TEST(Wifi, AWirelessDeviceCannotBeMovedByItself, Covers("WIFI-01"),
+           Needs(Machine(), Config("MAC80211_HWSIM"), Config("MAC80211_RC_MINSTREL")), Exclusive{}) {
   Air init = Initial(), a, b;
   const std::string first = init.AddRadio("nsphy0"), second = init.AddRadio("nsphy1");
   Removed cleanup{init, {"nsphy0", "nsphy1"}};
@@ -193,7 +196,8 @@ NETNS_TEST(Wifi, AWirelessDeviceCannotBeMovedByItself, Covers("WIFI-01"), Needs(
   EXPECT_OK(a.place->MoveLink("veth", b.place.ref())) << "control: another kind of device";
 }
 
-NETNS_TEST(Wifi, APhyMovesWithAllItsDevices, Covers("WIFI-02", "WIFI-03", "WIFI-06"), Needs(Machine(), Config("MAC80211_HWSIM")), Exclusive{}) {
+NETNS_TEST(Wifi, APhyMovesWithAllItsDevices, Covers("WIFI-02", "WIFI-03", "WIFI-06"),
+           Needs(Machine(), Config("MAC80211_HWSIM"), Config("MAC80211_RC_MINSTREL")), Exclusive{}) {
   Air init = Initial(), a, b;
   const std::string first = init.AddRadio("nsphy0"), other = init.AddRadio("nsphy1");
   Removed cleanup{init, {"nsphy0", "nsphy1"}};
@@ -224,7 +228,8 @@ NETNS_TEST(Wifi, APhyMovesWithAllItsDevices, Covers("WIFI-02", "WIFI-03", "WIFI-
   only_in(init, "back home");
 }
 
-NETNS_TEST(Wifi, ABadTargetLeavesThePhyInPlace, Covers("WIFI-03"), Needs(Machine(), Config("MAC80211_HWSIM")), Exclusive{}) {
+NETNS_TEST(Wifi, ABadTargetLeavesThePhyInPlace, Covers("WIFI-03"),
+           Needs(Machine(), Config("MAC80211_HWSIM"), Config("MAC80211_RC_MINSTREL")), Exclusive{}) {
   Air init = Initial(), a;
   const std::string device = init.AddRadio("nsphy0");
   Removed cleanup{init, {"nsphy0"}};
@@ -247,7 +252,8 @@ NETNS_TEST(Wifi, ABadTargetLeavesThePhyInPlace, Covers("WIFI-03"), Needs(Machine
 }
 
 // network_namespaces(7): physical devices are moved back; net/wireless/core.c cfg80211_pernet_exit().
-NETNS_TEST(Wifi, PhysReturnWhenTheirNamespaceIsFreed, Covers("WIFI-04"), Needs(Machine(), Config("MAC80211_HWSIM")), Exclusive{}) {
+NETNS_TEST(Wifi, PhysReturnWhenTheirNamespaceIsFreed, Covers("WIFI-04"),
+           Needs(Machine(), Config("MAC80211_HWSIM"), Config("MAC80211_RC_MINSTREL")), Exclusive{}) {
   Air init = Initial();
   const std::string first = init.AddRadio("nsphy0"), second = init.AddRadio("nsphy1");
   Removed cleanup{init, {"nsphy0", "nsphy1"}};
@@ -272,7 +278,8 @@ NETNS_TEST(Wifi, PhysReturnWhenTheirNamespaceIsFreed, Covers("WIFI-04"), Needs(M
 }
 
 // drivers/net/wireless/virtual/mac80211_hwsim.c hwsim_exit_net().
-NETNS_TEST(Wifi, ARadioMadeInsideDiesWithTheNamespace, Covers("WIFI-05", "WIFI-06"), Needs(Machine(), Config("MAC80211_HWSIM")), Exclusive{}) {
+NETNS_TEST(Wifi, ARadioMadeInsideDiesWithTheNamespace, Covers("WIFI-05", "WIFI-06"),
+           Needs(Machine(), Config("MAC80211_HWSIM"), Config("MAC80211_RC_MINSTREL")), Exclusive{}) {
   Air init = Initial(), other;
   auto doomed = std::make_unique<Air>();
   init.AddRadio("nsphy0");

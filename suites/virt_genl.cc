@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// VIRT: objects that are made by generic netlink: L2TP tunnels and sessions, Open vSwitch datapaths.
+#include <arpa/inet.h>
+#include <linux/genetlink.h>
+#include <linux/l2tp.h>
+#include <linux/openvswitch.h>
+
+#include <set>
+
+#include "suites/support/place.h"
+
+namespace netns {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+bool HasLink(Place& at, const std::string& name) {
+  auto link = at->LinkByName(name);
+  if (!link.ok() && link.code() != ENODEV) SETUP_OK(std::move(link));
+  return link.ok();
+}
+
+/// Generic netlink to one family, inside a namespace.
+class Generic {
+ public:
+  Generic(const Place& place, const char* family, const char* symbol)
+      : socket_(SETUP_OK(NetlinkSocket::Adopt(SETUP_OK(place.ns.Socket(AF_NETLINK, SOCK_RAW, NETLINK_GENERIC))))) {
+    auto found = socket_.ResolveFamily(family);
+    if (!found.ok()) RequireBuiltIn(found.error(), symbol);
+    id_ = SETUP_OK(std::move(found)).id;
+  }
+  Request Make(std::uint8_t command, const std::string& what, std::uint8_t version = 1) const {
+    Request request(id_);
+    request.Named(what).Header(genlmsghdr{.cmd = command, .version = version});
+    return request;
+  }
+  NetlinkSocket* operator->() { return &socket_; }
+
+ private:
+  NetlinkSocket socket_;
+  std::uint16_t id_ = 0;
+};
+
+// -------------------------------------------------------------------------------------------------------------- L2TP
+
+Status AddTunnel(Generic& l2tp, std::uint32_t id, std::uint16_t port) {
+  Request request = l2tp.Make(L2TP_CMD_TUNNEL_CREATE, "add L2TP tunnel " + std::to_string(id));
+  request.U32(L2TP_ATTR_CONN_ID, id).U32(L2TP_ATTR_PEER_CONN_ID, id).U8(L2TP_ATTR_PROTO_VERSION, 3);
+  request.U16(L2TP_ATTR_ENCAP_TYPE, L2TP_ENCAPTYPE_UDP);
+  request.Be32(L2TP_ATTR_IP_SADDR, INADDR_LOOPBACK).Be32(L2TP_ATTR_IP_DADDR, INADDR_LOOPBACK + 1);
+  request.U16(L2TP_ATTR_UDP_SPORT, port).U16(L2TP_ATTR_UDP_DPORT, 1701);
+  return l2tp->Ack(request);
+}
+Status DeleteTunnel(Generic& l2tp, std::uint32_t id) {
+  Request request = l2tp.Make(L2TP_CMD_TUNNEL_DELETE, "delete L2TP tunnel " + std::to_string(id));
+  request.U32(L2TP_ATTR_CONN_ID, id);
+  return l2tp->Ack(request);
+}
+std::set<std::uint32_t> Tunnels(Generic& l2tp) {
+  std::set<std::uint32_t> ids;
+  for (const Message& message : SETUP_OK(l2tp->Dump(l2tp.Make(L2TP_CMD_TUNNEL_GET, "list the L2TP tunnels"))))
+    if (auto id = message.AttributesAfter<genlmsghdr>().U32(L2TP_ATTR_CONN_ID)) ids.insert(*id);
+  return ids;
+}
+
+// net/l2tp: the list of tunnels is per namespace.
+NETNS_TEST(Virt, L2tpTunnelsArePerNamespace, Covers("VIRT-21"), Needs(Config("L2TP"))) {
+  Place a, b;
+  Place nested = Place::Inside(a);
+  for (Place* place : {&a, &b, &nested}) SETUP_OK((*place)->Up("lo"));
+  Generic in_a(a, "l2tp", "L2TP"), in_b(b, "l2tp", "L2TP"), in_nested(nested, "l2tp", "L2TP");
+  ASSERT_OK(AddTunnel(in_a, 1, 5001));
+  ASSERT_OK(AddTunnel(in_a, 2, 5002));
+  EXPECT_THAT(AddTunnel(in_a, 1, 5003), FailsWith(EEXIST)) << "control: the id is taken in this namespace";
+  EXPECT_THAT(Tunnels(in_a), ElementsAre(1u, 2u));
+  EXPECT_THAT(Tunnels(in_b), IsEmpty());
+  EXPECT_THAT(Tunnels(in_nested), IsEmpty());
+  EXPECT_OK(AddTunnel(in_b, 1, 5001)) << "the same id and port in another";
+  EXPECT_OK(AddTunnel(in_nested, 2, 5002));
+  EXPECT_THAT(Tunnels(in_b), ElementsAre(1u));
+  EXPECT_THAT(Tunnels(in_nested), ElementsAre(2u));
+  EXPECT_THAT(DeleteTunnel(in_b, 2), FailsWith(ENODEV)) << "one of another namespace";
+  EXPECT_OK(DeleteTunnel(in_b, 1));
+  EXPECT_EVENTUALLY("the tunnel to be taken apart, which a work queue does", [&] { return Tunnels(in_b).empty(); });
+  EXPECT_THAT(Tunnels(in_a), ElementsAre(1u, 2u));
+  EXPECT_THAT(Tunnels(in_nested), ElementsAre(2u));
+}
+
+// ------------------------------------------------------------------------------------------------------ Open vSwitch
+
+struct OvsHeader {
+  genlmsghdr generic;
+  ovs_header ovs;
+};
+Status AddDatapath(Generic& ovs, const std::string& name) {
+  Request request = ovs.Make(OVS_DP_CMD_NEW, "add datapath " + name, OVS_DATAPATH_VERSION);
+  request.Header(ovs_header{}).Text(OVS_DP_ATTR_NAME, name).U32(OVS_DP_ATTR_UPCALL_PID, 0);
+  return ovs->Ack(request);
+}
+std::set<std::string> Datapaths(Generic& ovs) {
+  Request request = ovs.Make(OVS_DP_CMD_GET, "list the datapaths", OVS_DATAPATH_VERSION);
+  request.Header(ovs_header{});
+  std::set<std::string> names;
+  for (const Message& message : SETUP_OK(ovs->Dump(request)))
+    if (auto name = message.AttributesAfter<OvsHeader>().Text(OVS_DP_ATTR_NAME)) names.insert(*name);
+  return names;
+}
+
+// ovs-vsctl(8); netlink/specs/ovs_datapath.yaml.
+NETNS_TEST(Virt, DatapathsOfOpenVswitchArePerNamespace, Covers("VIRT-20"), Needs(Config("OPENVSWITCH"))) {
+  Place a, b;
+  Place nested = Place::Inside(a);
+  Generic in_a(a, OVS_DATAPATH_FAMILY, "OPENVSWITCH"), in_b(b, OVS_DATAPATH_FAMILY, "OPENVSWITCH"),
+      in_nested(nested, OVS_DATAPATH_FAMILY, "OPENVSWITCH");
+  ASSERT_OK(AddDatapath(in_a, "dp0"));
+  EXPECT_THAT(AddDatapath(in_a, "dp0"), FailsWith(EEXIST)) << "control: the name is taken in this namespace";
+  ASSERT_OK(AddDatapath(in_a, "dp1"));
+  EXPECT_THAT(Datapaths(in_a), ElementsAre("dp0", "dp1"));
+  EXPECT_THAT(Datapaths(in_b), IsEmpty());
+  EXPECT_THAT(Datapaths(in_nested), IsEmpty());
+  EXPECT_TRUE(HasLink(a, "dp0"));
+  EXPECT_FALSE(HasLink(b, "dp0") || HasLink(nested, "dp0"));
+  EXPECT_OK(AddDatapath(in_b, "dp0"));
+  EXPECT_OK(AddDatapath(in_nested, "dp1"));
+  EXPECT_THAT(Datapaths(in_b), ElementsAre("dp0"));
+  EXPECT_THAT(Datapaths(in_nested), ElementsAre("dp1"));
+  EXPECT_THAT(a->MoveLink("dp0", b.ref()), FailsWith(EINVAL)) << "its own port is bound to the namespace";
+}
+
+}  // namespace
+}  // namespace netns
