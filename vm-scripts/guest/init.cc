@@ -151,6 +151,10 @@ void MakeMounts() {
                                      std::pair{"/dev/stdout", "/proc/self/fd/1"}, std::pair{"/dev/stderr", "/proc/self/fd/2"}}) {
     (void)!symlink(target, link);
   }
+  // Static nodes, as kmod makes them: to open one is what loads the module.
+  mkdir("/dev/net", 0755);
+  mknod("/dev/net/tun", S_IFCHR | 0666, makedev(10, 200));
+  chmod("/dev/net/tun", 0666);
   Mount("devpts", "/dev/pts", MS_NOSUID | MS_NOEXEC, "ptmxmode=0666,mode=0620", true);
   Mount("tmpfs", "/dev/shm", MS_NOSUID | MS_NODEV, "mode=1777", true);
   Mount("tmpfs", "/tmp", MS_NOSUID | MS_NODEV, "mode=1777");
