@@ -420,8 +420,12 @@ NETNS_TEST(Nsfs, ListnsEnumeratesLiveNamespaces, Covers("NSFS-17"),
            Needs(NsGetId(), Feature("listns", "listns(2) (since Linux 6.19)", [] { return ListNamespaces().ok(); }))) {
   Actor member = Actor::Start("member", CLONE_NEWNET);
   const std::uint64_t alive = SETUP_OK(IdOf(OfActor(member).fd()));
+  EXPECT_THAT(ListNamespaces(), Holds(testing::Contains(SETUP_OK(IdOf(NetNamespace::Current().fd()))))) << "the caller's own";
+  // Linux 7.2 shows others only to processes of the initial pid namespace (may_see_all_namespaces(), kernel/nscommon.c), which
+  // a test never is.
+  if (SETUP_OK(ListNamespaces()).size() == 1)
+    throw MissingNeed("needs-feature:listns-in-pid-namespaces", "listns(2) shows a process of a pid namespace no network namespace but its own");
   EXPECT_THAT(ListNamespaces(), Holds(testing::Contains(alive)));
-  EXPECT_THAT(ListNamespaces(), Holds(testing::Contains(SETUP_OK(IdOf(NetNamespace::Current().fd()))))) << "control";
   member.Kill();
   EXPECT_OK(Eventually("the namespace to leave the list", [&] { return SETUP_OK(ListNamespaces()).count(alive) == 0; }));
 }
