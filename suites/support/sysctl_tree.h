@@ -106,7 +106,8 @@ class SysctlView {
     }
     if (ends("/ratemask") && old.find('-') != std::string::npos) return {"0-1,3-126", "0-1,3-125"};
     if (path.starts_with("netfilter/nf_log/")) return {"nfnetlink_log", "nf_log_syslog", "NONE"};
-    if (ends("cookie_hmac_alg")) return {"md5", "sha1", "sha256", "none"};
+    if (ends("sctp/cookie_hmac_alg")) return {"sha256", "sha1", "md5", "none"};
+    if (ends("sctp/plpmtud_probe_interval")) return {"5000", "5001"};  // 0 or at least 5000
     if (ends("path_manager")) return {"userspace", "kernel"};
     if (ends("rps_default_mask")) return {"1", "0"};
     // Numbers, separated by blanks: the last one is changed, which for minimum-default-maximum stays in order.
