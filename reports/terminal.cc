@@ -77,7 +77,7 @@ class Terminal {
 
   void AreaLine(const AreaRow& row) {
     const int idle = row.counts[Verdict::kUntested] + row.counts[Verdict::kSkip];
-    Line("{:<10}{:>13}{}{}{}{}{}{:>11}", row.area, row.requirements, Cell(Verdict::kPass, row.counts[Verdict::kPass]),
+    Line("{:<10}{:>13}{}{}{}{}{}{:>13}", row.area, row.requirements, Cell(Verdict::kPass, row.counts[Verdict::kPass]),
          Cell(Verdict::kFail, row.counts[Verdict::kFail]), Cell(Verdict::kError, row.counts[Verdict::kError]),
          Cell(Verdict::kMiss, row.counts[Verdict::kMiss]),
          fmt::format("{:>12}", idle == 0 ? "-" : std::to_string(idle)),
@@ -85,7 +85,7 @@ class Terminal {
   }
 
   void Areas() {
-    Heading(fmt::format("{:<10}{:>13}{:>7}{:>7}{:>7}{:>7}{:>12}{:>11}", "area", "requirements", "PASS", "FAIL", "ERROR",
+    Heading(fmt::format("{:<10}{:>13}{:>7}{:>7}{:>7}{:>7}{:>12}{:>13}", "area", "requirements", "PASS", "FAIL", "ERROR",
                         "MISS", "not tested", "time"));
     AreaRow sum{.area = "all"};
     int other_areas = 0;
