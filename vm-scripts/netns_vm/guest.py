@@ -172,7 +172,7 @@ class Guest:
         if now > self._deadline:
             return Fault("timeout", "ERROR", "the run's time (--timeout) is over")
         if self._machine.accelerator == "kvm" and not self._first_output and now - self._begun > accelerator.FIRST_OUTPUT_SECONDS:
-            return Fault("no-output", "ERROR", f"not one byte from the guest in {accelerator.FIRST_OUTPUT_SECONDS:.0f} s")
+            return Fault("no-output", "ERROR", f"the guest says nothing within {accelerator.FIRST_OUTPUT_SECONDS:.0f} s")
         if self._joined.boot_header is None and now - self._begun > limits.boot:
             return Fault("silence", "ERROR", f"the tests did not begin within {limits.boot:.0f} s of the boot")
         if now - last_heard > limits.silence:

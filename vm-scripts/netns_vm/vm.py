@@ -102,15 +102,16 @@ class Run:
                     self._joined.begin_boot()
                     ended_before = len(self._joined.ended)
                     ending = self._boot(image, console_file)
-                    if ending.no_output and ending.fault and ending.fault.kind == "no-output" and request.accel == "auto":
+                    if self._is_kvm_to_blame(ending):
+                        assert ending.fault
                         self._accelerator, self._kvm_suspect = "tcg", True
-                        self._reason = f"/dev/kvm opens, but a guest says nothing within {accelerator.FIRST_OUTPUT_SECONDS:.0f} s under it"
+                        self._reason = f"/dev/kvm opens, but under it {ending.fault.text}"
                         self._progress.say(f"KVM does not work here: {self._reason}; going on with TCG")
                         self._joined.note(f"accelerator tcg: {self._reason}")
                         boot -= 1
                         continue
-                    if self._kvm_suspect and not ending.no_output:
-                        # The same kernel speaks under TCG: KVM it was.
+                    if self._kvm_suspect and self._joined.boot_header is not None:
+                        # The same kernel runs tests under TCG: KVM it was.
                         accelerator.remember(self._reason)
                         self._kvm_suspect = False
                     if first_test is None:
@@ -147,6 +148,12 @@ class Run:
         self._reason = reason or "/dev/kvm opens"
         if reason:
             self._progress.say(f"accelerator: TCG, because {reason}")
+
+    def _is_kvm_to_blame(self, ending: Ending) -> bool:
+        """A guest that dies or falls silent before it reports a test may do so for KVM's sake; the same kernel under TCG tells."""
+        if self._accelerator != "kvm" or self._request.accel != "auto" or ending.fault is None or ending.out_of_time:
+            return False
+        return self._joined.boot_header is None and ending.fault.kind in ("no-output", "machine", "silence", "reboot")
 
     def _facts(self) -> dict[str, object]:
         request = self._request
