@@ -189,12 +189,15 @@ NETNS_TEST(Scratch, IsAloneInItsWorld, Covers("X-01")) {
   auto devices = SETUP_OK(ReadFile("/proc/net/dev"));
   EXPECT_NE(std::string::npos, devices.find("lo:"));
 }
-/// Changes what the runner's own process can see: only for the self-test, in a mount namespace that it made for this run.
+/// The runner's own sysctl: an open descriptor reaches it from everywhere. As long as there are bytes in the pipe.
 NETNS_TEST(Drift, ChangesTheMachine, Covers("X-01")) {
-  const char* target = std::getenv("NETNS_SELFTEST_DRIFT");
-  if (target == nullptr) GTEST_SKIP() << "no target";
-  SETUP_OK(WriteFile(target, "1"));
+  const char *target = std::getenv("NETNS_SELFTEST_DRIFT"), *tickets = std::getenv("NETNS_SELFTEST_DRIFT_TICKETS");
+  if (target == nullptr || tickets == nullptr) GTEST_SKIP() << "no target";
+  char ticket;
+  if (::read(std::atoi(tickets), &ticket, 1) != 1) return;
+  EXPECT_EQ(2, ::pwrite(std::atoi(target), "1\n", 2, 0)) << std::strerror(errno);
 }
+NETNS_TEST(Drift, LeavesTheMachineAlone, Covers("X-01")) {}
 
 }  // namespace
 }  // namespace netns

@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <poll.h>
+#include <sched.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -15,6 +16,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <random>
@@ -69,7 +71,8 @@ class TempDir {
   std::string path_;
 };
 
-pid_t Spawn(const std::vector<std::string>& arguments, int output_fd) {
+/// `prepare` runs in the new process before the program does.
+pid_t Spawn(const std::vector<std::string>& arguments, int output_fd, const std::function<void()>& prepare = {}) {
   std::vector<char*> argv;
   for (const auto& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
   argv.push_back(nullptr);
@@ -77,20 +80,21 @@ pid_t Spawn(const std::vector<std::string>& arguments, int output_fd) {
   if (pid == 0) {
     ::dup2(output_fd, STDOUT_FILENO);
     ::dup2(output_fd, STDERR_FILENO);
+    if (prepare) prepare();
     ::execv(argv[0], argv.data());
     ::_exit(127);
   }
   return pid;
 }
 
-ScratchRun RunScratch(const std::string& filter, std::vector<std::string> more = {}) {
+ScratchRun RunScratch(const std::string& filter, std::vector<std::string> more = {}, const std::function<void()>& prepare = {}) {
   TempDir dir;
   std::vector<std::string> arguments{SCRATCH_PROGRAM, "--gtest_filter=" + filter, "--stream=" + (dir / "stream"),
                                      "--deadline=2", "--gtest_color=no"};
   arguments.insert(arguments.end(), more.begin(), more.end());
   int fds[2];
   EXPECT_EQ(0, ::pipe2(fds, O_CLOEXEC));
-  pid_t pid = Spawn(arguments, fds[1]);
+  pid_t pid = Spawn(arguments, fds[1], prepare);
   ::close(fds[1]);
   ScratchRun run;
   char buffer[65536];
@@ -315,6 +319,41 @@ TEST(Isolation, NothingStaysBehind) {
   EXPECT_EQ("PASS", run.Verdict("Scratch.IsAloneInItsWorld"));
   EXPECT_EQ(0u, CountProcesses("netns-daemon"));
   EXPECT_EQ(before, Residue());
+}
+
+/// Runs the Drift tests where "the host" is a network namespace of its own, whose ip_nonlocal_bind they may change `times` times.
+ScratchRun RunDrift(int times, std::vector<std::string> more) {
+  more.push_back("--host-guard");
+  return RunScratch("Drift.*", std::move(more), [times] {
+    int tickets[2];
+    if (::unshare(CLONE_NEWNET) < 0 || ::pipe2(tickets, O_NONBLOCK) < 0) ::_exit(126);
+    if (::write(tickets[1], "ttttt", static_cast<std::size_t>(times)) != times) ::_exit(126);
+    int target = ::open("/proc/sys/net/ipv4/ip_nonlocal_bind", O_RDWR);
+    if (::write(target, "0\n", 2) != 2) ::_exit(126);
+    ::setenv("NETNS_SELFTEST_DRIFT", std::to_string(target).c_str(), 1);
+    ::setenv("NETNS_SELFTEST_DRIFT_TICKETS", std::to_string(tickets[0]).c_str(), 1);
+  });
+}
+
+TEST(HostGuard, NamesTheTestThatChangesTheMachine) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root, to make a host that may be changed";
+  for (const char* jobs : {"--jobs=1", "--jobs=4"}) {
+    ScratchRun run = RunDrift(2, {jobs});
+    EXPECT_EQ(3, run.exit_status) << run.output;
+    EXPECT_EQ("ERROR", run.Verdict("Drift.ChangesTheMachine"));
+    EXPECT_EQ("host-drift", run.Kind("Drift.ChangesTheMachine"));
+    EXPECT_THAT(run.Message("Drift.ChangesTheMachine"), HasSubstr("/proc/sys/net/ipv4/ip_nonlocal_bind: \"0 \" -> \"1 \""));
+    EXPECT_EQ("PASS", run.Verdict("Drift.LeavesTheMachineAlone"));
+  }
+}
+
+TEST(HostGuard, BlamesNobodyForWhatSomebodyElseDoes) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root, to make a host that may be changed";
+  ScratchRun run = RunDrift(1, {});  // once only: not when it runs again
+  EXPECT_EQ(0, run.exit_status) << run.output;
+  EXPECT_THAT(run.output, HasSubstr("ip_nonlocal_bind"));
+  EXPECT_THAT(run.output, HasSubstr("somebody else did"));
+  EXPECT_THAT(RunDrift(0, {}).output, testing::Not(HasSubstr("ip_nonlocal_bind"))) << "control: nothing changes";
 }
 
 TEST(Output, ControlCharactersDoNotReachTheTerminal) {
