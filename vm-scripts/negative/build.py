@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Build kernels that lack something, and one that watches itself: Debian's linux-source 6.12, unchanged, configured by the
-mutants' kernel.config with one of variants/*.config over it.
+"""Build kernels that lack something, and one that watches itself: Debian's linux-source 6.12, unchanged, configured by
+lean.config with one of variants/*.config over it.
 
 Each image is cached by the content of all that goes into it, as $XDG_CACHE_HOME/netns-conformance/negative/DIGEST/bzImage,
 and found under the steady name negative/NAME; a matrix knows it as negative:NAME. All variants of one
@@ -26,7 +26,7 @@ sys.path.insert(0, str(HERE.parents[0] / "mutants"))
 import build as mutants  # noqa: E402  (its way of building, without its patches)
 
 VARIANTS = HERE / "variants"
-BASE = mutants.HERE / "kernel.config"
+BASE = HERE / "lean.config"
 
 
 def names() -> list[str]:
@@ -44,8 +44,7 @@ def cache() -> Path:
 
 def configuration(name: str) -> str:
     """What KCONFIG_ALLCONFIG gets: the common lines, then the variant's, of which the last wins."""
-    base = [line for line in BASE.read_text(encoding="utf-8").splitlines() if not line.startswith("CONFIG_LOCALVERSION=")]
-    return "\n".join([*base, f'CONFIG_LOCALVERSION="-netns-{name}"', (VARIANTS / f"{name}.config").read_text(encoding="utf-8")])
+    return "\n".join([BASE.read_text(encoding="utf-8"), f'CONFIG_LOCALVERSION="-netns-{name}"', (VARIANTS / f"{name}.config").read_text(encoding="utf-8")])
 
 
 def unmet(wanted: str, got: str) -> list[str]:
