@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Build kernels that lack something, and one that watches itself: Debian's linux-source 6.12, unchanged, configured by
-lean.config with one of variants/*.config over it.
+lean.config (or what the variant says is its base) with one of variants/*.config over it.
 
 Each image is cached by the content of all that goes into it, as $XDG_CACHE_HOME/netns-conformance/negative/DIGEST/bzImage,
 and found under the steady name negative/NAME; a matrix knows it as negative:NAME. All variants of one
@@ -13,12 +13,14 @@ from __future__ import annotations
 import argparse
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Optional
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[0] / "mutants"))
@@ -42,9 +44,15 @@ def cache() -> Path:
     return path
 
 
+def base_of(name: str) -> Path:
+    """The common lines of a variant: those of its '# base: FILE', else lean.config."""
+    named = re.search(r"^# base: (\S+)$", (VARIANTS / f"{name}.config").read_text(encoding="utf-8"), re.MULTILINE)
+    return HERE / named.group(1) if named else BASE
+
+
 def configuration(name: str) -> str:
     """What KCONFIG_ALLCONFIG gets: the common lines, then the variant's, of which the last wins."""
-    return "\n".join([BASE.read_text(encoding="utf-8"), f'CONFIG_LOCALVERSION="-netns-{name}"', (VARIANTS / f"{name}.config").read_text(encoding="utf-8")])
+    return "\n".join([base_of(name).read_text(encoding="utf-8"), f'CONFIG_LOCALVERSION="-netns-{name}"', (VARIANTS / f"{name}.config").read_text(encoding="utf-8")])
 
 
 def unmet(wanted: str, got: str) -> list[str]:
@@ -85,23 +93,23 @@ def build_one(name: str, tree: Path, home: Path, jobs: int) -> None:
     print(f"negative: {name} built in {time.monotonic() - begun:.0f} s", flush=True)
 
 
-def build(wanted: list[str], source: Path, jobs: int, keep: bool) -> dict[str, Path]:
-    """The images by name, from the cache or new."""
+def build(wanted: list[str], source: Path, jobs: int, kept: Optional[Path]) -> dict[str, Path]:
+    """The images by name, from the cache or new. `kept`: the source tree, unpacked there unless it is, and left."""
     mutants.check_tools(source)
     homes = {name: cache() / digest_of(name, source) for name in wanted}
     absent = [name for name in wanted if not (homes[name] / "bzImage").exists()]
     if absent:
-        tree = Path(tempfile.mkdtemp(prefix="tree-", dir=cache()))
+        tree = kept or Path(tempfile.mkdtemp(prefix="tree-", dir=cache()))
         try:
-            print(f"negative: unpacking {source}", flush=True)
-            mutants.unpack(source, tree)
+            if not (tree / "Makefile").exists():
+                print(f"negative: unpacking {source}", flush=True)
+                tree.mkdir(parents=True, exist_ok=True)
+                mutants.unpack(source, tree)
             for name in absent:
                 build_one(name, tree, homes[name], jobs)
                 point(name, homes[name])
         finally:
-            if keep:
-                print(f"negative: tree kept in {tree}")
-            else:
+            if not kept:
                 shutil.rmtree(tree, ignore_errors=True)
     for name in wanted:
         point(name, homes[name])
@@ -123,7 +131,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--list", action="store_true", help="print the variants and what each is for")
     parser.add_argument("--source", type=Path, default=mutants.SOURCE, help="the linux-source archive (default: %(default)s)")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--keep", action="store_true", help="keep the source tree")
+    parser.add_argument("--tree", type=Path, metavar="DIR", help="unpack the source there, or take what an earlier call left, and leave it")
     options = parser.parse_args(arguments)
     unknown = [name for name in options.names if name not in names()]
     if unknown:
@@ -131,11 +139,11 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     if options.list:
         for name in names():
-            told = [line[2:] for line in (VARIANTS / f"{name}.config").read_text(encoding="utf-8").splitlines() if line.startswith("# ") and "CONFIG_" not in line and "SPDX" not in line]
+            told = [line[2:] for line in (VARIANTS / f"{name}.config").read_text(encoding="utf-8").splitlines() if line.startswith("# ") and not re.search("CONFIG_|SPDX|^# base:", line)]
             print(f"{name:<14} {' '.join(told)}")
         return 0
     try:
-        for name, image in build(options.names or names(), options.source, options.jobs, options.keep).items():
+        for name, image in build(options.names or names(), options.source, options.jobs, options.tree).items():
             print(f"{name} {image}")
     except mutants.Problem as problem:
         print(f"negative: {problem}", file=sys.stderr)

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from . import kernels, paths, vm
-from .problems import FAILED, OK, Problem, UsageProblem
+from .problems import FAILED, FORBIDDEN, OK, USAGE, Problem, UsageProblem
 
 SKIP = 125
 
@@ -67,9 +67,17 @@ def main(options: argparse.Namespace) -> int:
         kernel = kernels.from_build_tree(tree)
         request = cli.request_of(options, kernel, build, output)
         first = vm.Run(request).run()
-        if first.status == OK:
+        status = cli.report(build, output, first.status, options.profile, [output / "events.jsonl"], quiet=True)
+        if status == OK and first.joined.counts["PASS"]:
             return say(OK, f"{first.joined.counts['PASS']} passed")
-        if first.status != FAILED:
+        if status == OK:
+            # Where nothing could run nothing is known; a good commit must not be one that lacks the option.
+            return say(SKIP, f"all {first.joined.counts['MISS']} tests are MISS, see {output}")
+        if status == USAGE:
+            return 128  # the profile cannot be read, and no commit will change that
+        if status == FORBIDDEN:
+            return say(SKIP, f"a MISS or SKIP that the profile forbids, see {output}")
+        if status != FAILED:
             return say(SKIP, f"no verdict, see {output}")
         failed = [test for test, verdict in first.joined.ended.items() if verdict == "FAIL"]
         # A bad commit must fail twice: one flake would send the bisection astray.

@@ -159,9 +159,9 @@ def report(build: Path, output: Path, status: int, profile: Optional[str], strea
     common = [str(program), *requirements(), "report", *(["--profile", profile] if profile else []), *map(str, streams)]
     sys.stdout.flush()
     subprocess.run([*common, "--format", "junit", "--output", str(output / "junit.xml")], stdout=subprocess.DEVNULL)
-    if quiet:
+    if quiet and (not profile or status != OK):
         return status
-    told = subprocess.run(common).returncode
+    told = subprocess.run(common, stdout=subprocess.DEVNULL if quiet else None).returncode
     if told == USAGE and profile:
         return told  # the profile cannot be read; netns-report has said so
     return told if status == OK and told in (FAILED, ERROR, FORBIDDEN) else status
@@ -295,27 +295,23 @@ def parser() -> Parser:
         added.set_defaults(do=do, extra=[])
         return added
 
-    one = word("vm", "boot a kernel in QEMU and run the tests in it", do_vm)
+    one = word("vm", "boot a kernel in QEMU and run the tests in it; -- ARGUMENT...: more for the test program", do_vm)
     add_kernel_options(one)
     add_machine_options(one)
     add_run_options(one)
     add_build_options(one)
     one.add_argument("--runner", type=Path, metavar="FILE", help="another test program that speaks docs/events.md")
     one.add_argument("--judge-later", action="store_true", help="exit 0 once the run is complete, whatever it found (for CTest, which judges test by test)")
-    one.add_argument("extra", nargs="*", metavar="-- ARGUMENT", help="more arguments for the test program")
 
-    one = word("run", "run the tests on the running kernel, harming nothing", do_run)
+    one = word("run", "run the tests on the running kernel, harming nothing; -- ARGUMENT...: more for the test program", do_run)
     add_run_options(one)
     add_build_options(one)
-    one.add_argument("extra", nargs="*", metavar="-- ARGUMENT", help="more arguments for the test program")
 
-    one = word("test", "build, then run all of CTest: self-tests, this machine, one VM", do_test)
+    one = word("test", "build, then run all of CTest: self-tests, this machine, one VM; -- ARGUMENT...: more for ctest", do_test)
     add_build_options(one)
-    one.add_argument("extra", nargs="*", metavar="-- ARGUMENT", help="more arguments for ctest")
 
-    one = word("bench", "time what network namespaces cost", do_bench)
+    one = word("bench", "time what network namespaces cost; -- ARGUMENT...: more for the benchmark programs", do_bench)
     add_build_options(one)
-    one.add_argument("extra", nargs="*", metavar="-- ARGUMENT", help="more arguments for the benchmark programs")
 
     one = word("matrix", "many kernels and machines, one result directory", do_matrix)
     one.add_argument("entries", nargs="+", metavar="FILE|KERNEL", help="a matrix file, or kernels: a bzImage, a .deb, a build tree, debian:SUITE, package:NAME, negative:NAME, running, default")
@@ -326,7 +322,6 @@ def parser() -> Parser:
     add_run_options(one)
     add_build_options(one)
     one.add_argument("--runner", type=Path, metavar="FILE", help=argparse.SUPPRESS)
-    one.add_argument("extra", nargs="*", metavar="-- ARGUMENT", help=argparse.SUPPRESS)
 
     one = word("bisect", "one step of 'git bisect run' in a kernel tree: build, boot, judge (0 good, 1 bad, 125 skip)", do_bisect)
     one.add_argument("--build-tree", type=Path, default=Path("."), metavar="DIR", help="the kernel tree (default: .)")
@@ -337,11 +332,11 @@ def parser() -> Parser:
     add_run_options(one)
     add_build_options(one)
     one.add_argument("--runner", type=Path, metavar="FILE", help=argparse.SUPPRESS)
-    one.add_argument("extra", nargs="*", metavar="-- ARGUMENT", help=argparse.SUPPRESS)
 
     one = word("doctor", "what this machine can and cannot do, and the remedies", do_doctor)
     one.add_argument("--build-dir", type=Path, metavar="DIR")
     one.add_argument("--no-boot", action="store_true", help="do not try accelerators by booting a guest")
+    one.set_defaults(extra=None)
 
     for name, help_text in (("report", "show or convert results"), ("compare", "compare two results"), ("explain", "explain a requirement or a test"), ("list", "list requirements and tests")):
         # Everything after the word belongs to netns-report, its --help too.
@@ -352,10 +347,30 @@ def parser() -> Parser:
     one.set_defaults(do=do_mutants, rest=None)
     one = word("explain-holders", "list what keeps a network namespace alive: processes, threads, descriptors, sockets, mounts", do_holders)
     one.add_argument("what", metavar="PATH|PID", help="/run/netns/NAME, /proc/PID/ns/net, or a process in it")
+    one.set_defaults(extra=None)
 
     one = words.add_parser("negative", help="build kernels without NET_NS, VETH, ..., and one that watches itself", add_help=False)
     one.set_defaults(do=do_negative, rest=None)
     return top
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """What the user wants. What follows '--' is for the test program, wherever argparse would have it end up."""
+    words = list(arguments)
+    top = parser()
+    cut = words.index("--") if "--" in words else len(words)
+    options, rest = top.parse_known_args(words[:cut])
+    if hasattr(options, "rest"):
+        options.rest = rest + words[cut:]
+        return options
+    if cut < len(words):
+        if options.extra is None:
+            rest.append(" ".join(words[cut:]))
+        else:
+            options.extra = [*options.extra, *words[cut + 1 :]]
+    if rest:
+        top.error(f"unknown argument {rest[0]}")
+    return options
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -363,13 +378,7 @@ def main(arguments: Sequence[str]) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(line_buffering=True, errors="backslashreplace")  # a CI's log shall grow as the run does
-    top = parser()
-    options, rest = top.parse_known_args(list(arguments))
-    if rest:
-        if not hasattr(options, "rest"):
-            top.error(f"unknown argument {rest[0]}")
-    if hasattr(options, "rest"):
-        options.rest = rest
+    options = parse(arguments)
     try:
         return int(options.do(options))
     except Problem as problem:

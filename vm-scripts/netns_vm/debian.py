@@ -19,7 +19,8 @@ from .problems import MachineProblem, Problem, UsageProblem
 
 SUITES = ("bullseye", "bookworm", "bookworm-backports", "trixie", "trixie-backports", "forky", "sid", "experimental")
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
-KERNEL_PARTS = re.compile(r"^linux-(?:image|binary|modules)-")
+# Since 7.x the configuration and modules.builtin are in a linux-base of that kernel; linux-base alone is a set of scripts.
+KERNEL_PARTS = re.compile(r"^linux-(?:image|binary|modules)-|^linux-base-\d")
 
 
 def _run(words: Sequence[str], cwd: Optional[Path] = None) -> "subprocess.CompletedProcess[str]":
@@ -204,8 +205,10 @@ def kernel_of_files(files: Sequence[Path], origin: str) -> Kernel:
         try:
             for file in files:
                 done = _run(["dpkg-deb", "-x", str(file), str(stage)])
+                if done.returncode and "No space" in done.stderr:
+                    raise MachineProblem(f"{tree.parent}: no space left to unpack {file.name}; set XDG_CACHE_HOME to a place with room")
                 if done.returncode:
-                    raise (MachineProblem if "No space" in done.stderr else UsageProblem)(f"{file}: cannot be unpacked: {_last(done.stderr)}")
+                    raise UsageProblem(f"{file}: cannot be unpacked: {_last(done.stderr)}")
             find_in_tree(stage, ", ".join(file.name for file in files), origin)
             stage.rename(tree)
         finally:

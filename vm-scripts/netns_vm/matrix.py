@@ -31,8 +31,17 @@ class Entry:
     options: tuple[str, ...]
     memory_mb: int = 1024
 
-    def key(self) -> str:
-        return hashlib.sha256(json.dumps(self.options).encode()).hexdigest()
+    def key(self, asked: Sequence[str], programs: Sequence[Path]) -> str:
+        """A name for all that decides the result: an earlier one of the same key need not be made again."""
+        files = [Path(word) for word in self.options if not word.startswith("-")] + [Path(word) / "arch/x86/boot/bzImage" for word in self.options if not word.startswith("-")]
+        marks = []
+        for file in [*files, *programs]:
+            try:
+                status = file.stat()
+                marks.append(f"{file} {status.st_size} {status.st_mtime_ns}" if file.is_file() else "")
+            except OSError:
+                marks.append("")
+        return hashlib.sha256(json.dumps([self.options, list(asked), marks]).encode()).hexdigest()
 
 
 def kernel_options(text: str, base: Path) -> list[str]:
@@ -159,11 +168,11 @@ class Overview:
             print(f"[{self._done}/{self._total}] {name}: {text}", flush=True)
 
 
-def finished_status(directory: Path, entry: Entry) -> Optional[int]:
-    """The status of an earlier, complete run of the same options; None where it has to run (again)."""
+def finished_status(directory: Path, key: str) -> Optional[int]:
+    """The status of an earlier, complete run of the same key; None where it has to run (again)."""
     try:
         done = json.loads((directory / "done.json").read_text())
-        return int(done["status"]) if done["key"] == entry.key() and done["status"] in (OK, FAILED, FORBIDDEN) else None
+        return int(done["status"]) if done["key"] == key and done["status"] in (OK, FAILED, FORBIDDEN) else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -175,18 +184,23 @@ def main(options: argparse.Namespace) -> int:
     build = cli.prepare(options, [])
     output = paths.new_results(options.output)
     overview = Overview(len(entries))
-    common = [f"--build-dir={build}", "--no-build", f"--accel={options.accel}", f"--timeout={options.timeout}", f"--boots={options.boots}"]
-    common += [f"--append={options.append}", f"--nics={options.nics}", f"--memory={options.memory}", f"--cpus={options.cpus}"]
-    common += [f"--filter={options.filter}"] if options.filter else []
-    common += [f"--jobs={options.jobs}"] if options.jobs else []
-    common += [f"--profile={options.profile}"] if options.profile else []
-    common += [f"--mirror={options.mirror}"] if options.mirror else []
-    common += [f"--runner={options.runner}"] if options.runner else []
-    common += ["--stop-on-crash"] if options.stop_on_crash else []
+    # What is asked for decides the result; the rest is how long it may take, and with what.
+    asked = [f"--append={options.append}", f"--nics={options.nics}", f"--memory={options.memory}", f"--cpus={options.cpus}"]
+    asked += [f"--filter={options.filter}"] if options.filter else []
+    asked += [f"--jobs={options.jobs}"] if options.jobs else []
+    asked += [f"--profile={options.profile}"] if options.profile else []
+    asked += [f"--mirror={options.mirror}"] if options.mirror else []
+    asked += [f"--runner={options.runner}"] if options.runner else []
+    asked += ["--stop-on-crash"] if options.stop_on_crash else []
+    extra = ["--", *cli.runner_arguments(options.extra)] if options.extra else []
+    limits = [f"--build-dir={build}", "--no-build", f"--accel={options.accel}", f"--timeout={options.timeout}", f"--boots={options.boots}"]
+    limits += [f"--boot-timeout={options.boot_timeout}", f"--silence-timeout={options.silence_timeout}", f"--test-timeout={options.test_timeout}"]
+    programs = [options.runner or build / "suites" / "netns-tests"]
+    keys = {entry.name: entry.key([*asked, *extra], programs) for entry in entries}
     statuses: dict[str, int] = {}
     waiting = []
     for entry in entries:
-        status = finished_status(output / entry.name, entry)
+        status = finished_status(output / entry.name, keys[entry.name])
         if status is None:
             waiting.append(entry)
         else:
@@ -207,7 +221,7 @@ def main(options: argparse.Namespace) -> int:
             directory = output / entry.name
             directory.mkdir(exist_ok=True)
             # The entry's own options come last and win.
-            command = [sys.executable, str(paths.CHECKOUT / "netns-conformance"), "vm", *common, f"--output={directory}", *entry.options]
+            command = [sys.executable, str(paths.CHECKOUT / "netns-conformance"), "vm", *limits, *asked, f"--output={directory}", *entry.options, *extra]
             process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
             with lock:
                 running.add(process)
@@ -221,12 +235,13 @@ def main(options: argparse.Namespace) -> int:
                     table = table or "area" in text and "PASS" in text  # the table stands in output.txt and in the combined report
                     if not table:
                         overview.line(entry.name, text.rstrip())
+            process.stdout.close()
             status = process.wait()
             with lock:
                 running.discard(process)
                 statuses[entry.name] = status if status >= 0 else ERROR
             if not stopping.is_set():
-                (directory / "done.json").write_text(json.dumps({"key": entry.key(), "status": status}))
+                (directory / "done.json").write_text(json.dumps({"key": keys[entry.name], "status": status}))
             overview.done(entry.name, last)
 
     threads = [threading.Thread(target=work) for _ in range(parallel)]

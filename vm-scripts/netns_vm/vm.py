@@ -216,6 +216,11 @@ class Run:
         fault = ending.fault
         assert fault is not None
         joined = self._joined
+        if self._accelerator == "tcg" and faults.is_tcg_slip(ending.console):
+            # Nobody's fault but the emulator's: whatever was in flight gets another chance.
+            self._progress.say(f"{fault.text}: TCG ran an instruction that the kernel had patched meanwhile; booting again")
+            joined.note(f"boot {boot} ended by a slip of TCG ({fault.text}); the machine boots again", "warning")
+            return True
         if ending.out_of_time:
             self._progress.say(f"{fault.text}; still running: {', '.join(joined.in_flight) or 'nothing'}; raise --timeout")
             joined.note(fault.text, "warning")

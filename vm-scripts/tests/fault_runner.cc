@@ -5,12 +5,20 @@
 
 #include <fcntl.h>
 #include <linux/membarrier.h>
+#include <linux/userfaultfd.h>
+#include <poll.h>
 #include <sched.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/ptrace.h>
 #include <sys/reboot.h>
 #include <sys/syscall.h>
+#include <sys/user.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cstddef>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -20,6 +28,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -83,6 +92,37 @@ void EatMemory() {
   }
 }
 
+/// Sends init to an address that there is not: signals it ignores, a fault of its own it cannot.
+void KillInit() {
+  if (ptrace(PTRACE_ATTACH, 1, nullptr, nullptr) < 0) return std::perror("ptrace(PTRACE_ATTACH, 1)");
+  waitpid(1, nullptr, __WALL);
+  ptrace(PTRACE_POKEUSER, 1, offsetof(user, regs.rip), nullptr);
+  ptrace(PTRACE_POKEUSER, 1, offsetof(user, regs.orig_rax), -1L);  // else the system call that it is in would be restarted
+  ptrace(PTRACE_DETACH, 1, nullptr, nullptr);
+  for (;;) pause();
+}
+
+/// A process that cannot even be killed: it waits for the lock of a pipe, whose holder waits for a page that nobody brings.
+void HangTask() {
+  const int faults = static_cast<int>(syscall(SYS_userfaultfd, O_CLOEXEC));
+  uffdio_api api{};
+  api.api = UFFD_API;
+  void* page = mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  uffdio_register range{};
+  range.range = {reinterpret_cast<std::uintptr_t>(page), 4096};
+  range.mode = UFFDIO_REGISTER_MODE_MISSING;
+  int ends[2];
+  if (ioctl(faults, UFFDIO_API, &api) < 0 || ioctl(faults, UFFDIO_REGISTER, &range) < 0 || pipe(ends) < 0) return std::perror("userfaultfd");
+  std::thread([&] { (void)!write(ends[1], page, 4096); }).detach();
+  pollfd waiting{faults, POLLIN, 0};
+  poll(&waiting, 1, -1);  // the thread is in its fault now, and holds the lock
+  if (fork() == 0) {
+    (void)!write(ends[1], "x", 1);
+    _exit(0);
+  }
+  for (;;) pause();
+}
+
 const std::vector<std::pair<std::string, std::function<bool()>>>& Tests() {
   static const std::vector<std::pair<std::string, std::function<bool()>>> tests = {
       {"Fault.First", [] { return true; }},
@@ -90,6 +130,8 @@ const std::vector<std::pair<std::string, std::function<bool()>>>& Tests() {
       {"Fault.Fails", [] { return false; }},
       {"Fault.Reboot", [] { return reboot(RB_AUTOBOOT), pause(), true; }},
       {"Fault.Memory", [] { return EatMemory(), true; }},
+      {"Fault.KillInit", [] { return KillInit(), false; }},
+      {"Fault.HungTask", [] { return HangTask(), false; }},
       {"Fault.StarvedCpus", [] { return StarveCpus(), true; }},
       {"Fault.StalledRcu", [] { return StallRcu(), true; }},
       {"Fault.Silence", [] { return pause(), true; }},

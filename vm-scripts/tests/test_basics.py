@@ -106,6 +106,12 @@ class Faults(unittest.TestCase):
     def test_other_kinds(self) -> None:
         for line, kind in (
             ("watchdog: BUG: soft lockup - CPU#0 stuck for 26s! [x:1]\nKernel panic - not syncing: softlockup: hung tasks", "lockup"),
+            ("Watchdog detected hard LOCKUP on cpu 1\nKernel panic - not syncing: Hard LOCKUP", "lockup"),
+            ("watchdog: Watchdog detected hard LOCKUP on cpu 0\nKernel panic - not syncing: Hard LOCKUP", "lockup"),
+            ("rcu: INFO: rcu_preempt detected stalls on CPUs/tasks:\nKernel panic - not syncing: RCU Stall", "lockup"),
+            ("BUG: KASAN: slab-use-after-free in x\nKernel panic - not syncing: kasan.fault=panic set ...", "oops"),
+            ("kernel BUG at net/core/dev.c:11: invalid opcode: 0000\nKernel panic - not syncing: Fatal exception", "oops"),
+            ("Kernel panic - not syncing: Out of memory: compulsory panic_on_oom is enabled", "machine"),
             ("INFO: task x:1 blocked for more than 60 seconds.\nKernel panic - not syncing: hung_task: blocked tasks", "hung-task"),
             ("Kernel panic - not syncing: Attempted to kill init! exitcode=0x00000009", "machine"),
             ("Kernel panic - not syncing: something new", "panic"),
@@ -114,6 +120,16 @@ class Faults(unittest.TestCase):
             assert fault
             self.assertEqual(fault.kind, kind)
         self.assertIsNone(faults.diagnose("all is well\nBUG: something that did not end the guest\n"))
+
+    def test_a_slip_of_tcg_is_told_from_an_int3_of_the_kernel(self) -> None:
+        slip = "Oops: int3: 0000 [#1] PREEMPT SMP\nRIP: 0010:sched_clock_cpu+0x9/0x1d0\nCode: 90 f3 0f 1e fa 41 54 55 53 66 <90> e8 b1\nKernel panic - not syncing: Fatal exception"
+        self.assertTrue(faults.is_tcg_slip(slip))
+        self.assertFalse(faults.is_tcg_slip(slip.replace("66 <90>", "cc <90>")), "a breakpoint that somebody left")
+        self.assertFalse(faults.is_tcg_slip(slip.replace("int3", "page fault")))
+        for line in slip.splitlines()[0], slip.splitlines()[0].replace("Oops: ", ""):
+            fault = faults.diagnose(line + "\nKernel panic - not syncing: Fatal exception in interrupt")
+            assert fault
+            self.assertEqual((fault.kind, fault.text), ("oops", line))
 
     def test_in_flight_and_excerpt(self) -> None:
         self.assertEqual(faults.in_flight(self.CONSOLE), ["A.Two"])

@@ -42,10 +42,9 @@ class Recipes(unittest.TestCase):
                     complaint = io.StringIO()
                     try:
                         with contextlib.redirect_stderr(complaint):
-                            options, rest = cli.parser().parse_known_args(words)
+                            cli.parse(words)
                     except SystemExit:
                         self.fail(complaint.getvalue())
-                    self.assertTrue(not rest or hasattr(options, "rest"), rest)
                     seen += 1
         self.assertGreater(seen, 10)
 
