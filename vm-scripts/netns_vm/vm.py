@@ -179,7 +179,8 @@ class Run:
 
     def _boot(self, image: Path, console_file) -> Ending:  # type: ignore[no-untyped-def]
         request = self._request
-        machine = qemu.Machine(images.direct(request.kernel.image), image, f"{GUEST_ARGUMENTS} {request.append}".strip(), self._accelerator, request.memory_mb, request.cpus, self._nics)
+        command_line = " ".join(filter(None, (GUEST_ARGUMENTS, accelerator.kernel_arguments(self._accelerator), request.append.strip())))
+        machine = qemu.Machine(images.direct(request.kernel.image), image, command_line, self._accelerator, request.memory_mb, request.cpus, self._nics)
         return Guest(machine, self._joined, console_file, request.limits, self._deadline, self._observe, self._progress.tick).run()
 
     def _observe(self, event: Event) -> None:
