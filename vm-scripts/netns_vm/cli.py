@@ -161,7 +161,7 @@ def report(build: Path, output: Path, status: int, profile: Optional[str], strea
     subprocess.run([*common, "--format", "junit", "--output", str(output / "junit.xml")], stdout=subprocess.DEVNULL)
     if quiet and (not profile or status != OK):
         return status
-    told = subprocess.run(common, stdout=subprocess.DEVNULL if quiet else None).returncode
+    told = subprocess.run([*common, "--slowest", "10"], stdout=subprocess.DEVNULL if quiet else None).returncode
     if told == USAGE and profile:
         return told  # the profile cannot be read; netns-report has said so
     return told if status == OK and told in (FAILED, ERROR, FORBIDDEN) else status
