@@ -116,7 +116,8 @@ std::optional<Reason> Missing(const TestSpec& spec, const MachineState& machine)
         return Reason{"needs-nic" + (nic->first.empty() ? "" : ":" + nic->first),
                       "needs " + std::to_string(nic->second) + " physical network device(s)" +
                           (nic->first.empty() ? "" : " of driver " + nic->first) + ", has " + std::to_string(have),
-                      "netns-conformance vm --nics"};
+                      "run with such cards: ./netns-conformance vm --nics=all" +
+                          std::string(nic->first == "igb" ? ", with QEMU 8 or later" : "")};
     }
   }
   return std::nullopt;

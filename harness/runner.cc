@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 
 #include <algorithm>
+#include <array>
 #include <cinttypes>
 #include <csignal>
 #include <cstdio>
@@ -174,6 +175,21 @@ json PlanEntry(const TestSpec& spec) {
           {"file", spec.file},       {"line", spec.line}};
 }
 
+// Options that no test needs by name, and that profiles of distributions ask for; the header tells them, too.
+constexpr std::array kOptionsOfProfiles = {
+    "NAMESPACES", "NET_NS", "USER_NS", "PID_NS", "UTS_NS", "IPC_NS", "TIME_NS", "CGROUPS", "CGROUP_BPF", "CGROUP_NET_CLASSID",
+    "CGROUP_NET_PRIO", "BPF_SYSCALL", "SECCOMP_FILTER", "PROC_FS", "PROC_SYSCTL", "SYSFS", "SYSCTL", "UNIX", "UNIX_DIAG", "PACKET",
+    "PACKET_DIAG", "INET", "INET_DIAG", "IPV6", "IP_MULTIPLE_TABLES", "IPV6_MULTIPLE_TABLES", "IP_MULTICAST", "NET_SCHED",
+    "NET_SCH_FQ_CODEL", "NET_SCH_INGRESS", "NET_CLS_BPF", "NET_ACT_BPF", "VETH", "BRIDGE", "BRIDGE_NETFILTER",
+    "BRIDGE_VLAN_FILTERING", "DUMMY", "VLAN_8021Q", "MACVLAN", "MACVTAP", "IPVLAN", "IPVTAP", "VXLAN", "GENEVE", "TUN", "WIREGUARD",
+    "NETKIT", "NET_VRF", "BONDING", "NET_TEAM", "NET_IPIP", "NET_IPGRE", "IPV6_SIT", "IPV6_TUNNEL", "NETFILTER", "NETFILTER_ADVANCED",
+    "NETFILTER_XTABLES", "NETFILTER_XT_MARK", "NETFILTER_XT_MATCH_ADDRTYPE", "NETFILTER_XT_MATCH_COMMENT",
+    "NETFILTER_XT_MATCH_CONNTRACK", "NETFILTER_XT_MATCH_IPVS", "NETFILTER_XT_MATCH_MULTIPORT", "NETFILTER_XT_TARGET_MASQUERADE",
+    "NETFILTER_XT_TARGET_REDIRECT", "NF_TABLES", "NF_TABLES_INET", "NF_TABLES_IPV4", "NF_TABLES_IPV6", "NFT_NAT", "NFT_MASQ",
+    "NFT_COMPAT", "NFT_FIB_INET", "NF_CONNTRACK", "NF_CT_NETLINK", "NF_NAT", "IP_NF_IPTABLES", "IP_NF_FILTER", "IP_NF_NAT",
+    "IP6_NF_IPTABLES", "IP6_NF_FILTER", "IP6_NF_NAT", "IP_VS", "IP_SET", "XFRM_USER", "INET_ESP", "POSIX_MQUEUE", "OVERLAY_FS",
+    "KEYS"};
+
 void Runner::WriteHeader() {
   std::set<std::string> options;
   json plan = json::array();
@@ -191,7 +207,7 @@ void Runner::WriteHeader() {
     entry["selected"] = selected.count(spec.FullName()) > 0;
     plan.push_back(std::move(entry));
   }
-  options.insert("NET_NS");
+  options.insert(kOptionsOfProfiles.begin(), kOptionsOfProfiles.end());
   json facts = json::object();
   if (!options_.machine_facts_path.empty())
     if (auto text = ReadFile(options_.machine_facts_path); text.ok()) {
@@ -777,7 +793,7 @@ int RunTests(const RunnerOptions& options) {
   if (options.miss_is_status_4 && status == kAllPassed && counts["PASS"] == 0) status = kForbiddenMiss;
   if (!testing::GTEST_FLAG(list_tests)) instance.Finish(status);
   if (!instance.stream().failure().empty()) {
-    std::fprintf(stderr, "netns-tests: the event stream is not whole: %s\n", instance.stream().failure().c_str());
+    std::fprintf(stderr, "netns-tests: the event stream is not whole: %s; make room there, or name another place\n", instance.stream().failure().c_str());
     status = kBroken;
   }
   return status;
