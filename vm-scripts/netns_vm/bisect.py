@@ -61,6 +61,7 @@ def main(options: argparse.Namespace) -> int:
 
     try:
         build = cli.prepare(options, [])
+        cli.check_request(options, build)
         output = paths.new_results(options.output)
         if not build_kernel(tree, options, output / "build.log"):
             return say(SKIP, f"does not build, see {output}/build.log")

@@ -126,6 +126,28 @@ def runner_arguments(extra: Sequence[str]) -> list[str]:
     return [word for word in extra if word != "--"]
 
 
+AGAIN = ("kernel", "modules", "build_tree", "deb", "debian_package", "debian", "running_kernel", "mirror", "append", "nics", "memory", "cpus", "accel", "runner")
+
+
+def words_again(options: argparse.Namespace) -> list[str]:
+    """The options of 'vm' that make this machine again, for the command in a report that runs one test of it."""
+    usual = parser().parse_args(["vm"])
+    words = []
+    for name in AGAIN:
+        value = getattr(options, name, None)
+        if value is None or value == getattr(usual, name):
+            continue
+        option = "--" + name.replace("_", "-")
+        if value is True:
+            words.append(option)
+        elif isinstance(value, list):
+            words += [option, *(str(Path(file).absolute()) for file in value)]
+        else:
+            words.append(f"{option}={value.absolute() if isinstance(value, Path) else value}")
+    more = runner_arguments(options.extra)
+    return words + (["--", *more] if more else [])
+
+
 def request_of(options: argparse.Namespace, kernel: Kernel, build: Path, output: Path, label: str = "") -> vm.Request:
     return vm.Request(
         kernel=kernel,
@@ -144,6 +166,7 @@ def request_of(options: argparse.Namespace, kernel: Kernel, build: Path, output:
         runner=options.runner,
         runner_arguments=runner_arguments(options.extra),
         label=label,
+        again=words_again(options),
     )
 
 
@@ -151,28 +174,44 @@ def requirements() -> list[str]:
     return ["--requirements", str(paths.CHECKOUT / "suites" / "requirements.yaml")]
 
 
-def report(build: Path, output: Path, status: int, profile: Optional[str], streams: Sequence[Path], quiet: bool = False) -> int:
-    """Lets netns-report write junit.xml and print the table. What it says of the profile can make a 0 a 4."""
-    program = build / "reports" / "netns-report"
-    if not os.access(program, os.X_OK):
-        return status
+def report(build: Path, output: Path, status: int, profile: Optional[str], streams: Sequence[Path], note: str = "", quiet: bool = False) -> int:
+    """Lets netns-report write junit.xml and print the table, with `note` above its last line, the verdict. What it says of the profile
+    can make a 0 a 4."""
+    program = building.program(build, "reports/netns-report")
     common = [str(program), *requirements(), "report", *(["--profile", profile] if profile else []), *map(str, streams)]
     sys.stdout.flush()
     subprocess.run([*common, "--format", "junit", "--output", str(output / "junit.xml")], stdout=subprocess.DEVNULL)
     if quiet and (not profile or status != OK):
         return status
-    told = subprocess.run([*common, "--slowest", "10"], stdout=subprocess.DEVNULL if quiet else None).returncode
+    told = subprocess.run([*common, "--slowest", "10", *(["--note", note] if note else [])], stdout=subprocess.DEVNULL if quiet else None).returncode
     if told == USAGE and profile:
         return told  # the profile cannot be read; netns-report has said so
     return told if status == OK and told in (FAILED, ERROR, FORBIDDEN) else status
 
 
-def verdict_line(status: int, result: vm.Result, output: Path) -> str:
+def check_request(options: argparse.Namespace, build: Path) -> None:
+    """Refuses a profile that cannot be read and a filter that no test matches before anything boots or runs."""
+    judge = str(building.program(build, "reports/netns-report"))
+    if options.profile:
+        done = subprocess.run([judge, *requirements(), "check-profile", options.profile], stderr=subprocess.PIPE, text=True)
+        if done.returncode:
+            raise UsageProblem(f"--profile: {done.stderr.strip().removeprefix('netns-report: ')}")
+    if options.filter and getattr(options, "runner", None) is None:
+        words = [str(building.program(build, "suites/netns-tests")), "--gtest_list_tests", f"--gtest_filter={options.filter}"]
+        if not subprocess.run(words, stdout=subprocess.PIPE).stdout.strip():
+            raise UsageProblem(f"--filter {options.filter}: no test has such a name; see them with: ./netns-conformance list")
+
+
+def where_line(result: vm.Result, output: Path) -> str:
+    boots = f"{result.boots} boots" if result.boots > 1 else "1 boot"
+    return f"results in {output}: events.jsonl, console.log, junit.xml; {boots}, {result.seconds:.1f} s in all"
+
+
+def verdict_line(status: int, result: vm.Result) -> str:
+    """For a run that others judge test by test: CTest's."""
     word = {0: "PASS", 1: "FAIL", 3: "ERROR", 4: "FORBIDDEN MISS"}.get(status, "ERROR")
     counts = ", ".join(f"{count} {verdict}" for verdict, count in result.joined.counts.items() if count and verdict != "SKIP") or "no test ran"
-    incomplete = "" if result.complete else "; incomplete"
-    boots = f"; {result.boots} boots" if result.boots > 1 else ""
-    return f"{word}: {counts}{incomplete}{boots}; {result.seconds:.1f} s; results in {output}"
+    return f"{word}: {counts}" + ("" if result.complete else "; incomplete")
 
 
 def do_vm(options: argparse.Namespace) -> int:
@@ -180,22 +219,26 @@ def do_vm(options: argparse.Namespace) -> int:
     if options.kernel:
         choose_kernel(options)
     build = prepare(options, [] if options.runner is None else ["netns-guest-init", "netns-guest-modprobe"])
+    qemu.binary()
     kernel = choose_kernel(options)
     if options.runner is None:
         building.program(build, "suites/netns-tests")
     building.program(build, "vm-scripts/netns-guest-init")
+    check_request(options, build)
     output = paths.new_results(options.output)
     result = vm.Run(request_of(options, kernel, build, output)).run()
-    status = report(build, output, result.status, options.profile, [output / "events.jsonl"], quiet=options.judge_later)
-    print(verdict_line(status, result, output))
+    where = where_line(result, output)
+    status = report(build, output, result.status, options.profile, [output / "events.jsonl"], where, quiet=options.judge_later)
     if options.judge_later:
+        print(f"{where}\n{verdict_line(status, result)}")
         return OK if result.complete else ERROR
     return status
 
 
 def do_run(options: argparse.Namespace) -> int:
-    build = prepare(options, ["netns-tests"])
+    build = prepare(options, ["netns-tests", "netns-report"])
     program = building.program(build, "suites/netns-tests")
+    check_request(options, build)
     output = paths.new_results(options.output)
     command = [str(program), f"--stream={output / 'events.jsonl'}"]
     if options.jobs:
@@ -208,9 +251,7 @@ def do_run(options: argparse.Namespace) -> int:
         raise MachineProblem(f"{program} was killed by {signal.Signals(-status).name}; {output}/events.jsonl has what it said until then")
     if status == 2:
         return status
-    status = report(build, output, status, options.profile, [output / "events.jsonl"])
-    print(f"results in {output}")
-    return status
+    return report(build, output, status, options.profile, [output / "events.jsonl"], f"results in {output}: events.jsonl, junit.xml")
 
 
 def do_test(options: argparse.Namespace) -> int:

@@ -182,6 +182,7 @@ def main(options: argparse.Namespace) -> int:
 
     entries = entries_of(options.entries, options.memory)
     build = cli.prepare(options, [])
+    cli.check_request(options, build)
     output = paths.new_results(options.output)
     overview = Overview(len(entries))
     # What is asked for decides the result; the rest is how long it may take, and with what.
@@ -260,10 +261,11 @@ def main(options: argparse.Namespace) -> int:
         print(f"interrupted; the same command with --output {output} runs what is missing", flush=True)
         return ERROR
     status = combined(statuses.values())
-    streams = [output / entry.name / "events.jsonl" for entry in entries if (output / entry.name / "events.jsonl").is_file()]
-    if streams:
-        cli.report(build, output, status, options.profile, streams)
     for entry in entries:
         print(f"{entry.name}: exit status {statuses.get(entry.name, ERROR)}")
-    print(f"matrix: exit status {status}; results in {output}")
+    streams = [output / entry.name / "events.jsonl" for entry in entries if (output / entry.name / "events.jsonl").is_file()]
+    if streams:
+        cli.report(build, output, status, options.profile, streams, f"results in {output}; exit status {status}")
+    else:
+        print(f"results in {output}; exit status {status}")
     return status

@@ -26,7 +26,7 @@ MODELS = {
     "tulip": "tulip",
     "i82550": "e100",
 }
-ALIASES = {"virtio-net": "virtio-net-pci", "virtio": "virtio-net-pci", "i8255x": "i82550", "ne2k-pci": "ne2k_pci", "pcnet32": "pcnet", "e100": "i82550"}
+ALIASES = {"virtio-net": "virtio-net-pci", "virtio": "virtio-net-pci", "i8255x": "i82550", "ne2k-pci": "ne2k_pci", "pcnet32": "pcnet", "e100": "i82550", "virtio_net": "virtio-net-pci", "8139cp": "rtl8139"}
 DEFAULT_NICS = "e1000:2,e1000e:2,virtio-net-pci:2,rtl8139:2,vmxnet3:2"
 CARD_LIMIT = 26  # slots on the root bus, less what the machine itself has
 

@@ -46,6 +46,7 @@ class Request:
     boots: int = BUSY_BOOT_LIMIT
     runner: Optional[Path] = None
     runner_arguments: Sequence[str] = ()
+    again: Sequence[str] = ()  # the words after 'vm' that make this machine again, for reports
     label: str = ""
     extra_files: dict[str, Path] = dataclasses.field(default_factory=dict)
 
@@ -165,6 +166,7 @@ class Run:
             "cpus": request.cpus,
             "kernel_from": request.kernel.origin,
             "append": request.append,
+            "command": list(request.again),
             "nics": [{"model": nic.model, "driver": qemu.MODELS[nic.model], "mac": nic.mac, "wire": nic.wire} for nic in self._nics],
         }
 

@@ -48,6 +48,14 @@ class Recipes(unittest.TestCase):
                     seen += 1
         self.assertGreater(seen, 10)
 
+    def test_the_words_of_a_machine_make_it_again(self) -> None:
+        for words in ([], ["--debian=bookworm", "--nics=e1000:2"], ["--kernel=/boot/vmlinuz-6.1", "--modules=/lib/modules", "--append=quiet debug"],
+                      ["--deb", "/a.deb", "/b.deb", "--memory=2048", "--cpus=4"], ["--running-kernel", "--accel=tcg", "--", "--gtest_shuffle"]):
+            with self.subTest(words=words):
+                again = cli.words_again(cli.parse(["vm", "--no-build", "--filter=A.*", *words]))
+                self.assertEqual(again, words)
+                self.assertEqual(cli.words_again(cli.parse(["vm", "--filter=A.B", *again])), words)
+
     def test_shell_scripts_are_shell(self) -> None:
         for path in DOCS.glob("ci/*.sh"):
             subprocess.run(["sh", "-n", str(path)], check=True)
