@@ -14,6 +14,9 @@
 namespace netns::reports {
 namespace {
 
+// The catalogue writes a test and its control in one text.
+constexpr std::string_view kControl = "NEGATIVE:";
+
 std::string Text(const YAML::Node& entry, const char* key) {
   const YAML::Node node = entry[key];
   if (!node || node.IsNull()) return {};
@@ -52,6 +55,18 @@ std::string_view AreaOf(std::string_view id) {
 }
 
 std::string_view Requirement::area() const { return AreaOf(id); }
+
+std::string Requirement::way() const {
+  const std::string way = how_to_test.substr(0, how_to_test.find(kControl));
+  return way.substr(0, way.find_last_not_of(" \n") + 1);
+}
+
+std::string Requirement::control() const {
+  const auto control = how_to_test.find(kControl);
+  if (control == std::string::npos) return {};
+  const auto text = how_to_test.find_first_not_of(" \n", control + kControl.size());
+  return text == std::string::npos ? "" : how_to_test.substr(text);
+}
 
 std::string ReadTextFile(const std::string& path) {
   struct stat status {};

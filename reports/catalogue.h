@@ -33,6 +33,10 @@ struct Requirement {
 
   /// "VETH" of "VETH-03".
   std::string_view area() const;
+  /// The part of how_to_test that shows the behaviour.
+  std::string way() const;
+  /// The part of how_to_test, after "NEGATIVE:", that shows that a test of it could fail; empty where it names none.
+  std::string control() const;
 };
 
 /// The area of a requirement's id: all before its last dash.

@@ -134,29 +134,35 @@ std::string Describe(const std::vector<Run>& runs) {
                                         Count(static_cast<long>(runs.size()) - 1, "run"));
 }
 
-std::string Arrow(const Difference& difference) {
-  std::string out =
-      fmt::format("{} -> {}", difference.before == Verdict::kUntested ? "absent" : Word(difference.before),
-                  difference.after == Verdict::kUntested ? "absent" : Word(difference.after));
-  return out;
-}
-
-std::string Reasons(const Difference& difference) {
-  if (difference.reason_before.empty()) return difference.reason_after;
-  if (difference.reason_after.empty()) return "was: " + difference.reason_before;
-  return fmt::format("{} (was: {})", difference.reason_after, difference.reason_before);
-}
-
-std::string SpeedLine(const SpeedDifference& speed) {
-  return fmt::format("{}: {:.3g} {} -> {:.3g} {} ({:+.0f}%, p = {:.2g}, {} and {} repetitions)", speed.name,
-                     speed.before, speed.unit, speed.after, speed.unit, (speed.after / speed.before - 1) * 100, speed.p,
-                     speed.repetitions_before, speed.repetitions_after);
+// A test that a side does not have is told apart from a requirement that no test of it covers.
+std::string_view Told(const Difference& difference, Verdict verdict) {
+  return verdict == Verdict::kUntested && !difference.is_requirement ? "absent" : Word(verdict);
 }
 
 constexpr std::array kChanges = {Change::kRegressed, Change::kNewlyFailing, Change::kNewlyMissing,
                                  Change::kFixed,     Change::kNewlyCovered, Change::kOtherReason};
 
 }  // namespace
+
+std::string_view Difference::Before() const { return Told(*this, before); }
+std::string_view Difference::After() const { return Told(*this, after); }
+
+std::string Difference::Why() const {
+  if (reason_before.empty()) return reason_after;
+  if (reason_after.empty()) return "was: " + reason_before;
+  return fmt::format("{} (was: {})", reason_after, reason_before);
+}
+
+bool SpeedDifference::slower() const {
+  const bool is_rate = unit.ends_with("/s") || unit.ends_with("per second");
+  return is_rate ? after < before : after > before;
+}
+
+std::string SpeedDifference::Sentence() const {
+  return fmt::format("{} {}: {:.3g} {} -> {:.3g} {} ({:+.0f}%, p = {:.2g}, {} and {} repetitions)",
+                     slower() ? "slower" : "faster", name, before, unit, after, unit, (after / before - 1) * 100,
+                     p, repetitions_before, repetitions_after);
+}
 
 std::string_view Word(Change change) {
   switch (change) {
@@ -290,7 +296,7 @@ std::string Comparison::VerdictLine() const {
           fmt::format("{}: {}, {}", Word(change), Count(requirements, "requirement"), Count(tests, "test")));
   }
   const long slower = std::count_if(speeds.begin(), speeds.end(),
-                                    [](const SpeedDifference& speed) { return speed.after > speed.before; });
+                                    [](const SpeedDifference& speed) { return speed.slower(); });
   if (!speeds.empty())
     parts.push_back(fmt::format("{} slower, {} faster", slower, static_cast<long>(speeds.size()) - slower));
   const std::string word = regressed() ? "REGRESSED" : incomplete ? "ERROR (incomplete run)" : "NO REGRESSION";
@@ -304,37 +310,29 @@ std::string WriteComparisonText(const Comparison& comparison) {
   for (const Difference& difference : comparison.differences) {
     if (heading != difference.change) out += fmt::format("{}{}\n", heading ? "\n" : "", Word(difference.change));
     heading = difference.change;
-    out += fmt::format("  {:<16} {}{}\n", Arrow(difference), difference.name,
+    out += fmt::format("  {:<16} {}{}\n", fmt::format("{} -> {}", difference.Before(), difference.After()), difference.name,
                        difference.title.empty() ? "" : fmt::format("  ({})", difference.title));
-    if (const std::string reasons = Reasons(difference); !reasons.empty()) out += Wrap(reasons, 100, 19) + "\n";
+    if (const std::string reasons = difference.Why(); !reasons.empty()) out += Wrap(reasons, 100, 19) + "\n";
   }
   if (heading) out += '\n';
   if (!comparison.speeds.empty()) out += "another speed\n";
   for (const SpeedDifference& speed : comparison.speeds)
-    out += fmt::format("  {} {}\n", speed.after > speed.before ? "slower" : "faster", SpeedLine(speed));
+    out += fmt::format("  {}\n", speed.Sentence());
   if (!comparison.speeds.empty()) out += '\n';
   if (comparison.timed == 0) out += "(no times compared: that takes 5 repetitions on each side)\n";
   return out + comparison.VerdictLine() + "\n";
 }
 
 std::string WriteComparisonMarkdown(const Comparison& comparison) {
-  const auto escape = [](std::string_view text) {
-    std::string out;
-    for (const char c : text) {
-      if (std::string_view("\\`*_[]|<>#&~").find(c) != std::string_view::npos) out += '\\';
-      out += c;
-    }
-    return out;
-  };
-  std::string out = fmt::format("**{}**\n\n", escape(comparison.VerdictLine()));
+  std::string out = fmt::format("**{}**\n\n", EscapeMarkdown(comparison.VerdictLine()));
   if (!comparison.differences.empty()) out += "| change | what | before | after | why |\n|---|---|---|---|---|\n";
   for (const Difference& difference : comparison.differences)
-    out += fmt::format("| {} | {} {} | {} | {} | {} |\n", Word(difference.change), escape(difference.name),
-                       escape(difference.title), Word(difference.before), Word(difference.after),
-                       escape(Reasons(difference)));
+    out += fmt::format("| {} | {} {} | {} | {} | {} |\n", Word(difference.change), EscapeMarkdown(difference.name),
+                       EscapeMarkdown(difference.title), difference.Before(), difference.After(),
+                       EscapeMarkdown(difference.Why()));
   if (!comparison.speeds.empty()) out += '\n';
   for (const SpeedDifference& speed : comparison.speeds)
-    out += fmt::format("- {} {}\n", speed.after > speed.before ? "slower" : "faster", escape(SpeedLine(speed)));
+    out += fmt::format("- {}\n", EscapeMarkdown(speed.Sentence()));
   return out;
 }
 

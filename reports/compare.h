@@ -30,6 +30,12 @@ struct Difference {
   Verdict after = Verdict::kUntested;
   std::string reason_before = {};
   std::string reason_after = {};
+
+  /// The verdicts as a person reads them: "absent" for a test that a side does not have.
+  std::string_view Before() const;
+  std::string_view After() const;
+  /// Both reasons in one line.
+  std::string Why() const;
 };
 
 /// A test or benchmark that takes another time than before, by the rank test and the least effect of CompareOptions.
@@ -41,6 +47,11 @@ struct SpeedDifference {
   std::size_t repetitions_before = 0;
   std::size_t repetitions_after = 0;
   double p = 1;  ///< Two-sided, of the Mann-Whitney U test.
+
+  /// Of times and costs, more is slower; of rates (a unit per second), less is.
+  bool slower() const;
+  /// "slower Veth.Pipe: 3 ms -> 4 ms (+33%, p = 0.008, 5 and 5 repetitions)".
+  std::string Sentence() const;
 };
 
 struct CompareOptions {

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <fstream>
 #include <iterator>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -86,6 +87,21 @@ void Field(std::string& out, std::string_view name, std::string_view text) {
   if (!text.empty()) out += fmt::format("  {:<14}{}\n", name, Wrap(text, kWidth, 16).substr(16));
 }
 
+// The comment above a test in its source, which says how the test shows what it shows; "" where the source is not here.
+std::string CommentAbove(const TestInfo& test) {
+  std::ifstream file(test.file);
+  std::vector<std::string> comment;
+  std::string line;
+  for (int number = 1; number < test.line && std::getline(file, line); ++number) {
+    const auto begin = line.find_first_not_of(' ');
+    if (begin != std::string::npos && line.compare(begin, 2, "//") == 0)
+      comment.push_back(Printable(line.substr(std::min(line.find_first_not_of("/ ", begin), line.size()))));
+    else
+      comment.clear();
+  }
+  return file ? Join(comment, " ") : "";
+}
+
 // What came of a test in each run, with the reason where it did not pass.
 void LastResults(std::string& out, const std::string& test, const std::vector<Run>& runs, std::string_view margin) {
   for (const Run& run : runs) {
@@ -108,10 +124,8 @@ std::string ExplainRequirement(const Coverage& coverage, const Requirement& requ
   Field(out, "priority", requirement.priority);
   Field(out, "needs", Join(requirement.needs, ", "));
   Field(out, "since", requirement.since);
-  // The catalogue writes a test and its control in one text.
-  const auto control = requirement.how_to_test.find("NEGATIVE:");
-  Field(out, "how", requirement.how_to_test.substr(0, control));
-  if (control != std::string::npos) Field(out, "control", requirement.how_to_test.substr(control + 9));
+  Field(out, "how", requirement.way());
+  Field(out, "control", requirement.control());
   Field(out, "note", requirement.note);
   Field(out, "seen on", Join(requirement.verified_on, ", "));
   Field(out, "untestable", requirement.untestable);
@@ -119,6 +133,7 @@ std::string ExplainRequirement(const Coverage& coverage, const Requirement& requ
   out += tests.empty() ? "  no test covers it\n" : "  tests\n";
   for (const TestInfo* test : tests) {
     out += fmt::format("    {}  {}\n", test->name, Place(*test));
+    if (const std::string comment = CommentAbove(*test); !comment.empty()) out += Wrap(comment, kWidth, 6) + "\n";
     LastResults(out, test->name, runs, "      ");
   }
   return out;
@@ -127,9 +142,13 @@ std::string ExplainRequirement(const Coverage& coverage, const Requirement& requ
 std::string ExplainTest(const Coverage& coverage, const TestInfo& test, const std::vector<Run>& runs) {
   std::string out = fmt::format("{}\n", test.name);
   Field(out, "at", Place(test));
+  Field(out, "how", CommentAbove(test));
   Field(out, "needs", Join(test.needs, ", "));
   LastResults(out, test.name, runs, "  ");
-  out += fmt::format("  run it with: ./netns-conformance run --filter={}\n\n", test.name);
+  const bool in_vm = std::any_of(test.needs.begin(), test.needs.end(), [](const std::string& need) {
+    return need == "machine" || need.starts_with("nic");
+  });
+  out += fmt::format("  run it with: ./netns-conformance {} --filter={}\n\n", in_vm ? "vm" : "run", test.name);
   for (const std::string& id : test.covers) {
     const Requirement* requirement = coverage.catalogue().Find(id);
     out += requirement == nullptr ? fmt::format("{}: unknown to the catalogue\n", id)

@@ -72,19 +72,12 @@ class Page {
 
  private:
   void Top() {
-    const ExitStatus status = report_.exit_status();
-    const Verdict verdict = status == kExitForbidden ? Verdict::kMiss
-                            : report_.incomplete()   ? Verdict::kError
-                            : status == kExitPass    ? Verdict::kPass
-                                                     : report_.verdict();
-    page_.SetValue("WORD", status == kExitForbidden ? "FORBIDDEN"
-                           : report_.incomplete()   ? "INCOMPLETE"
-                                                    : Class(verdict));
-    page_.SetValue("CLASS", Class(verdict));
+    const Headline headline = report_.headline();
+    page_.SetValue("WORD", std::string(headline.word));
+    page_.SetValue("CLASS", Class(headline.verdict));
     page_.SetValue("LINE", report_.VerdictLine());
-    page_.SetValue("PROFILE", report_.profile.name);
-    page_.SetValue("DIGEST", report_.profile.digest.substr(0, 12));
-    page_.SetIntValue("STATUS", status);
+    page_.SetValue("FACTS", report_.FactsLine());
+    page_.SetIntValue("STATUS", report_.exit_status());
     page_.SetValue("STYLE", ctemplate::TemplateString(Embedded("report.css").data(), Embedded("report.css").size()));
     page_.SetValue("SCRIPT", ctemplate::TemplateString(Embedded("report.js").data(), Embedded("report.js").size()));
     for (const std::string& area : report_.catalogue->areas())
@@ -100,9 +93,9 @@ class Page {
       TemplateDictionary* row = page_.AddSectionDictionary("RUN");
       row->SetValue("KERNEL", KernelName(run));
       row->SetValue("FACTS", run.header.version);
-      const Verdict verdict = report_.RunVerdict(i);
-      row->SetValue("CLASS", Class(verdict));
-      row->SetValue("WORD", run.complete ? Class(verdict) : Class(verdict) + " (incomplete)");
+      const Headline headline = report_.RunHeadline(i);
+      row->SetValue("CLASS", Class(headline.verdict));
+      row->SetValue("WORD", std::string(headline.word));
       for (const Verdict one : {Verdict::kPass, Verdict::kFail, Verdict::kError, Verdict::kMiss, Verdict::kSkip})
         row->SetIntValue(ctemplate::TemplateString(Word(one).data(), Word(one).size()),
                          report_.assessments[i].tests[one]);
@@ -137,6 +130,7 @@ class Page {
           statement->SetValue("ID", id);
           statement->SetValue("TEXT", requirement->statement);
           statement->SetValue("SOURCE", requirement->source);
+          Control(*statement, *requirement);
         }
       }
       item->SetValue("KERNELS", "on Linux " + Join(kernels, ", "));
@@ -144,8 +138,7 @@ class Page {
       item->SetValue("AREAS", Join(areas, " "));
       for (const Check& check : result.failures) {
         TemplateDictionary* one = item->AddSectionDictionary("CHECK");
-        one->SetValue("AT", check.file.empty() ? "" : fmt::format("{}:{}", check.file, check.line));
-        one->SetValue("KIND", check.where.empty() ? check.kind : fmt::format("{} in {}", check.kind, check.where));
+        one->SetValue("HEADING", check.Heading());
         one->SetValue("MESSAGE", check.message);
       }
       const auto section = [&](const char* name, const std::string& text) {
@@ -153,7 +146,7 @@ class Page {
       };
       section("REASON", result.reason.text);
       section("LOG", result.kernel_log);
-      section("OUTPUT", result.output);
+      section("OUTPUT", result.OutputBesideFailures());
       item->SetValue("COMMAND", CommandFor(report_.runs[trouble.runs.front()], info.name));
     }
   }
@@ -183,15 +176,38 @@ class Page {
 
   void WriteChapter(const Chapter& chapter) {
     TemplateDictionary* section = page_.AddSectionDictionary("CHAPTER");
-    section->SetIntValue("NUMBER", chapter_number_++);
+    section->SetIntValue("NUMBER", chapter_number_);
     section->SetValue("TITLE", chapter.title);
     section->SetValue("PAGE", chapter.page);
+    constexpr std::size_t kMany = 6;  // kernels whose labels fit side by side
+    if (report_.runs.size() > kMany) section->AddSectionDictionary("MANY");
     for (std::size_t i = 0; i < report_.runs.size(); ++i) {
       TemplateDictionary* column = section->AddSectionDictionary("COLUMN");
       column->SetIntValue("NUMBER", static_cast<long>(i));
       column->SetValue("LABEL", report_.runs[i].label);
     }
-    for (const std::size_t index : chapter.requirements) WriteRequirement(*section, index);
+    Counts counts;
+    for (const std::size_t index : chapter.requirements) {
+      WriteRequirement(*section, index);
+      counts.Add(report_.RequirementVerdict(index));
+    }
+    TemplateDictionary* row = page_.AddSectionDictionary("CHAPTER_COUNT");
+    row->SetIntValue("NUMBER", chapter_number_++);
+    row->SetValue("TITLE", chapter.title);
+    row->SetIntValue("REQUIREMENTS", static_cast<long>(chapter.requirements.size()));
+    const auto cell = [&](Verdict verdict, int count) {
+      TemplateDictionary* one = row->AddSectionDictionary("CELL");
+      one->SetValue("CLASS", count == 0 ? "NONE" : Class(verdict));
+      one->SetValue("COUNT", count == 0 ? "-" : std::to_string(count));
+    };
+    for (const Verdict verdict : {Verdict::kPass, Verdict::kFail, Verdict::kError, Verdict::kMiss})
+      cell(verdict, counts[verdict]);
+    cell(Verdict::kUntested, counts[Verdict::kUntested] + counts[Verdict::kSkip]);
+  }
+
+  static void Control(TemplateDictionary& where, const Requirement& requirement) {
+    if (const std::string control = requirement.control(); !control.empty())
+      where.AddSectionDictionary("CONTROL")->SetValue("TEXT", control);
   }
 
   void WriteRequirement(TemplateDictionary& section, std::size_t index) {
@@ -202,6 +218,7 @@ class Page {
     row->SetValue("TITLE", requirement.title);
     row->SetValue("STATEMENT", requirement.statement);
     row->SetValue("SOURCE", requirement.source);
+    Control(*row, requirement);
     std::vector<std::string> states;
     std::set<std::string> told;
     for (std::size_t i = 0; i < report_.runs.size(); ++i) {
@@ -330,19 +347,15 @@ std::string WriteComparisonHtml(const Comparison& comparison) {
       item->SetValue("TITLE", difference.title);
       item->SetValue("CLASS_BEFORE", Class(difference.before));
       item->SetValue("CLASS_AFTER", Class(difference.after));
-      item->SetValue("BEFORE", CellWord(difference.before));
-      item->SetValue("AFTER", CellWord(difference.after));
-      item->SetValue("WHY", difference.reason_before.empty()
-                                ? difference.reason_after
-                                : fmt::format("{} (was: {})", difference.reason_after, difference.reason_before));
+      item->SetValue("BEFORE", std::string(difference.Before()));
+      item->SetValue("AFTER", std::string(difference.After()));
+      item->SetValue("WHY", difference.Why());
     }
   }
   if (!comparison.speeds.empty()) {
     TemplateDictionary* list = page.AddSectionDictionary("SPEEDS");
     for (const SpeedDifference& speed : comparison.speeds)
-      list->AddSectionDictionary("SPEED")->SetValue(
-          "TEXT", fmt::format("{}: {:.3g} {} -> {:.3g} {} ({:+.0f}%, p = {:.2g})", speed.name, speed.before, speed.unit,
-                              speed.after, speed.unit, (speed.after / speed.before - 1) * 100, speed.p));
+      list->AddSectionDictionary("SPEED")->SetValue("TEXT", speed.Sentence());
   }
   return Expand("compare.html.tpl", page);
 }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <fmt/format.h>
 
-#include <ctime>
 #include <pugixml.hpp>
 #include <sstream>
 
@@ -13,23 +12,9 @@ namespace {
 
 std::string Seconds(double milliseconds) { return fmt::format("{:.3f}", milliseconds / 1000); }
 
-// ISO 8601 without a zone, as the schema wants it; UTC.
-std::string Timestamp(double seconds) {
-  const auto time = static_cast<std::time_t>(seconds);
-  std::tm utc{};
-  gmtime_r(&time, &utc);
-  char text[32];
-  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &utc);
-  return text;
-}
-
 std::string FailureText(const Result& result) {
   std::string out;
-  for (const Check& check : result.failures) {
-    if (!check.file.empty()) out += fmt::format("{}:{}: ", check.file, check.line);
-    out +=
-        fmt::format("{}{}\n{}\n\n", check.kind, check.where.empty() ? "" : " (in " + check.where + ")", check.message);
-  }
+  for (const Check& check : result.failures) out += fmt::format("{}\n{}\n\n", check.Heading(), check.message);
   if (!result.reason.text.empty()) out += result.reason.code + ": " + result.reason.text + "\n";
   return out;
 }
@@ -106,7 +91,7 @@ std::string WriteJUnit(const Report& report) {
     suite.append_attribute("errors") = counts[Verdict::kError] + extra;
     suite.append_attribute("skipped") = counts[Verdict::kMiss] + counts[Verdict::kSkip];
     suite.append_attribute("time") = Seconds(run.duration_ms).c_str();
-    suite.append_attribute("timestamp") = Timestamp(run.header.time).c_str();
+    suite.append_attribute("timestamp") = UtcTime(run.header.time).c_str();
     suite.append_attribute("hostname") = (run.header.disposable ? "vm" : "host");
     pugi::xml_node properties = suite.append_child("properties");
     Property(properties, "kernel.release", run.header.release);

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// https://github.com/kernelci/kcidb-io: kcidb_io/schema/v04_03.py
+// https://github.com/kernelci/kcidb-io: kcidb_io/schema/v05_03.py; reports/tests/formats_test.py checks it.
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
-#include <ctime>
 #include <nlohmann/json.hpp>
 
 #include "reports/text.h"
@@ -19,12 +18,7 @@ constexpr char kOrigin[] = "netns_conformance";
 constexpr std::size_t kMostExcerpt = 16384;  // characters; the schema's maxLength
 
 std::string Rfc3339(double seconds) {
-  const auto time = static_cast<std::time_t>(seconds);
-  std::tm utc{};
-  gmtime_r(&time, &utc);
-  char text[32];
-  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &utc);
-  return fmt::format("{}.{:06d}+00:00", text, static_cast<int>((seconds - std::floor(seconds)) * 1e6));
+  return fmt::format("{}.{:06d}+00:00", UtcTime(seconds), static_cast<int>((seconds - std::floor(seconds)) * 1e6));
 }
 
 std::string Id(std::string_view kind, const std::string& facts) {
@@ -40,10 +34,20 @@ std::string Only(std::string text, std::string_view others, bool upper) {
   return text;
 }
 
+// Dots part the names of a path, none of which may be empty.
+std::string Path(std::string_view test) {
+  std::string path = "netns_conformance";
+  for (std::size_t begin = 0; begin <= test.size();) {
+    const std::size_t end = std::min(test.find('.', begin), test.size());
+    if (end > begin) path += "." + Only(std::string(test.substr(begin, end - begin)), "_-", true);
+    begin = end + 1;
+  }
+  return path;
+}
+
 std::string LogExcerpt(const Result& result) {
   std::string log;
-  for (const Check& check : result.failures)
-    log += fmt::format("{}:{}: {}\n{}\n", check.file, check.line, check.kind, check.message);
+  for (const Check& check : result.failures) log += fmt::format("{}\n{}\n", check.Heading(), check.message);
   log += result.kernel_log;
   if (log.size() > kMostExcerpt) {
     std::size_t cut = kMostExcerpt;
@@ -58,7 +62,7 @@ ordered_json Test(const Report& report, const Run& run, const TestRecord& test, 
   ordered_json out = {{"id", Id("test", build + fmt::format("{:.6f}", run.header.time) + test.info.name)},
                       {"origin", kOrigin},
                       {"build_id", build},
-                      {"path", "netns_conformance." + Only(test.info.name, "._-", true)},
+                      {"path", Path(test.info.name)},
                       {"status", Word(test.verdict)},
                       {"duration", test.duration_ms() / 1000}};
   if (run.header.time > 0) out["start_time"] = Rfc3339(run.header.time);
@@ -101,22 +105,31 @@ std::string WriteKcidb(const Report& report) {
                  {"checkout_id", checkout},
                  {"comment", run.header.version},
                  {"architecture", Only(run.header.architecture, "_", false)},
-                 {"valid", true},
+                 {"status", "PASS"},
                  {"misc", {{"config_digest", run.header.config_digest}, {"config", run.header.config}}}});
     for (const TestRecord& test : run.tests) tests.push_back(Test(report, run, test, build));
+    for (std::size_t n = 0; n < run.measurements.size(); ++n) {
+      const Measurement& one = run.measurements[n];
+      tests.push_back({{"id", Id("test", fmt::format("{}{:.6f}{}#{}", build, run.header.time, one.name, n))},
+                       {"origin", kOrigin},
+                       {"build_id", build},
+                       {"path", "netns_conformance.bench." + Only(one.name, "_-", true)},
+                       {"status", "DONE"},
+                       {"number", {{"value", one.value}, {"unit", one.unit}}}});
+    }
     // The whole run, under the path of all its tests.
     tests.push_back(
         {{"id", Id("test", build + fmt::format("{:.6f}", run.header.time))},
          {"origin", kOrigin},
          {"build_id", build},
          {"path", "netns_conformance"},
-         {"status", Word(report.RunVerdict(i))},
+         {"status", Word(report.RunHeadline(i).verdict)},
          {"duration", run.duration_ms / 1000},
          {"misc",
           {{"complete", run.complete}, {"profile", report.profile.name}, {"profile_sha256", report.profile.digest}}}});
   }
   return ordered_json{
-             {"version", {{"major", 4}, {"minor", 3}}}, {"checkouts", checkouts}, {"builds", builds}, {"tests", tests}}
+             {"version", {{"major", 5}, {"minor", 3}}}, {"checkouts", checkouts}, {"builds", builds}, {"tests", tests}}
              .dump(1) +
          "\n";
 }

@@ -88,7 +88,7 @@ class Ktap {
     if (bad && result != nullptr) {
       Diagnostic(2, fmt::format("{} of {}", Word(test.verdict), Join(test.info.covers, ", ")));
       for (const Check& check : result->failures)
-        Diagnostic(2, fmt::format("{}:{}: {}\n{}", check.file, check.line, check.kind, check.message));
+        Diagnostic(2, fmt::format("{}\n{}", check.Heading(), check.message));
       if (!result->kernel_log.empty()) Diagnostic(2, result->kernel_log);
     }
     if (test.verdict == Verdict::kMiss || test.verdict == Verdict::kSkip) {

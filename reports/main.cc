@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdio>
@@ -102,6 +103,7 @@ struct Options {
   std::string tests;
   std::string name;
   std::string kill_matrix;
+  std::string note;
   ListFilter filter;
   std::vector<std::string> complete_areas;
   std::string before;
@@ -126,6 +128,7 @@ int RunReport(const Options& options) {
   if (runs.empty()) return kExitUsage;
   Report report = Report::Make(catalogue, std::move(runs), profile);
   report.slowest = options.slowest;
+  report.note = Printable(options.note);
   if (!options.kill_matrix.empty()) report.kills = ReadKillMatrix(options.kill_matrix);
   if (options.all) {
     if (options.output.empty()) throw InputError("--all needs --output DIR");
@@ -154,8 +157,21 @@ std::vector<TestInfo> KnownTests(const Options& options, const std::vector<Run>&
   return tests;
 }
 
+// A misspelt filter would list nothing and look like an answer.
+void CheckFilter(const ListFilter& filter, const Catalogue& catalogue) {
+  const auto& areas = catalogue.areas();
+  if (!filter.area.empty() && std::find(areas.begin(), areas.end(), filter.area) == areas.end())
+    throw InputError(fmt::format("--area {}: the catalogue has no such area; it has {}", filter.area, Join(areas, ", ")));
+  std::set<std::string> priorities;
+  for (const Requirement& requirement : catalogue.requirements()) priorities.insert(requirement.priority);
+  if (!filter.priority.empty() && !priorities.contains(filter.priority))
+    throw InputError(fmt::format("--priority {}: the catalogue has no such priority; it has {}", filter.priority,
+                                 fmt::join(priorities, ", ")));
+}
+
 int RunList(const Options& options) {
   const Catalogue catalogue = Catalogue::Load(RequirementsPath(options.requirements));
+  CheckFilter(options.filter, catalogue);
   const std::vector<TestInfo> tests = KnownTests(options, {});
   const Coverage coverage(catalogue, tests);
   if (options.coverage)
@@ -181,6 +197,11 @@ int RunExplain(const Options& options) {
   const std::vector<TestInfo> tests = KnownTests(options, runs);
   Output(Explain(Coverage(catalogue, tests), options.name, runs), options.output);
   return some_unusable ? kExitUsage : kExitPass;
+}
+
+int RunCheckProfile(const Options& options) {
+  CheckProfile(LoadProfile(options.profile), Catalogue::Load(RequirementsPath(options.requirements)));
+  return kExitPass;
 }
 
 struct CompareFormat {
@@ -230,6 +251,7 @@ int Main(int argc, char** argv) {
   report->add_option("--profile", options.profile, "developer, ci, distribution or a file")->capture_default_str();
   report->add_option("--kill-matrix", options.kill_matrix, "kill-matrix.json of netns-conformance mutants, for HTML")
       ->type_name("FILE");
+  report->add_option("--note", options.note, "A line to tell above the verdict at a terminal")->type_name("TEXT");
   report->add_option("--slowest", options.slowest, "List the N slowest tests (10 where no number is given)")
       ->expected(0, 1)
       ->default_str("10")
@@ -253,6 +275,9 @@ int Main(int argc, char** argv) {
       ->add_option("--complete", options.complete_areas,
                    "Areas that must be complete, beside complete_areas: of the catalogue")
       ->type_name("AREA");
+
+  CLI::App* check_profile = app.add_subcommand("check-profile", "Check that a profile can be judged by");
+  check_profile->add_option("PROFILE", options.profile, "developer, ci, distribution or a file")->required();
 
   CLI::App* explain = app.add_subcommand("explain", "Tell all of a requirement or a test");
   explain->add_option("NAME", options.name, "A requirement's id or a test's name")->required();
@@ -288,6 +313,7 @@ int Main(int argc, char** argv) {
   }
   if (list->parsed()) return RunList(options);
   if (check_trace->parsed()) return RunCheckTrace(options);
+  if (check_profile->parsed()) return RunCheckProfile(options);
   if (explain->parsed()) return RunExplain(options);
   return RunReport(options);
 }

@@ -44,16 +44,43 @@ void RefuseUnknownKeys(const YAML::Node& map, const std::set<std::string>& known
   }
 }
 
-bool Selects(const std::string& word, const Requirement& requirement) {
+bool Selects(std::string_view word, const Requirement& requirement) {
   return word == requirement.id || word == requirement.area() || word == requirement.priority;
+}
+
+// A word of `requirements:` without the dash that takes back what others ask for.
+std::string_view Bare(std::string_view word) { return word.starts_with('-') ? word.substr(1) : word; }
+
+bool Matches(const std::vector<std::string>& patterns, std::string_view code) {
+  return std::any_of(patterns.begin(), patterns.end(),
+                     [&](const std::string& pattern) { return Matches(pattern, code); });
+}
+
+bool Requires(const Profile& profile, const Requirement& requirement) {
+  bool asked = false, taken_back = false;
+  for (const std::string& word : profile.required_requirements)
+    if (Selects(Bare(word), requirement)) (word.starts_with('-') ? taken_back : asked) = true;
+  return asked && !taken_back;
+}
+
+// Whether a requirement holds by those tests that ran, and the others may be MISS by the profile's may_miss.
+bool HoldsButForWhatMayMiss(const Profile& profile, const Run& run, const RequirementState& state) {
+  bool some_passed = false;
+  for (const std::uint32_t index : state.tests) {
+    const TestRecord& test = run.tests[index];
+    const Result* result = test.Decisive();
+    if (test.verdict == Verdict::kPass)
+      some_passed = true;
+    else if (test.verdict != Verdict::kMiss || result == nullptr || !Matches(profile.may_miss, result->reason.code))
+      return false;
+  }
+  return some_passed;
 }
 
 }  // namespace
 
 bool Profile::AllowsMiss(std::string_view reason_code) const {
-  const bool excepted = std::any_of(miss_except.begin(), miss_except.end(),
-                                    [&](const std::string& pattern) { return Matches(pattern, reason_code); });
-  return miss_allowed != excepted;
+  return miss_allowed != Matches(miss_except, reason_code);
 }
 
 std::vector<std::string> BuiltInProfiles() {
@@ -80,8 +107,9 @@ Profile ParseProfile(const std::string& text, const std::string& name) {
       if (!require.IsMap())
         throw InputError(
             fmt::format("{}:{}: require must have the keys config or requirements", name, require.Mark().line + 1));
-      RefuseUnknownKeys(require, {"config", "requirements"}, name);
+      RefuseUnknownKeys(require, {"config", "requirements", "may_miss"}, name);
       profile.required_options = ReadList(require["config"]);
+      profile.may_miss = ReadList(require["may_miss"]);
       profile.required_requirements = ReadList(require["requirements"]);
     }
   } catch (const YAML::Exception& error) {
@@ -106,7 +134,7 @@ void CheckProfile(const Profile& profile, const Catalogue& catalogue) {
   for (const std::string& word : profile.required_requirements) {
     const auto& all = catalogue.requirements();
     if (std::none_of(all.begin(), all.end(),
-                     [&](const Requirement& requirement) { return Selects(word, requirement); }))
+                     [&](const Requirement& requirement) { return Selects(Bare(word), requirement); }))
       throw InputError(fmt::format(
           "profile {}: requires '{}', which is no requirement, area or priority of the catalogue", profile.name, word));
   }
@@ -126,17 +154,18 @@ std::vector<Violation> Judge(const Profile& profile, const Catalogue& catalogue,
                            : unknown         ? "is required, and the kernel's configuration could not be read"
                                              : fmt::format("is required, and this kernel has it {}",
                                                    value == "n" ? "not" : "as " + value),
-                   .remedy = unknown ? "make the configuration readable: CONFIG_IKCONFIG_PROC=y, or its file in /boot"
+                   .remedy = value == "absent" ? "run again with this version, whose streams tell what profiles commonly ask "
+                                                 "for; else add it to kOptionsOfProfiles in harness/runner.cc"
+                             : unknown ? "make the configuration readable: CONFIG_IKCONFIG_PROC=y, or its file in /boot"
                                      : fmt::format("build the kernel with CONFIG_{}=y or m", option)});
   }
   const auto& requirements = catalogue.requirements();
   for (std::size_t i = 0; i < requirements.size(); ++i) {
-    const bool required = std::any_of(profile.required_requirements.begin(), profile.required_requirements.end(),
-                                      [&](const std::string& word) { return Selects(word, requirements[i]); });
     const RequirementState& state = assessment.states[i];
-    if (!required || !requirements[i].untestable.empty() || state.verdict == Verdict::kPass) continue;
+    if (!Requires(profile, requirements[i]) || !requirements[i].untestable.empty() || state.verdict == Verdict::kPass) continue;
     // FAIL and ERROR are told as such; a profile adds what else must not be.
     if (state.verdict == Verdict::kFail || state.verdict == Verdict::kError) continue;
+    if (state.verdict == Verdict::kMiss && HoldsButForWhatMayMiss(profile, run, state)) continue;
     std::string remedy = "run all tests";
     for (const std::uint32_t test : state.tests)
       if (const Result* result = run.tests[test].Decisive(); result != nullptr && result->verdict == Verdict::kMiss)
@@ -176,13 +205,14 @@ std::string RemedyOf(const Reason& reason) {
   if (kind == "needs-machine") return "run in a machine of its own: ./netns-conformance vm";
   if (kind == "needs-nic")
     return what.empty() ? "run with physical devices: ./netns-conformance vm"
-                        : fmt::format("run with such a device: ./netns-conformance vm --nics={}", what);
+                        : "run with such cards: ./netns-conformance vm --nics=all";
   if (kind == "needs-userns")
     return "allow user namespaces (user.max_user_namespaces, kernel.unprivileged_userns_clone)";
   if (kind == "needs-net-ns") return "build the kernel with CONFIG_NET_NS=y";
   if (kind == "needs-feature") return fmt::format("a kernel that has {}", what);
   if (kind == "not-selected") return "run without a filter";
-  return "see the reason's text";
+  if (!reason.text.empty()) return fmt::format("what the test itself asks for: {}", Excerpt(reason.text, 1, 200));
+  return "none is known";
 }
 
 }  // namespace netns::reports

@@ -21,7 +21,9 @@ struct Profile {
   /// Reason codes to which the opposite of `miss_allowed` applies; "needs-nic:*" stands for all that begin so.
   std::vector<std::string> miss_except = {};
   std::vector<std::string> required_options = {};       ///< Kernel options, without CONFIG_, that must be y or m.
-  std::vector<std::string> required_requirements = {};  ///< Ids, areas ("VETH") or priorities ("core") that must PASS.
+  std::vector<std::string> required_requirements = {};  ///< Ids, areas ("VETH") or priorities ("core") that must PASS; "-ID" takes back.
+  /// Reason codes for which a test of a required requirement may be MISS, where another of its tests passes.
+  std::vector<std::string> may_miss = {};
 
   bool AllowsMiss(std::string_view reason_code) const;
 };

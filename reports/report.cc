@@ -75,6 +75,32 @@ ExitStatus Report::exit_status() const {
   }
 }
 
+namespace {
+
+// Where all that was asked for is MISS, nothing has passed, whatever the profile allows.
+Headline HeadlineOf(Verdict verdict, bool incomplete, bool forbidden, bool some_passed) {
+  if (incomplete) return {"INCOMPLETE", Verdict::kError};
+  if (verdict == Verdict::kFail || verdict == Verdict::kError) return {Word(verdict), verdict};
+  if (forbidden) return {"FORBIDDEN", Verdict::kMiss};
+  return some_passed ? Headline{"PASS", Verdict::kPass} : Headline{Word(verdict), verdict};
+}
+
+}  // namespace
+
+Headline Report::headline() const {
+  const bool some_passed = std::any_of(assessments.begin(), assessments.end(), [](const Assessment& assessment) {
+    return assessment.tests[Verdict::kPass] > 0;
+  });
+  return HeadlineOf(verdict(), incomplete(), !violations.empty(), some_passed);
+}
+
+Headline Report::RunHeadline(std::size_t run) const {
+  const bool forbidden = std::any_of(violations.begin(), violations.end(), [&](const Violation& violation) {
+    return violation.run == runs[run].label;
+  });
+  return HeadlineOf(RunVerdict(run), !runs[run].complete, forbidden, assessments[run].tests[Verdict::kPass] > 0);
+}
+
 Verdict Report::RequirementVerdict(std::size_t index) const {
   Verdict worst = Verdict::kUntested;
   for (const Assessment& assessment : assessments) worst = Worse(worst, assessment.states[index].verdict);
@@ -84,24 +110,33 @@ Verdict Report::RequirementVerdict(std::size_t index) const {
 std::string Report::VerdictLine() const {
   Counts counts;
   for (std::size_t i = 0; i < catalogue->requirements().size(); ++i) counts.Add(RequirementVerdict(i));
-  const int asked = counts.total() - counts[Verdict::kUntested] - counts[Verdict::kSkip];
-  long tests = 0;
+  const int idle = counts[Verdict::kUntested] + counts[Verdict::kSkip];
+  const int asked = counts.total() - idle;
+  const std::string where = runs.size() == 1 ? KernelName(runs.front()) : Count(static_cast<long>(runs.size()), "run");
+  std::string line =
+      fmt::format("{}: {}: {} of {} requirements checked hold, {} FAIL, {} ERROR, {} MISS; {} not tested",
+                  headline().word, where,
+                  counts[Verdict::kPass], asked, counts[Verdict::kFail], counts[Verdict::kError], counts[Verdict::kMiss],
+                  idle);
+  if (!violations.empty())
+    line += fmt::format("; profile {} forbids {}", profile.name,
+                        Count(static_cast<long>(violations.size()), "finding"));
+  return line;
+}
+
+std::string Report::FactsLine() const {
+  Counts counts;
   double duration = 0;
   for (std::size_t i = 0; i < runs.size(); ++i) {
-    tests += assessments[i].tests.total() - assessments[i].tests[Verdict::kSkip];
+    counts += assessments[i].tests;
     duration += runs[i].duration_ms;
   }
-  const ExitStatus status = exit_status();
-  std::string word(status == kExitForbidden ? "FORBIDDEN" : status == kExitPass ? "PASS" : Word(verdict()));
-  if (incomplete()) word = "ERROR (incomplete)";
-  const std::string where = runs.size() == 1 ? KernelName(runs.front()) : Count(static_cast<long>(runs.size()), "run");
-  std::string line = fmt::format(
-      "{}: {}: {} of {} requirements checked hold ({} FAIL, {} ERROR, {} MISS; {} of {} not tested); {} in {}", word,
-      where, counts[Verdict::kPass], asked, counts[Verdict::kFail], counts[Verdict::kError], counts[Verdict::kMiss],
-      counts[Verdict::kUntested] + counts[Verdict::kSkip], counts.total(), Count(tests, "test"), Duration(duration));
-  line += fmt::format("; profile {}", profile.name);
-  if (!violations.empty()) line += fmt::format(" forbids {}", Count(static_cast<long>(violations.size()), "finding"));
-  return line;
+  std::vector<std::string> parts;
+  for (const Verdict verdict : kAllVerdicts)
+    if (counts[verdict] > 0) parts.push_back(fmt::format("{} {}", counts[verdict], Word(verdict)));
+  return fmt::format("{}{} in {}; profile {} ({})", Count(counts.total(), "test"),
+                     parts.empty() ? "" : fmt::format(" ({})", Join(parts, ", ")), Duration(duration), profile.name,
+                     profile.digest.substr(0, 12));
 }
 
 std::string KernelName(const Run& run) {
@@ -115,10 +150,15 @@ std::string KernelName(const Run& run) {
 }
 
 std::string CommandFor(const Run& run, const std::string& test) {
-  const bool in_vm = run.header.disposable || !run.header.machine.empty();
-  std::string command = fmt::format("./netns-conformance {} --filter={}", in_vm ? "vm" : "run", test);
-  if (const auto kernel = run.header.machine.find("kernel"); in_vm && kernel != run.header.machine.end())
-    command += fmt::format(" --kernel={}", kernel->second);
+  const bool in_vm = !run.header.machine.empty();
+  std::string command = fmt::format("./netns-conformance {}", in_vm ? "vm" : "run");
+  // What the launcher blames on no test (Machine.Boot1) takes the whole run to show again.
+  if (const TestRecord* record = run.Find(test); record == nullptr || !record->info.file.empty())
+    command += " --filter=" + ShellWord(test);
+  if (in_vm)
+    for (const std::string& word : run.header.again) command += " " + ShellWord(word);
+  else if (run.header.disposable)
+    command += " -- --disposable-machine";
   return command;
 }
 

@@ -29,6 +29,12 @@ struct Assessment {
 
 Assessment Assess(const Catalogue& catalogue, const Run& run);
 
+/// The one word that a report opens with, and the verdict whose colour it has.
+struct Headline {
+  std::string_view word;  ///< A verdict's, or INCOMPLETE, or FORBIDDEN by the profile.
+  Verdict verdict;
+};
+
 /// All that a report tells.
 struct Report {
   const Catalogue* catalogue = nullptr;
@@ -38,6 +44,7 @@ struct Report {
   std::vector<Violation> violations = {};
   KillMatrix kills;  ///< Empty where none was given; told by HTML.
   int slowest = 0;   ///< How many of the slowest tests to list.
+  std::string note;  ///< A line of the caller's for the terminal, to stand above the verdict.
 
   /// Puts a report together.
   static Report Make(const Catalogue& catalogue, std::vector<Run> runs, Profile profile);
@@ -46,8 +53,13 @@ struct Report {
   /// The worst verdict of all runs; ERROR where one is incomplete.
   Verdict verdict() const;
   bool incomplete() const;
-  /// "FAIL: 2 of 412 requirements ... on Linux 6.12" in one line.
+  Headline headline() const;
+  /// Of one run by itself.
+  Headline RunHeadline(std::size_t run) const;
+  /// "FAIL: Linux 6.12.117 (x86_64, kvm): 410 of 412 requirements checked hold, 2 FAIL, ..." in one line.
   std::string VerdictLine() const;
+  /// What it was measured by, in one line: tests by verdict, time, profile and its digest.
+  std::string FactsLine() const;
   /// Of one run: the worst of its tests, ERROR where it is incomplete or has none.
   Verdict RunVerdict(std::size_t run) const;
   /// Of requirement `index` over all runs.
@@ -56,7 +68,7 @@ struct Report {
 
 /// "Linux 6.12.117 (x86_64, tcg)".
 std::string KernelName(const Run& run);
-/// The command that runs just this one test as this run did.
+/// The command that runs just this one test as this run did, in the words of a shell.
 std::string CommandFor(const Run& run, const std::string& test);
 
 }  // namespace netns::reports

@@ -112,6 +112,8 @@ Header ReadHeader(const json& event) {
   header.privilege = String(event, "privilege");
   header.disposable = Flag(event, "disposable", false);
   header.machine = TextMap<std::map<std::string, std::string>>(Field(event, "machine"));
+  header.machine.erase("command");
+  header.again = Strings(Field(event, "machine"), "command");
   const json& nics = Field(event, "nics");
   if (nics.is_array())
     for (const json& nic : nics)
@@ -195,7 +197,7 @@ class RunBuilder {
     Unended();
     Verdicts();
     run_.complete = footer_seen_ && !damaged_;
-    if (!footer_seen_ && run_.header.time > 0) run_.duration_ms = (last_time_ - run_.header.time) * 1000;
+    if (!footer_seen_ && run_.header.time > 0) run_.duration_ms = std::max(0.0, last_time_ - run_.header.time) * 1000;
     return std::move(run_);
   }
 
@@ -321,6 +323,20 @@ bool LooksLikeHeader(const std::string& line) {
 }
 
 }  // namespace
+
+std::string Check::Heading() const {
+  return fmt::format("{}{}{}", file.empty() ? "" : fmt::format("{}:{}: ", file, line), kind,
+                     where.empty() ? "" : fmt::format(" (in {})", where));
+}
+
+std::string Result::OutputBesideFailures() const {
+  std::string left = output;
+  for (const Check& check : failures) {
+    const std::string printed = fmt::format("{}:{}: {}\n", check.file, check.line, check.message);
+    if (const auto at = left.find(printed); at != std::string::npos) left.erase(at, printed.size());
+  }
+  return left;
+}
 
 const Result* TestRecord::Decisive() const {
   for (const Result& result : results)

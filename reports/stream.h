@@ -24,6 +24,9 @@ struct Check {
   bool fatal = false;
   std::string where = {};  ///< The processes that it came through; empty for the test's body.
   bool operator==(const Check&) const = default;
+
+  /// "suites/veth.cc:41: expectation (in worker)"; without the place where it has none.
+  std::string Heading() const;
 };
 
 /// Why a test did not run (MISS, SKIP), or what broke (ERROR).
@@ -45,6 +48,9 @@ struct Result {
   std::string kernel_log = {};
   std::string output = {};
   bool operator==(const Result&) const = default;
+
+  /// The output without what GoogleTest printed of the failures, for where they are told anyway.
+  std::string OutputBesideFailures() const;
 };
 
 /// A test as its registration states it.
@@ -99,6 +105,7 @@ struct Header {
   std::string privilege = {};
   bool disposable = false;
   std::map<std::string, std::string> machine = {};
+  std::vector<std::string> again = {};  ///< The words of the front door that made this machine; of a VM only.
   std::vector<Nic> nics = {};
 };
 

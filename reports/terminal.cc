@@ -24,7 +24,9 @@ class Terminal {
     Slowest();
     Problems();
     Violations();
-    Line("{}", Paint(report_.verdict(), report_.VerdictLine()));
+    Line("{}", report_.FactsLine());
+    if (!report_.note.empty()) Line("{}", report_.note);
+    Line("{}", Paint(report_.headline().verdict, report_.VerdictLine()));
     return std::move(out_);
   }
 
@@ -68,15 +70,14 @@ class Terminal {
       std::string row = fmt::format("{:<34}", run.label);
       for (const Verdict verdict : {Verdict::kPass, Verdict::kFail, Verdict::kError, Verdict::kMiss, Verdict::kSkip})
         row += Cell(verdict, counts[verdict]);
-      const Verdict verdict = report_.RunVerdict(i);
-      Line("{}{:>11}  {}{}", row, Duration(run.duration_ms), Paint(verdict, Word(verdict)),
-           run.complete ? "" : " (incomplete)");
+      const Headline headline = report_.RunHeadline(i);
+      Line("{}{:>11}  {}", row, Duration(run.duration_ms), Paint(headline.verdict, headline.word));
     }
     Line("");
   }
 
   void AreaLine(const AreaRow& row) {
-    const int idle = row.counts[Verdict::kUntested] + row.counts[Verdict::kSkip];
+    const int idle = row.not_tested();
     Line("{:<10}{:>13}{}{}{}{}{}{:>13}", row.area, row.requirements, Cell(Verdict::kPass, row.counts[Verdict::kPass]),
          Cell(Verdict::kFail, row.counts[Verdict::kFail]), Cell(Verdict::kError, row.counts[Verdict::kError]),
          Cell(Verdict::kMiss, row.counts[Verdict::kMiss]),
@@ -93,9 +94,7 @@ class Terminal {
       sum.requirements += row.requirements;
       sum.duration_ms += row.duration_ms;
       // Areas of which nothing ran are told as a number below.
-      const bool idle =
-          row.counts[Verdict::kUntested] + row.counts[Verdict::kSkip] == row.requirements && row.duration_ms == 0;
-      if (idle)
+      if (row.idle())
         ++other_areas;
       else
         AreaLine(row);
@@ -104,7 +103,7 @@ class Terminal {
       sum.counts.Add(report_.RequirementVerdict(i));
     AreaLine(sum);
     if (other_areas > 0)
-      Line("({} more without a test in {})", Count(other_areas, "area"),
+      Line("({} more {} without a test in {})", other_areas, other_areas == 1 ? "area" : "areas",
            report_.runs.size() == 1 ? "this run" : "these runs");
     Line("");
   }
@@ -128,22 +127,24 @@ class Terminal {
         }
         Line("{}", Wrap(fmt::format("{}: {}", id, requirement->statement), kWidth, 2));
         Line("{}", Wrap(fmt::format("[{}]", requirement->source), kWidth, 4));
+        if (const std::string control = requirement->control(); !control.empty())
+          Line("{}", Wrap("control: " + control, kWidth, 4));
       }
       if (result.iteration > 1) Line("  in iteration {}", result.iteration);
       for (const Check& check : result.failures) {
-        const std::string at = check.file.empty() ? "" : fmt::format("{}:{}: ", check.file, check.line);
-        Line("  {}{}{}", at, check.kind, check.where.empty() ? "" : fmt::format(" (in {})", check.where));
+        Line("  {}", check.Heading());
         if (!check.message.empty()) Line("{}", Indent(Excerpt(check.message, 60, 2000), "    "));
       }
-      if (!result.reason.code.empty())
+      const bool reason_is_told = !result.failures.empty() && result.failures.back().kind == result.reason.code;
+      if (!result.reason.code.empty() && !reason_is_told)
         Line("  {}{}{}", result.reason.code, result.reason.text.empty() ? "" : ": ", result.reason.text);
       if (!result.kernel_log.empty()) {
         Line("  kernel log:");
         Line("{}", Indent(Excerpt(result.kernel_log, 200, 2000), "    | "));
       }
-      if (!result.output.empty()) {
+      if (const std::string output = result.OutputBesideFailures(); !output.empty()) {
         Line("  output:");
-        Line("{}", Indent(Excerpt(result.output, 40, 2000), "    | "));
+        Line("{}", Indent(Excerpt(output, 40, 2000), "    | "));
       }
       Line("  just this one: {}", CommandFor(report_.runs[trouble.runs.front()], info.name));
       Line("");

@@ -31,6 +31,15 @@ std::string Count(long number, std::string_view noun);
 /// Milliseconds as a person reads them: "3 ms", "1.2 s", "4 min 10 s".
 std::string Duration(double milliseconds);
 
+/// A word as a shell reads it: in quotes where it needs them.
+std::string ShellWord(std::string_view word);
+
+/// Text that stays text in Markdown, and in the HTML that Markdown may hold; newlines become blanks.
+std::string EscapeMarkdown(std::string_view text);
+
+/// Seconds since the epoch as "2026-11-27T02:04:53", in UTC.
+std::string UtcTime(double seconds);
+
 /// SHA-256 in lower-case hexadecimal.
 std::string Sha256(std::string_view data);
 

@@ -31,6 +31,11 @@ Verdict Worse(Verdict a, Verdict b) {
   return Verdict::kUntested;
 }
 
+Counts& Counts::operator+=(const Counts& other) {
+  for (std::size_t i = 0; i < counts_.size(); ++i) counts_[i] += other.counts_[i];
+  return *this;
+}
+
 int Counts::total() const { return std::accumulate(counts_.begin(), counts_.end(), 0); }
 
 }  // namespace netns::reports

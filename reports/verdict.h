@@ -33,6 +33,7 @@ Verdict Worse(Verdict a, Verdict b);
 class Counts {
  public:
   void Add(Verdict verdict) { ++counts_[static_cast<std::size_t>(verdict)]; }
+  Counts& operator+=(const Counts& other);
   int operator[](Verdict verdict) const { return counts_[static_cast<std::size_t>(verdict)]; }
   int total() const;
 

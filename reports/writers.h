@@ -14,7 +14,7 @@ std::string WriteTerminal(const Report& report, bool color);
 std::string WriteJUnit(const Report& report);
 /// KTAP version 1, as tools/testing/kunit/kunit.py parses it: one subtest per area, in it one per test.
 std::string WriteKtap(const Report& report);
-/// KCIDB I/O, version 4.3 of its schema.
+/// KCIDB I/O, version 5.3 of its schema.
 std::string WriteKcidb(const Report& report);
 /// For a mailing list or a merge request.
 std::string WriteMarkdown(const Report& report);
@@ -49,6 +49,11 @@ struct AreaRow {
   int requirements = 0;
   Counts counts = {};  ///< Of requirements.
   double duration_ms = 0;
+
+  /// Requirements of which no test was asked for.
+  int not_tested() const { return counts[Verdict::kUntested] + counts[Verdict::kSkip]; }
+  /// Whether nothing of this area ran; tables leave it out.
+  bool idle() const { return not_tested() == requirements && duration_ms == 0; }
 };
 
 /// Areas in the catalogue's order, over all runs.

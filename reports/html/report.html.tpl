@@ -13,7 +13,7 @@
 <header>
 <p class="verdict {{CLASS}}">{{WORD}}</p>
 <h1>{{LINE}}</h1>
-<p class="facts">Profile {{PROFILE}} ({{DIGEST}}), exit status {{STATUS}}</p>
+<p class="facts">{{FACTS}}; exit status {{STATUS}}</p>
 </header>
 <form id="filter" hidden aria-label="Filter">
 <div><label for="f-area">Area</label><select id="f-area" name="area"><option value="">all</option>{{#AREA}}<option value="{{NAME}}">{{NAME}}</option>{{/AREA}}</select></div>
@@ -32,16 +32,24 @@
 <tr><th scope="row">{{KERNEL}}<div class="facts">{{FACTS}}</div></th><td class="s {{CLASS}}">{{WORD}}</td><td class="n">{{PASS}}</td><td class="n">{{FAIL}}</td><td class="n">{{ERROR}}</td><td class="n">{{MISS}}</td><td class="n">{{SKIP}}</td><td class="n">{{TIME}}</td><td class="facts">{{PATH}}{{#PROBLEM}}<br>{{TEXT}}{{/PROBLEM}}</td></tr>{{/RUN}}
 </tbody></table></div>
 </section>
-{{#TROUBLES}}<section aria-labelledby="failures">
+<section aria-labelledby="chapters">
+<h2 id="chapters">Chapters</h2>
+<div class="scroll"><table>
+<thead><tr><th scope="col">Chapter</th><th scope="col" class="n">Requirements</th><th scope="col" class="n">PASS</th><th scope="col" class="n">FAIL</th><th scope="col" class="n">ERROR</th><th scope="col" class="n">MISS</th><th scope="col" class="n">not tested</th></tr></thead>
+<tbody>{{#CHAPTER_COUNT}}
+<tr><th scope="row"><a href="#c{{NUMBER}}">{{TITLE}}</a></th><td class="n">{{REQUIREMENTS}}</td>{{#CELL}}<td class="n {{CLASS}}">{{COUNT}}</td>{{/CELL}}</tr>{{/CHAPTER_COUNT}}
+</tbody></table></div>
+</section>
+{{#TROUBLES}}<section class="troubles" aria-labelledby="failures">
 <h2 id="failures">Failures and errors</h2>
 {{#TROUBLE}}<details class="trouble" id="t{{NUMBER}}" data-verdict="{{WORD}}" data-areas="{{AREAS}}" data-runs="{{RUNS}}">
 <summary><span class="tag {{CLASS}}">{{WORD}}</span> {{TEST}} <span class="facts">{{KERNELS}}</span></summary>
 <div>
-{{#STATEMENT}}<p><a href="#{{ID}}" class="id">{{ID}}</a>: {{TEXT}} <span class="facts">{{SOURCE}}</span></p>
-{{/STATEMENT}}{{#CHECK}}<p class="facts">{{AT}} {{KIND}}</p><pre tabindex="0">{{MESSAGE}}</pre>
+{{#STATEMENT}}<p><a href="#{{ID}}" class="id">{{ID}}</a>: {{TEXT}} <span class="facts">{{SOURCE}}</span>{{#CONTROL}}<br><span class="facts">Control: {{TEXT}}</span>{{/CONTROL}}</p>
+{{/STATEMENT}}{{#CHECK}}<p class="facts">{{HEADING}}</p><pre tabindex="0">{{MESSAGE:pre_escape}}</pre>
 {{/CHECK}}{{#REASON}}<p>{{TEXT}}</p>
-{{/REASON}}{{#LOG}}<details open><summary>Kernel log</summary><pre tabindex="0">{{TEXT}}</pre></details>
-{{/LOG}}{{#OUTPUT}}<details><summary>Output</summary><pre tabindex="0">{{TEXT}}</pre></details>
+{{/REASON}}{{#LOG}}<details open><summary>Kernel log</summary><pre tabindex="0">{{TEXT:pre_escape}}</pre></details>
+{{/LOG}}{{#OUTPUT}}<details><summary>Output</summary><pre tabindex="0">{{TEXT:pre_escape}}</pre></details>
 {{/OUTPUT}}<p>Just this one: <code>{{COMMAND}}</code></p>
 </div>
 </details>
@@ -59,10 +67,10 @@
 {{#CHAPTER}}<section class="chapter" aria-labelledby="c{{NUMBER}}">
 <h2 id="c{{NUMBER}}">{{TITLE}}</h2>
 <p class="page">{{PAGE}}</p>
-<div class="scroll"><table>
-<thead><tr><th scope="col">Requirement</th>{{#COLUMN}}<th scope="col" data-run="{{NUMBER}}">{{LABEL}}</th>{{/COLUMN}}</tr></thead>
+<div class="scroll"><table{{#MANY}} class="many"{{/MANY}}>
+<thead><tr><th scope="col">Requirement</th>{{#COLUMN}}<th scope="col" data-run="{{NUMBER}}"><span>{{LABEL}}</span></th>{{/COLUMN}}</tr></thead>
 <tbody>{{#REQUIREMENT}}
-<tr class="req" data-area="{{AREA}}" data-states="{{STATES}}"><th scope="row" id="{{ID}}"><details class="more"><summary><span class="id">{{ID}}</span> {{TITLE}}</summary><div><p>{{STATEMENT}}</p><p class="facts">{{SOURCE}}</p>{{#TEST}}<p>{{NAME}} <span class="facts">{{AT}}</span>{{#LINK}} <a href="#t{{NUMBER}}">{{WORD}}</a>{{/LINK}}{{#WHY}}<br><span class="facts">{{TEXT}}</span>{{/WHY}}</p>{{/TEST}}{{#MUTANT}}<p class="facts">Mutant <a href="#m{{NUMBER}}">{{NUMBER}}</a> breaks it: {{OUTCOME}}</p>{{/MUTANT}}</div></details></th>{{#STATE}}<td class="s {{CLASS}}" data-run="{{NUMBER}}">{{WORD}}</td>{{/STATE}}</tr>{{/REQUIREMENT}}
+<tr class="req" data-area="{{AREA}}" data-states="{{STATES}}"><th scope="row" id="{{ID}}"><details class="more"><summary><span class="id">{{ID}}</span> {{TITLE}}</summary><div><p>{{STATEMENT}}</p><p class="facts">{{SOURCE}}</p>{{#CONTROL}}<p class="facts">Control: {{TEXT}}</p>{{/CONTROL}}{{#TEST}}<p>{{NAME}} <span class="facts">{{AT}}</span>{{#LINK}} <a href="#t{{NUMBER}}">{{WORD}}</a>{{/LINK}}{{#WHY}}<br><span class="facts">{{TEXT}}</span>{{/WHY}}</p>{{/TEST}}{{#MUTANT}}<p class="facts">Mutant <a href="#m{{NUMBER}}">{{NUMBER}}</a> breaks it: {{OUTCOME}}</p>{{/MUTANT}}</div></details></th>{{#STATE}}<td class="s {{CLASS}}" data-run="{{NUMBER}}">{{WORD}}</td>{{/STATE}}</tr>{{/REQUIREMENT}}
 </tbody></table></div>
 </section>
 {{/CHAPTER}}</div>

@@ -34,6 +34,8 @@
       trouble.hidden = !((area === "" || trouble.dataset.areas.split(" ").includes(area)) &&
         (verdict === "" || trouble.dataset.verdict === verdict) && (kernel === "" || on.includes(kernel)) && hasText(trouble));
     }
+    for (const section of document.querySelectorAll("section.troubles"))
+      section.hidden = troubles.every((trouble) => trouble.hidden);
     for (const cell of document.querySelectorAll("[data-run]")) cell.hidden = kernel !== "" && cell.dataset.run !== kernel;
     count.textContent = shown + " of " + rows.length + " requirements shown";
   }
@@ -49,6 +51,7 @@
     if (target) target.scrollIntoView();
   }
   addEventListener("hashchange", openTarget);
+  // Paper has nothing to click on.
   addEventListener("beforeprint", () => troubles.forEach((trouble) => { trouble.open = true; }));
   openTarget();
   apply();

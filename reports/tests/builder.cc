@@ -85,7 +85,7 @@ const Catalogue& SmallCatalogue() {
 complete_areas: [VETH]
 requirements:
 - {id: VETH-01, title: A pair is a pipe, statement: What enters one end leaves the other., source: veth(4), priority: core, needs: [VETH]}
-- {id: VETH-02, title: Freed together, statement: Both ends go with one., source: network_namespaces(7), priority: linked, needs: [VETH]}
+- {id: VETH-02, title: Freed together, statement: Both ends go with one., source: network_namespaces(7), priority: linked, needs: [VETH], how_to_test: "Delete one end. NEGATIVE: another pair stays."}
 - {id: PHYS-01, title: Comes back, statement: A physical device returns to the initial namespace., source: network_namespaces(7), priority: core, needs: [physical-nic]}
 - {id: CONF-01, title: Needs CONFIG_NET_NS, statement: Without it there are none., source: network_namespaces(7), priority: core, needs: [], untestable: needs another kernel}
 )",

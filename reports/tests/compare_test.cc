@@ -60,6 +60,14 @@ TEST(Compare, ExitsWithOneOnARegressionOnly) {
   EXPECT_THAT(WriteComparisonHtml(Between("PASS", "FAIL")), HasSubstr("VETH-01"));
 }
 
+TEST(Compare, CallsALowerRateSlower) {
+  const SpeedDifference rate{.name = "Veth", .unit = "MB/s", .before = 10, .after = 8};
+  EXPECT_TRUE(rate.slower());
+  EXPECT_THAT(rate.Sentence(), HasSubstr("slower Veth: 10 MB/s -> 8 MB/s (-20%"));
+  const SpeedDifference time{.name = "Veth", .unit = "us", .before = 10, .after = 8};
+  EXPECT_FALSE(time.slower());
+}
+
 TEST(MannWhitney, AgreesWithTheTables) {
   // Complete separation of 5 and 5: 2 / C(10, 5).
   EXPECT_NEAR(MannWhitneyP({1, 2, 3, 4, 5}, {6, 7, 8, 9, 10}), 2.0 / 252, 1e-12);

@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <fstream>
+
 #include "reports/tests/builder.h"
 
 namespace netns::reports {
@@ -55,6 +57,20 @@ TEST(Explain, TellsOfARequirementItsTestsAndTheirLastResult) {
   EXPECT_THAT(text, HasSubstr("FAIL on Linux 6.12.117: nothing came out"));
   EXPECT_THAT(Explain(coverage, "Veth.Pipe", {}), HasSubstr("VETH-01: A pair is a pipe"));
   EXPECT_THROW(Explain(coverage, "VETH-1", {}), InputError);
+  EXPECT_THAT(text, HasSubstr("tests\n    Veth.Pipe"));
+}
+
+TEST(Explain, TellsHowByTheCommentAboveTheTest) {
+  const std::string path = ::testing::TempDir() + "explain_test_source.cc";
+  std::ofstream(path) << "// Not this one.\n\n// What enters one end\n// leaves the other.\nNETNS_TEST(Veth, Pipe) {}\n";
+  TestInfo test = Named("Veth.Pipe", {"VETH-01"});
+  test.file = path;
+  test.line = 5;
+  test.needs = {"nic:e1000:2"};
+  const std::vector<TestInfo> tests = {test};
+  const std::string text = Explain(Coverage(SmallCatalogue(), tests), "Veth.Pipe", {});
+  EXPECT_THAT(text, HasSubstr("how           What enters one end leaves the other.\n"));
+  EXPECT_THAT(text, HasSubstr("run it with: ./netns-conformance vm --filter=Veth.Pipe"));
 }
 
 }  // namespace

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 PROGRAM = REQUIREMENTS = ""
+TAB, ENTER = "\ue004", "\ue007"  # WebDriver's names of keys
 SCREENSHOTS: Optional[Path] = None
 
 
@@ -28,7 +29,7 @@ def events(kernel: int) -> str:
         {"event": "header", "time": 1.0 + kernel, "schema": "1.0", "kernel": {"release": f"6.{kernel}.0"}, "tests": tests},
         {"event": "end", "test": "Create.Moves", "verdict": "PASS", "duration_ms": 3},
         {"event": "end", "test": "Veth.Pipe", "verdict": "FAIL" if kernel == 1 else "PASS", "duration_ms": 3,
-         "failures": [{"kind": "expectation", "file": "a.cc", "line": 7, "message": hostile}], "kernel_log": hostile + "A" * 1000000},
+         "failures": [{"kind": "expectation", "file": "a.cc", "line": 7, "message": "Expected: gone\n  Actual: " + hostile}], "kernel_log": hostile + "A" * 1000000},
         {"event": "end", "test": "Phys.Back", "verdict": "MISS", "duration_ms": 0, "reason": {"code": "needs-nic", "text": hostile}},
         {"event": "footer", "counts": {}, "duration_ms": 6},
     ]
@@ -62,12 +63,17 @@ class Browser:
     def run(self, script: str) -> Any:
         return self.call("POST", f"/session/{self.session}/execute/sync", {"script": script, "args": []})
 
+    def press(self, *keys: str) -> None:
+        """Keys as a user presses them, one after the other; the focus is where the page has it."""
+        steps = [{"type": kind, "value": key} for key in keys for kind in ("keyDown", "keyUp")]
+        self.call("POST", f"/session/{self.session}/actions", {"actions": [{"type": "key", "id": "keyboard", "actions": steps}]})
+
     def log(self) -> Any:
         return self.call("POST", f"/session/{self.session}/se/log", {"type": "browser"})
 
-    def media(self, feature: str, value: str) -> None:
+    def media(self, feature: str, value: str, medium: str = "") -> None:
         self.call("POST", f"/session/{self.session}/goog/cdp/execute",
-                  {"cmd": "Emulation.setEmulatedMedia", "params": {"features": [{"name": feature, "value": value}]}})
+                  {"cmd": "Emulation.setEmulatedMedia", "params": {"media": medium, "features": [{"name": feature, "value": value}]}})
 
     def screenshot(self, name: str) -> None:
         if SCREENSHOTS is not None:
@@ -104,6 +110,17 @@ class Html(unittest.TestCase):
         def choose(field: str, value: str) -> None:
             browser.run(f"const f = document.getElementById('f-{field}'); f.value = {json.dumps(value)}; f.dispatchEvent(new Event('input', {{bubbles: true}}))")
 
+        # By keyboard alone: the first stop leads past the filter, and Enter opens what is closed.
+        browser.press(TAB)
+        self.assertEqual(browser.run("return document.activeElement.className"), "skip")
+        browser.press(ENTER)
+        self.assertEqual(browser.run("return location.hash + document.activeElement.id"), "#requirementsrequirements")
+        browser.run("document.querySelector('details.trouble > summary').focus()")
+        browser.press(ENTER)
+        self.assertTrue(browser.run("return document.querySelector('details.trouble').open"))
+        browser.press(ENTER)
+        self.assertFalse(browser.run("return document.querySelector('details.trouble').open"))
+        browser.run("scrollTo(0, 0)")
         everything = shown()
         self.assertGreater(everything, 100)
         self.assertEqual(browser.run("return document.querySelector('.verdict').textContent"), "FAIL")
@@ -112,6 +129,7 @@ class Html(unittest.TestCase):
         self.assertEqual(shown(), 1)
         choose("kernel", "1")
         self.assertEqual(shown(), 0, "on the second kernel nothing failed")
+        self.assertFalse(browser.run("return document.getElementById('failures').checkVisibility()"), "a heading of nothing")
         choose("kernel", "0")
         self.assertEqual(shown(), 1)
         choose("verdict", "")
@@ -128,9 +146,16 @@ class Html(unittest.TestCase):
         browser.run("document.getElementById('VETH-01').querySelector('a').click(); return new Promise(r => setTimeout(r, 0))")
         self.assertTrue(browser.run("return document.getElementById('t0').open"))
         self.assertIn("<script>", browser.run("return document.querySelector('#t0 pre').textContent"))
+        self.assertIn("Expected: gone\n  Actual: </pre>", browser.run("return document.querySelector('#t0 pre').innerText"), "lines stay lines")
+        self.assertEqual(browser.run("return [...document.querySelectorAll('#chapters ~ div tbody tr')].reduce((sum, row) => sum + Number(row.cells[1].textContent), 0)"), everything)
         browser.screenshot("failure.png")
         browser.media("prefers-color-scheme", "dark")
         browser.screenshot("dark.png")
+        browser.media("prefers-color-scheme", "light", "print")
+        browser.run("document.getElementById('t0').open = false; dispatchEvent(new Event('beforeprint'))")
+        self.assertTrue(browser.run("return document.getElementById('t0').open"), "paper has nothing to click on")
+        self.assertFalse(browser.run("return document.getElementById('filter').checkVisibility()"))
+        browser.screenshot("print.png")
         # Every control has a name, every table its headers.
         self.assertEqual(browser.run("return [...document.querySelectorAll('select,input')].filter(e => e.labels.length === 0).length"), 0)
         self.assertEqual(browser.run("return [...document.querySelectorAll('th')].filter(e => !e.scope).length"), 0)

@@ -45,6 +45,10 @@ class Program(unittest.TestCase):
         self.assertEqual(done.returncode, status, done.stdout + done.stderr)
         return done
 
+    def told(self, *arguments: str) -> str:
+        """What it says, as one line: where its lines break depends on the length of paths."""
+        return " ".join(self.run_it(*arguments, status=0).stdout.split())
+
     def one_line(self, *arguments: str, status: int = 2) -> str:
         done = self.run_it(*arguments, status=status)
         self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
@@ -92,6 +96,10 @@ class Program(unittest.TestCase):
     def test_list_check_trace_and_explain(self) -> None:
         tests = self.file("tests.json", json.dumps({"tests": [{"name": "Veth.Pipe", "covers": ["VETH-01"], "file": "a.cc", "line": 3}]}))
         self.assertIn("VETH-01", self.run_it("list", "--area", "VETH", status=0).stdout)
+        self.assertIn("no such area; it has CREATE, ", self.one_line("list", "--area", "VTEH"))
+        self.assertIn("no such priority; it has core, ", self.one_line("list", "--priority", "high"))
+        self.run_it("check-profile", "distribution", status=0)
+        self.assertIn("'strict' is not known", self.one_line("check-profile", "strict"))
         coverage = json.loads(self.run_it("list", "--coverage", "--json", "--tests", tests, status=0).stdout)
         self.assertEqual(coverage["areas"][-1]["covered"], 1)
         self.run_it("check-trace", "--tests", tests, status=0)
@@ -117,6 +125,12 @@ class Program(unittest.TestCase):
         self.assertEqual(json.loads(self.run_it("compare", old, new, "--format", "json", status=1).stdout)["exit_status"], 1)
         self.run_it("compare", old, self.file("cut.jsonl", stream(footer=False)), status=3)
         self.one_line("compare", old, str(self.dir / "absent"))
+        for form, mark in (("markdown", "**REGRESSED"), ("html", "<!doctype html>")):
+            self.assertTrue(self.run_it("compare", old, new, "--format", form, status=1).stdout.startswith(mark))
+        # The same run on both sides; and a test that is there on one side only.
+        self.assertIn("nothing changed", self.run_it("compare", old, old, status=0).stdout)
+        other = self.file("other.jsonl", stream(time=3.0).replace("Veth.Pipe", "Veth.Tube"))
+        self.assertIn("PASS -> absent   Veth.Pipe", self.run_it("compare", old, other, status=0).stdout)
 
     @unittest.skipUnless(os.path.exists("/dev/full"), "no /dev/full")
     def test_full_disk(self) -> None:
@@ -124,10 +138,49 @@ class Program(unittest.TestCase):
         self.assertIn("No space left", self.one_line("report", path, "--output", "/dev/full", status=3))
         self.assertIn("could not be written", self.one_line("report", path, "--output", "/proc/none/x", status=3))
 
+    def test_disk_that_fills_up(self) -> None:
+        path = self.file("s.jsonl", stream())
+        disk = self.dir / "disk"
+        disk.mkdir()
+        # A file system of 16 KiB that this test alone sees: some formats fit, the HTML page does not.
+        script = (f"mount -t tmpfs -o size=16k none {disk} && echo old > {disk}/report.html; '{PROGRAM}' report '{path}' --all --output {disk}; "
+                  f"echo status $?; ls {disk}; cat {disk}/report.html")
+        done = subprocess.run(["unshare", *([] if os.geteuid() == 0 else ["-r"]), "-m", "sh", "-c", script], capture_output=True, text=True, check=False)
+        if "status" not in done.stdout or "mount" in done.stderr:
+            self.skipTest(f"no private mount namespace: {done.stderr.strip()}")
+        self.assertIn("status 3", done.stdout)
+        self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
+        self.assertRegex(done.stderr, r"report\.[a-z.]+: could not be written: No space left on device")
+        self.assertNotIn(".partial", done.stdout)
+        self.assertTrue(done.stdout.endswith("old\n"), "the earlier report is as it was")
+
+    def test_odd_streams_are_told_and_lose_nothing(self) -> None:
+        twice = stream().replace('"tests": [', '"tests": [{"name": "Veth.Pipe", "covers": ["VETH-02"], "selected": true}, ')
+        self.assertIn("the plan has the test Veth.Pipe twice", self.told("report", self.file("twice.jsonl", twice)))
+        unknown = stream().replace("VETH-01", "VTEH-01")
+        self.assertIn("the catalogue does not have: VTEH-01", self.told("report", self.file("unknown.jsonl", unknown)))
+        path = self.file("one.jsonl", stream())
+        told = self.told("report", path, path)
+        self.assertIn("is a stream of the same run; counted once", told)
+        self.assertIn("1 test (1 PASS)", told)
+        # Two runs of one kernel are two runs.
+        self.assertIn("2 tests (2 PASS)", self.run_it("report", path, self.file("two.jsonl", stream(time=7.5)), status=0).stdout)
+
+    def test_the_result_names_the_profile_and_its_digest(self) -> None:
+        path = self.file("s.jsonl", stream(verdict="MISS"))
+        profile = self.file("mine.yaml", "profile: mine\nmiss: forbidden\nrequire: {config: [VETH]}\n")
+        told = self.run_it("report", path, "--profile", profile, status=4).stdout
+        self.assertRegex(told, r"profile mine \([0-9a-f]{12}\)")
+        self.assertIn("CONFIG_VETH is required, and the stream says nothing of it; remedy: ", told)
+        self.assertIn("Veth.Pipe must run, and is MISS (needs-machine); remedy: run in a machine of its own", told)
+        self.assertEqual(len(json.loads(self.run_it("report", path, "--format", "json", "--profile", profile, status=4).stdout)["profile"]["sha256"]), 64)
+
     def test_five_hundred_streams(self) -> None:
         paths = [self.file(f"{i}.jsonl", stream(release=f"6.{i}.0", time=i + 1)) for i in range(500)]
         done = self.run_it("report", *paths, status=0)
         self.assertIn("PASS: 500 runs", done.stdout)
+        self.assertEqual(done.stdout.count("\n6."), 500)
+        self.run_it("report", *paths, "--format", "html", "--output", str(self.dir / "500.html"), status=0)
 
 
 if __name__ == "__main__":

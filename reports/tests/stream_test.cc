@@ -16,6 +16,7 @@ using ::testing::Contains;
 using testing::Failure;
 using ::testing::HasSubstr;
 using testing::MakeReport;
+using testing::SmallCatalogue;
 using ::testing::SizeIs;
 using testing::StreamBuilder;
 
@@ -150,6 +151,12 @@ TEST(Stream, KeepsTheWorstOfSeveralIterations) {
   EXPECT_THAT(run.tests[0].results, SizeIs(3));
 }
 
+TEST(Stream, HasNoNegativeTimeWhereClocksRunBack) {
+  StreamBuilder stream;
+  stream.Plan("Veth.Pipe", {"VETH-01"}).Line(R"({"event":"start","test":"Veth.Pipe","time":5})");
+  EXPECT_EQ(stream.Read().duration_ms, 0);
+}
+
 TEST(Stream, SaysWhenATestNameIsThereTwice) {
   StreamBuilder stream;
   stream.Plan("Veth.Pipe", {"VETH-01"})
@@ -207,6 +214,42 @@ TEST(Verdicts, ExitStatus) {
   EXPECT_EQ(status("ERROR", "ci"), kExitError);
   EXPECT_EQ(status("MISS", "ci"), kExitForbidden);
   EXPECT_EQ(status("MISS", "developer"), kExitPass);
+}
+
+TEST(Profiles, ARequirementMayMissWhatIsAllowedWhereTheRestPasses) {
+  const auto violations = [](const char* other_verdict, const char* code, const char* profile) {
+    StreamBuilder stream;
+    stream.Plan("Phys.E1000", {"PHYS-01"}).Plan("Phys.Igb", {"PHYS-01"});
+    stream.Ran("Phys.E1000", other_verdict, {{"reason", {{"code", "needs-nic:e1000"}}}});
+    stream.Ran("Phys.Igb", "MISS", {{"reason", {{"code", code}}}}).Footer();
+    std::vector<reports::Run> runs = {stream.Read()};
+    return Report::Make(SmallCatalogue(), std::move(runs), ParseProfile(profile, "p")).violations.size();
+  };
+  constexpr char kStrict[] = "{profile: p, require: {requirements: [PHYS-01]}}";
+  constexpr char kCards[] = "{profile: p, require: {requirements: [PHYS-01], may_miss: ['needs-nic:*']}}";
+  constexpr char kNone[] = "{profile: p, require: {requirements: [PHYS, -PHYS-01]}}";
+  EXPECT_EQ(violations("PASS", "needs-nic:igb", kStrict), 1u);
+  EXPECT_EQ(violations("PASS", "needs-nic:igb", kCards), 0u);
+  EXPECT_EQ(violations("PASS", "needs-machine", kCards), 1u);
+  EXPECT_EQ(violations("MISS", "needs-nic:igb", kCards), 1u);  // then nothing shows it
+  EXPECT_EQ(violations("MISS", "needs-nic:igb", kNone), 0u);
+}
+
+TEST(Verdicts, HeadlineIsWhatTheProfileMakesOfIt) {
+  const auto word = [](const char* first, const char* second, const std::string& profile) {
+    StreamBuilder stream;
+    stream.Plan("A.A", {"VETH-01"}).Plan("A.B", {"VETH-02"});
+    stream.Ran("A.A", first, {{"reason", {{"code", "needs-machine"}}}});
+    stream.Ran("A.B", second, {{"reason", {{"code", "needs-machine"}}}}).Footer();
+    const Report report = MakeReport({stream.Read()}, profile);
+    EXPECT_EQ(report.headline().word, report.RunHeadline(0).word);
+    return std::string(report.headline().word);
+  };
+  EXPECT_EQ(word("PASS", "MISS", "developer"), "PASS");
+  EXPECT_EQ(word("PASS", "MISS", "ci"), "FORBIDDEN");
+  EXPECT_EQ(word("MISS", "MISS", "developer"), "MISS");  // silence is never a pass
+  EXPECT_EQ(word("FAIL", "MISS", "ci"), "FAIL");
+  EXPECT_EQ(word("PASS", "ERROR", "ci"), "ERROR");
 }
 
 TEST(Verdicts, NothingRanIsNoPass) {

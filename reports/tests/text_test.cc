@@ -34,6 +34,13 @@ TEST(Excerpt, SaysWhatItLeavesOut) {
 
 TEST(Wrap, BreaksAtBlanks) { EXPECT_EQ(Wrap("aa bb  cc\ndd", 7, 2), "  aa bb\n  cc dd"); }
 
+TEST(ShellWord, QuotesWhereAShellWouldReadMore) {
+  EXPECT_EQ(ShellWord("--filter=Proc.File/Tcp"), "--filter=Proc.File/Tcp");
+  EXPECT_EQ(ShellWord("a b;$c"), "'a b;$c'");
+  EXPECT_EQ(ShellWord(""), "''");
+  EXPECT_EQ(ShellWord("Sock*"), "'Sock*'");
+}
+
 TEST(Duration, IsReadable) {
   EXPECT_EQ(Duration(3.2), "3 ms");
   EXPECT_EQ(Duration(1234), "1.2 s");

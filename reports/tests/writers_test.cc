@@ -43,11 +43,12 @@ TEST(Terminal, TellsAFailureInFull) {
   const std::string text = WriteTerminal(MakeReport({Mixed().Read()}), false);
   EXPECT_THAT(text, HasSubstr("FAIL Veth.Freed"));
   EXPECT_THAT(text, HasSubstr("VETH-02: Both ends go with one."));
-  EXPECT_THAT(text, HasSubstr("[network_namespaces(7)]"));
+  EXPECT_THAT(text, HasSubstr("    [network_namespaces(7)]\n    control: another pair stays."));
   EXPECT_THAT(text, HasSubstr("suites/veth.cc:41"));
   EXPECT_THAT(text, HasSubstr("    Expected: peer is gone\n      Actual: it stayed"));
   EXPECT_THAT(text, HasSubstr("./netns-conformance vm --filter=Veth.Freed"));
   EXPECT_THAT(text, HasSubstr("1 run with physical devices: ./netns-conformance vm (needs-nic)"));
+  EXPECT_THAT(text, HasSubstr("4 tests (1 PASS, 1 FAIL, 1 MISS, 1 SKIP) in 1.2 s; profile developer ("));
   EXPECT_THAT(text, Not(HasSubstr("\x1b")));
   EXPECT_THAT(text, HasSubstr("\\x1b[31m"));
 }
@@ -57,6 +58,33 @@ TEST(Terminal, EndsWithOneVerdictLine) {
   const auto last = text.rfind('\n', text.size() - 2);
   EXPECT_EQ(text.substr(last + 1, 5), "FAIL:");
   EXPECT_THAT(text, HasSubstr("VETH"));
+}
+
+TEST(Terminal, TellsOutputWithoutTheFailuresThatItTellsAnyway) {
+  StreamBuilder stream;
+  stream.Plan("Veth.Pipe", {"VETH-01"})
+      .Ran("Veth.Pipe", "FAIL",
+           {{"failures", {Failure("Expected: 1\n  Actual: 2", "a.cc", 7)}},
+            {"output", "said before\na.cc:7: Expected: 1\n  Actual: 2\nand after\n"}})
+      .Footer();
+  const std::string text = WriteTerminal(MakeReport({stream.Read()}), false);
+  EXPECT_THAT(text, HasSubstr("    | said before\n    | and after\n"));
+  EXPECT_THAT(text, Not(HasSubstr("| a.cc:7")));
+}
+
+TEST(CommandFor, MakesTheSameMachineAgain) {
+  StreamBuilder stream;
+  stream.Plan("Proc.File/Tcp", {"VETH-01"}).Ran("Proc.File/Tcp", "PASS").Ran("Machine.Boot2", "FAIL").Footer();
+  stream.Header("machine", {{"accelerator", "tcg"}, {"command", {"--kernel=/boot/it's", "--append=quiet debug"}}});
+  const std::string machine = R"( '--kernel=/boot/it'\''s' '--append=quiet debug')";
+  EXPECT_EQ(CommandFor(stream.Read(), "Proc.File/Tcp"), "./netns-conformance vm --filter=Proc.File/Tcp" + machine);
+  // What no test is to blame for takes the whole run.
+  EXPECT_EQ(CommandFor(stream.Read(), "Machine.Boot2"), "./netns-conformance vm" + machine);
+  stream.Header("machine", nlohmann::json::object());
+  EXPECT_EQ(CommandFor(stream.Read(), "Proc.File/Tcp"),
+            "./netns-conformance run --filter=Proc.File/Tcp -- --disposable-machine");
+  stream.Header("disposable", false);
+  EXPECT_EQ(CommandFor(stream.Read(), "Proc.File/Tcp"), "./netns-conformance run --filter=Proc.File/Tcp");
 }
 
 TEST(Terminal, TellsTheSameFailureOfTwoKernelsOnce) {
@@ -102,7 +130,7 @@ TEST(Ktap, NestsAndCounts) {
 
 TEST(Kcidb, HasItsObjectsAndKeepsToItsAlphabets) {
   const auto kcidb = nlohmann::json::parse(WriteKcidb(MakeReport({Mixed().Read()})));
-  EXPECT_EQ(kcidb["version"]["major"], 4);
+  EXPECT_EQ(kcidb["version"]["major"], 5);
   EXPECT_EQ(kcidb["tests"].size(), 5u);
   EXPECT_EQ(kcidb["tests"][1]["status"], "FAIL");
   EXPECT_EQ(kcidb["tests"][1]["path"], "netns_conformance.Veth.Freed");
@@ -128,6 +156,7 @@ TEST(Html, OpensWithTheVerdictAndKeepsHostileTextAsText) {
   EXPECT_THAT(text, HasSubstr("<p class=\"verdict FAIL\">FAIL</p>"));
   EXPECT_THAT(text, Not(HasSubstr("<script>alert")));
   EXPECT_THAT(text, HasSubstr("&lt;script&gt;alert(1)&lt;/script&gt;"));
+  EXPECT_THAT(text, HasSubstr("Expected: peer is gone\n  Actual: it stayed"));  // its lines stay lines
   EXPECT_THAT(text, HasSubstr("data-states=\"FAIL\""));
   EXPECT_THAT(text, Not(HasSubstr("http://")));
   EXPECT_THAT(text, HasSubstr("color-scheme: light dark"));  // the style sheet arrived unescaped
