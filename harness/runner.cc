@@ -778,10 +778,12 @@ int RunTests(const RunnerOptions& options) {
   ChoosePrinter(options.progress);
   testing::UnitTest::GetInstance()->listeners().Append(new IterationListener);
   bool gtest_failed = RUN_ALL_TESTS() != 0;
+  // Nothing ran, so there is no state from before that the guard could compare with.
+  if (testing::GTEST_FLAG(list_tests)) return gtest_failed ? kBroken : kAllPassed;
   auto& counts = instance.counts();
   int ran = 0;
   for (const auto& [verdict, count] : counts) ran += count;
-  if (ran == 0 && !testing::GTEST_FLAG(list_tests)) {
+  if (ran == 0) {
     std::fprintf(stderr, "netns-tests: no test matches --gtest_filter=%s (see --gtest_list_tests)\n",
                  testing::GTEST_FLAG(filter).c_str());
     return kUsage;
@@ -791,7 +793,7 @@ int RunTests(const RunnerOptions& options) {
   if (counts["ERROR"] > 0 || (gtest_failed && counts["FAIL"] == 0)) status = kBroken;
   if (counts["FAIL"] > 0) status = kSomeFailed;
   if (options.miss_is_status_4 && status == kAllPassed && counts["PASS"] == 0) status = kForbiddenMiss;
-  if (!testing::GTEST_FLAG(list_tests)) instance.Finish(status);
+  instance.Finish(status);
   if (!instance.stream().failure().empty()) {
     std::fprintf(stderr, "netns-tests: the event stream is not whole: %s; make room there, or name another place\n", instance.stream().failure().c_str());
     status = kBroken;
