@@ -198,7 +198,7 @@ def check_request(options: argparse.Namespace, build: Path) -> None:
             raise UsageProblem(f"--profile: {done.stderr.strip().removeprefix('netns-report: ')}")
     if options.filter and getattr(options, "runner", None) is None:
         words = [str(building.program(build, "suites/netns-tests")), "--gtest_list_tests", f"--gtest_filter={options.filter}"]
-        if not subprocess.run(words, stdout=subprocess.PIPE).stdout.strip():
+        if not subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout.strip():
             raise UsageProblem(f"--filter {options.filter}: no test has such a name; see them with: ./netns-conformance list")
 
 
