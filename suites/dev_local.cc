@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // DEV: devices that stay in their namespace, and die with it.
+#include <linux/ethtool.h>
+#include <linux/if_link.h>
+
+#include <optional>
+
 #include "fixtures/nic.h"
 #include "suites/support/place.h"
 #include "suites/support/watched.h"
@@ -84,6 +89,94 @@ NETNS_TEST(Dev, VirtualDevicesDoNotComeToTheInitialNamespace, Covers("DEV-32", "
            Exclusive{}) {
   Place initial(InitialNetNamespace());
   VirtualDevicesDie(initial);
+}
+
+// ---------------------------------------------------------------------------------------------------- what is told of it
+
+/// What ethtool's feature "netns-local" says (until 6.11); nothing where there is no such feature.
+std::optional<bool> NetnsLocalFeature(Place& place, const std::string& device) {
+  const Fd socket = SETUP_OK(place.ns.Socket(AF_INET, SOCK_DGRAM));
+  auto ethtool = [&](void* command) -> Status {
+    ifreq request = NamedIfreq(device);
+    request.ifr_data = static_cast<char*>(command);
+    return NETNS_IOCTL(socket, SIOCETHTOOL, request);
+  };
+  std::vector<std::uint64_t> set_storage(sizeof(ethtool_sset_info) / 8 + 1);
+  auto* sets = reinterpret_cast<ethtool_sset_info*>(set_storage.data());
+  sets->cmd = ETHTOOL_GSSET_INFO;
+  sets->sset_mask = 1ull << ETH_SS_FEATURES;
+  if (!ethtool(sets).ok() || sets->data[0] == 0) return std::nullopt;
+  const std::uint32_t count = sets->data[0];
+  std::vector<std::uint32_t> storage((sizeof(ethtool_gstrings) + count * ETH_GSTRING_LEN) / 4 + 1);
+  auto* names = reinterpret_cast<ethtool_gstrings*>(storage.data());
+  names->cmd = ETHTOOL_GSTRINGS;
+  names->string_set = ETH_SS_FEATURES;
+  names->len = count;
+  SETUP_OK(ethtool(names));
+  std::uint32_t bit = 0;
+  while (bit < count && std::string(reinterpret_cast<char*>(names->data) + bit * ETH_GSTRING_LEN) != "netns-local") ++bit;
+  if (bit == count) return std::nullopt;
+  const std::uint32_t blocks = (count + 31) / 32;
+  std::vector<std::uint32_t> values(sizeof(ethtool_gfeatures) / 4 + blocks * sizeof(ethtool_get_features_block) / 4);
+  auto* features = reinterpret_cast<ethtool_gfeatures*>(values.data());
+  features->cmd = ETHTOOL_GFEATURES;
+  features->size = blocks;
+  SETUP_OK(ethtool(features));
+  return (features->features[bit / 32].active >> bit % 32 & 1) != 0;
+}
+/// Whether the kernel says that a device cannot move; nothing where it has no word for it (6.12 to 6.14).
+std::optional<bool> ToldImmovable(Place& place, const std::string& device) {
+  const Link link = SETUP_OK(place->LinkByName(device));
+  return link.netns_immutable ? link.netns_immutable : NetnsLocalFeature(place, device);
+}
+
+// include/uapi/linux/if_link.h IFLA_NETNS_IMMUTABLE; ip-link(8), ethtool(8) netns-local: told is what is done.
+NETNS_TEST(Dev, ItIsToldWhichDevicesCannotBeMoved, Covers("DEV-29"), Needs(Config("VETH"), Config("BRIDGE"))) {
+  Place a, b;
+  if (!ToldImmovable(a, "lo"))
+    throw MissingNeed("needs-feature:netns-immutable", "this kernel tells by no means whether a device can be moved (6.12 to 6.14)");
+  const int lower = AddDevice(a, "lower");
+  struct Kind {
+    const char* kind;
+    bool on_lower = false;
+    More data = {};
+  };
+  const std::vector<Kind> kinds = {
+      {"bridge"}, {"dummy"}, {"ifb"}, {"nlmon"}, {"bond"}, {"vcan"}, {"wireguard"}, {"team"},
+      {"vrf", false, [](Request& r) { r.U32(1 /* IFLA_VRF_TABLE */, 500); }},
+      {"vlan", true, [](Request& r) { r.U16(IFLA_VLAN_ID, 5); }},
+      {"macvlan", true}, {"ipvlan", true},
+      {"vxlan", false, [](Request& r) { r.U32(IFLA_VXLAN_ID, 5).Be16(IFLA_VXLAN_PORT, 4789); }},
+      {"gretap"}, {"veth"}};
+  auto check = [&](const std::string& name, const char* kind) {
+    SCOPED_TRACE(kind);
+    const auto told = ToldImmovable(a, name);
+    if (!told) ADD_FAILURE() << "of lo it is told whether it can be moved, of this not";
+    const Status moved = a->MoveLink(name, b.ref());
+    if (told.value_or(false)) {
+      EXPECT_THAT(moved, FailsWith(EINVAL)) << "it is told that it cannot be moved";
+    } else {
+      EXPECT_OK(moved) << "it is told that it can be moved";
+      EXPECT_EQ(ToldImmovable(b, name), told) << "where it came to";
+    }
+    return told.value_or(false);
+  };
+  EXPECT_TRUE(check("lo", "lo"));
+  for (const Kind& kind : kinds) {
+    const std::string name = std::string("a") + kind.kind;
+    LinkSpec spec{.name = name, .kind = kind.kind, .data = kind.data};
+    if (kind.on_lower) spec.link = LinkRef(lower);
+    const Status added = a->AddLink(spec);
+    if (!added.ok() && std::string(kind.kind) != "bridge" && std::string(kind.kind) != "veth") continue;  // not on this kernel
+    SETUP_OK(added);
+    const bool immovable = check(name, kind.kind);
+    if (std::string(kind.kind) == "bridge") {
+      EXPECT_TRUE(immovable) << "control: one that cannot";
+    }
+    if (std::string(kind.kind) == "veth") {
+      EXPECT_FALSE(immovable) << "control: one that can";
+    }
+  }
 }
 
 }  // namespace

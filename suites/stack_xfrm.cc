@@ -182,8 +182,8 @@ void Ipsec(const Family& family) {
   IpsecIsSeparate(here, there, family);
   IpsecIsSeparate(there, here, family);
 }
-NETNS_TEST(Stack, Ipv4IpsecIsPerNamespace, Covers("STACK-17"), Needs(Config("XFRM_USER"), Config("VETH"))) { Ipsec(Families()[0]); }
-NETNS_TEST(Stack, Ipv6IpsecIsPerNamespace, Covers("STACK-17"), Needs(Config("XFRM_USER"), Config("VETH"), Config("IPV6"))) { Ipsec(Families()[1]); }
+NETNS_TEST(Stack, Ipv4IpsecIsPerNamespace, Covers("STACK-17", "PROC-29"), Needs(Config("XFRM_USER"), Config("VETH"))) { Ipsec(Families()[0]); }
+NETNS_TEST(Stack, Ipv6IpsecIsPerNamespace, Covers("STACK-17", "PROC-29"), Needs(Config("XFRM_USER"), Config("VETH"), Config("IPV6"))) { Ipsec(Families()[1]); }
 
 void IpsecOfTheInitialNamespace(const Family& family) {
   auto initial = InitialNetNamespace();

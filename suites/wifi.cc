@@ -302,5 +302,32 @@ NETNS_TEST(Wifi, ARadioMadeInsideDiesWithTheNamespace, Covers("WIFI-05", "WIFI-0
   EXPECT_TRUE(other.Shows("other0")) << "control: a radio made in a namespace that lives";
 }
 
+// proc_pid_net(5) /proc/net/wireless.
+NETNS_TEST(Wifi, ProcNetWirelessShowsDevicesOfTheNamespace, Covers("PROC-30"),
+           Needs(Machine(), Config("MAC80211_HWSIM"), Config("MAC80211_RC_MINSTREL")), Exclusive{}) {
+  Air init = Initial(), a, b;
+  if (!init.place.ns.ReadProcNet("wireless").ok())
+    throw MissingNeed("needs-config:CFG80211_WEXT", "there is no /proc/net/wireless", "use a kernel with CONFIG_CFG80211_WEXT");
+  const std::string first = init.AddRadio("nsphy0"), second = init.AddRadio("nsphy1");
+  Removed cleanup{init, {"nsphy0", "nsphy1"}};
+  auto lists = [](Air& air, const std::string& name) { return ProcNetLists(SETUP_OK(air.place.ns.ReadProcNet("wireless")), name); };
+  auto expect = [&](const std::string& name, Air& where, const char* when) {
+    SCOPED_TRACE(name + " " + when);
+    for (Air* air : {&init, &a, &b})
+      EXPECT_EQ(lists(*air, name), air == &where) << (air == &init ? "in the initial namespace" : air == &a ? "in a" : "in b");
+  };
+  expect(first, init, "at first");
+  expect(second, init, "at first");
+  ASSERT_OK(init.MovePhy("nsphy0", Fd(a.place.fd())));
+  expect(first, a, "moved");
+  expect(second, init, "while the other moved");
+  ASSERT_OK(init.MovePhy("nsphy1", Fd(b.place.fd())));
+  expect(first, a, "while the other moved");
+  expect(second, b, "moved");
+  ASSERT_OK(a.MovePhy("nsphy0", Fd(init.place.fd())));
+  ASSERT_OK(b.MovePhy("nsphy1", Fd(init.place.fd())));
+  expect(first, init, "moved back");
+}
+
 }  // namespace
 }  // namespace netns

@@ -21,6 +21,25 @@ PASSWD = b"root:x:0:0:root:/root:/bin/sh\ndaemon:x:1:1:daemon:/:/bin/sh\nnobody:
 GROUP = b"root:x:0:\ndaemon:x:1:\nnogroup:x:65534:\n"
 
 
+# The programs that are the subject of TOOL tests, where the host has them. Nothing else in the guest runs them.
+TOOLS = ("usr/sbin/ip", "usr/sbin/bridge", "usr/sbin/tc", "usr/bin/nsenter", "usr/bin/unshare", "usr/bin/lsns")
+
+
+def tools() -> dict[str, Path]:
+    """Those that are here: a program that cannot be carried (its libraries are missing) stays out."""
+    found: dict[str, Path] = {}
+    for target in TOOLS:
+        program = next((path for path in (Path("/", target), Path("/", target.replace("usr/", "", 1))) if path.is_file()), None)
+        if program is None:
+            continue
+        try:
+            shared_libraries(program)
+        except MachineProblem:
+            continue
+        found[target] = program
+    return found
+
+
 def shared_libraries(program: Path) -> dict[str, Path]:
     """Maps each path in the guest to the host file that goes there: the loader and all libraries of `program`."""
     done = subprocess.run(["ldd", str(program)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**os.environ, "LC_ALL": "C"})
@@ -44,7 +63,7 @@ def shared_libraries(program: Path) -> dict[str, Path]:
 def _programs(programs: dict[str, Path]) -> bytes:
     out = io.BytesIO()
     archive = cpio.Writer(out)
-    for name in ("proc", "sys", "dev", "tmp", "run", "root", "etc", "var", "sbin", "usr/lib", "boot"):
+    for name in ("proc", "sys", "dev", "tmp", "run", "root", "etc", "var", "sbin", "usr/lib", "usr/bin", "usr/sbin", "boot"):
         archive.directory(name)
     # The kernel opens /dev/console for init before anything is mounted.
     archive.device("dev/console", 5, 1)
@@ -101,8 +120,8 @@ def build(
                 with chosen.archive.open("rb") as source:
                     shutil.copyfileobj(source, out, 1 << 20)
                 out.write(b"\0" * (-out.tell() % 4))
-            out.write(_programs({"init": init, "sbin/modprobe": init.with_name("netns-guest-modprobe"), **programs}))
+            out.write(_programs({"init": init, "sbin/modprobe": init.with_name("netns-guest-modprobe"), **tools(), **programs}))
             out.write(b"\0" * (-out.tell() % 4))
             out.write(small.getvalue())
     except OSError as error:
-        raise MachineProblem(f"{into}: {error.strerror}; the guest's files take {_room(chosen, [init, *programs.values()])} MiB there while it runs; name another place with --output DIR") from None
+        raise MachineProblem(f"{into}: {error.strerror}; the guest's files take {_room(chosen, [init, *tools().values(), *programs.values()])} MiB there while it runs; name another place with --output DIR") from None
