@@ -285,6 +285,7 @@ std::vector<std::uint32_t> Indexes(Place& place, const Action& action) {
   return indexes;
 }
 
+// (To make one takes CAP_NET_ADMIN in the initial user namespace, whatever the namespace: tc_ctl_action().)
 void ActionsArePerNamespace(const Action& action) {
   Place a, b;
   Place nested = Place::Inside(a);
@@ -315,7 +316,7 @@ void ActionsArePerNamespace(const Action& action) {
 [[maybe_unused]] const bool actions_registered = [] {
   for (const Action& action : Actions())
     RegisterBody("Dev", std::string("SharedActionsArePerNamespace/") + action.name, __FILE__, __LINE__, [&action] { ActionsArePerNamespace(action); },
-                 Covers("DEV-37"), Needs(Config("NET_SCHED"), Config("NET_CLS_ACT"), Config(action.symbol)));
+                 Covers("DEV-37"), Needs(Root(), Config("NET_SCHED"), Config("NET_CLS_ACT"), Config(action.symbol)));
   return true;
 }();
 

@@ -85,7 +85,8 @@ struct Firewall {
     NftBatch batch;
     batch.Add(message, kFamily, flags, std::string(object.name) + " " + name, [&](Request& r) {
       r.Text(object.table_attribute, "t").Text(object.name_attribute, name);
-      object.attributes(r);
+      // (With a hook, a request to delete a flow table is one to take devices out of it.)
+      if (message != NFT_MSG_DELFLOWTABLE) object.attributes(r);
     });
     return nft.Commit(batch);
   }
