@@ -209,6 +209,7 @@ std::string RemedyOf(const Reason& reason) {
   if (kind == "needs-userns")
     return "allow user namespaces (user.max_user_namespaces, kernel.unprivileged_userns_clone)";
   if (kind == "needs-net-ns") return "build the kernel with CONFIG_NET_NS=y";
+  if (kind == "needs-tool") return fmt::format("install the package that has the program {}", what);
   if (kind == "needs-feature") return fmt::format("a kernel that has {}", what);
   if (kind == "not-selected") return "run without a filter";
   if (!reason.text.empty()) return fmt::format("what the test itself asks for: {}", Excerpt(reason.text, 1, 200));

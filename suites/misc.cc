@@ -453,12 +453,7 @@ NETNS_TEST(Misc, HelperProgramsAreNotRunForBridgesOfOtherNamespaces, Covers("MIS
   Place initial(InitialNetNamespace()), a;
   Place nested = Place::Inside(a);
   auto enable = [](Place& place, const char* name) {
-    AddBridge(place, name);
-    SETUP_OK(place->SetLink(name, {.more = [](Request& r) {
-      r.Nest(IFLA_LINKINFO, [](Request& info) {
-        info.Text(IFLA_INFO_KIND, "bridge").Nest(IFLA_INFO_DATA, [](Request& data) { data.U32(IFLA_BR_STP_STATE, 1); });
-      });
-    }}));
+    AddBridge(place, name, {.data = [](Request& data) { data.U32(IFLA_BR_STP_STATE, 1); }});
     const Link link = SETUP_OK(place->LinkByName(name));
     const std::uint32_t state = Attributes(link.kind_data).U32(IFLA_BR_STP_STATE).value_or(99);
     SETUP_OK(place->DeleteLink(name));
