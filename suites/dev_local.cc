@@ -5,6 +5,7 @@
 
 #include <optional>
 
+#include "fixtures/link_monitor.h"
 #include "fixtures/nic.h"
 #include "suites/support/place.h"
 #include "suites/support/watched.h"
@@ -176,6 +177,35 @@ NETNS_TEST(Dev, ItIsToldWhichDevicesCannotBeMoved, Covers("DEV-29"), Needs(Confi
     if (std::string(kind.kind) == "veth") {
       EXPECT_FALSE(immovable) << "control: one that can";
     }
+  }
+}
+
+// ethtool(8) --monitor, netlink/specs/ethtool.yaml: what changes on a device is told in its namespace.
+NETNS_TEST(Dev, NewsOfEthtoolStaysInTheNamespace, Covers("DEV-34", "NLK-04"), Needs(Config("VETH"))) {
+  constexpr int index = 4800;
+  Place before, a, after;
+  Place nested = Place::Inside(a);
+  auto requests = SETUP_OK(NetlinkSocket::Adopt(SETUP_OK(a.ns.Socket(AF_NETLINK, SOCK_RAW, NETLINK_GENERIC))));
+  auto family = requests.ResolveFamily("ethtool");
+  if (family.code() == ENOENT)
+    throw MissingNeed("needs-feature:ethtool-netlink", "no generic netlink family 'ethtool' (before 5.6)", "CONFIG_ETHTOOL_NETLINK");
+  const unsigned group = SETUP_OK(std::move(family)).groups.at("monitor");
+  auto listen = [&](Place& place) {
+    return SETUP_OK(RtnlMonitor::Adopt(SETUP_OK(place.ns.Socket(AF_NETLINK, SOCK_RAW, NETLINK_GENERIC)), {group}));
+  };
+  for (Place* place : {&before, &a, &after, &nested}) AddDevice(*place, "west", {.index = index});
+  auto in_before = listen(before), in_a = listen(a), in_after = listen(after), in_nested = listen(nested);
+  const Fd socket = SETUP_OK(a.ns.Socket(AF_INET, SOCK_DGRAM));
+  for (const std::uint32_t on : {0u, 1u}) {
+    ethtool_value value{ETHTOOL_STSO, on};
+    ifreq request = NamedIfreq("west");
+    request.ifr_data = reinterpret_cast<char*>(&value);
+    SETUP_OK(NETNS_IOCTL(socket, SIOCETHTOOL, request));
+  }
+  // They are sent before the call returns.
+  EXPECT_THAT(SETUP_OK(in_a.DrainNow()).size(), testing::Ge(2u)) << "control: its own";
+  for (auto [monitor, what] : {std::pair(&in_before, "created before"), std::pair(&in_after, "created after"), std::pair(&in_nested, "created from inside")}) {
+    EXPECT_EQ(SETUP_OK(monitor->DrainNow()).size(), 0u) << "heard in a namespace " << what;
   }
 }
 

