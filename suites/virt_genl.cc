@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // VIRT: objects that are made by generic netlink: L2TP tunnels and sessions, Open vSwitch datapaths.
 #include <arpa/inet.h>
+#include <linux/batman_adv.h>
 #include <linux/genetlink.h>
+#include <linux/hsr_netlink.h>
+#include <linux/if_team.h>
 #include <linux/l2tp.h>
 #include <linux/openvswitch.h>
+#include <linux/wireguard.h>
 
 #include <set>
 
@@ -127,6 +131,58 @@ NETNS_TEST(Virt, DatapathsOfOpenVswitchArePerNamespace, Covers("VIRT-20"), Needs
   EXPECT_THAT(Datapaths(in_nested), ElementsAre("dp1"));
   EXPECT_THAT(a->MoveLink("dp0", b.ref()), FailsWith(EINVAL)) << "its own port is bound to the namespace";
 }
+
+// ------------------------------------------------------------------------------------- devices by generic netlink
+
+/// A kind of device that is asked about by generic netlink: a request that names one by its index.
+struct AskedKind {
+  const char *name, *symbol, *kind, *family;
+  std::uint8_t command;
+  std::uint16_t attribute;
+  bool dump;  ///< The answer is a dump.
+  bool ports;  ///< It stands on two devices.
+};
+void IsAskedInItsNamespace(const AskedKind& kind) {
+  constexpr int index = 4700;
+  Place before, a, after;
+  Place nested = Place::Inside(a);
+  LinkSpec spec{.name = "asked", .kind = kind.kind, .index = index};
+  if (kind.ports) {
+    const auto one = static_cast<std::uint32_t>(AddDevice(a, "one", {}, true)), two = static_cast<std::uint32_t>(AddDevice(a, "two", {}, true));
+    spec.data = [=](Request& r) { r.U32(IFLA_HSR_SLAVE1, one).U32(IFLA_HSR_SLAVE2, two); };
+  }
+  Status added = a->AddLink(spec);
+  RequireBuiltIn(added, kind.symbol);
+  SETUP_OK(std::move(added));
+  auto ask = [&](Place& place) -> Status {
+    Generic family(place, kind.family, kind.symbol);
+    Request request = family.Make(kind.command, std::string("ask about a device by ") + kind.family);
+    request.U32(kind.attribute, index);
+    auto answer = kind.dump ? family->Dump(request) : family->Ask(request);
+    if (!answer.ok()) return answer.error();
+    return Ok();
+  };
+  ASSERT_OK(ask(a)) << "control: in the namespace of the device";
+  for (auto [place, what] : {std::pair(&before, "created before"), std::pair(&after, "created after"), std::pair(&nested, "created from inside")}) {
+    SCOPED_TRACE(std::string("from a namespace ") + what);
+    EXPECT_THAT(ask(*place).code(), testing::AnyOf(ENODEV, EINVAL)) << "no device has that index";
+    AddDevice(*place, "other", {.index = index});
+    EXPECT_NE(ask(*place).code(), 0) << "a device of another kind has that index";
+  }
+  EXPECT_OK(ask(a));
+}
+[[maybe_unused]] const bool asked_registered = [] {
+  static const AskedKind kinds[] = {
+      {"WireGuard", "WIREGUARD", "wireguard", WG_GENL_NAME, WG_CMD_GET_DEVICE, WGDEVICE_A_IFINDEX, true, false},
+      {"Team", "NET_TEAM", "team", TEAM_GENL_NAME, TEAM_CMD_OPTIONS_GET, TEAM_ATTR_TEAM_IFINDEX, false, false},
+      {"BatmanAdv", "BATMAN_ADV", "batadv", BATADV_NL_NAME, BATADV_CMD_GET_MESH_INFO, BATADV_ATTR_MESH_IFINDEX, false, false},
+      {"Hsr", "HSR", "hsr", "HSR", HSR_C_GET_NODE_LIST, HSR_A_IFINDEX, false, true},
+  };
+  for (const AskedKind& kind : kinds)
+    RegisterBody("Virt", std::string("GenericNetlinkFindsDevicesOfItsNamespaceOnly/") + kind.name, __FILE__, __LINE__, [&kind] { IsAskedInItsNamespace(kind); },
+                 Covers("VIRT-20", "DEV-04"), Needs(Config(kind.symbol), Config("VETH")));
+  return true;
+}();
 
 }  // namespace
 }  // namespace netns
