@@ -16,6 +16,7 @@
 #include "fixtures/sockets.h"
 #include "fixtures/topology.h"
 #include "harness/assertions.h"
+#include "harness/kernel_config.h"
 #include "harness/registration.h"
 #include "suites/support/firewall.h"
 #include "suites/support/in_namespace.h"
@@ -327,46 +328,49 @@ void Tuple(Request& request, int type, const char* from, const char* to, std::ui
   });
 }
 
-NETNS_TEST(Fw, ExpectationsArePerNamespace, Covers("FW-24"), Needs(Config("NF_CT_NETLINK"), Config("NF_CONNTRACK_FTP"))) {
-  auto before = NetNamespace::Create(), a = NetNamespace::Create(), b = NetNamespace::Create();
-  auto socket = [](const NetNamespace& ns) { return SETUP_OK(NetlinkSocket::Adopt(SETUP_OK(ns.Socket(AF_NETLINK, SOCK_RAW, NETLINK_NETFILTER)))); };
-  auto in_before = socket(before), in_a = socket(a), in_b = socket(b);
-  auto master = [] {
-    Request add = CtRequest(NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_NEW, NLM_F_CREATE | NLM_F_EXCL, "add a connection with a helper");
-    Tuple(add, CTA_TUPLE_ORIG, "192.0.2.21", "192.0.2.22", 4021, 21);
-    Tuple(add, CTA_TUPLE_REPLY, "192.0.2.22", "192.0.2.21", 21, 4021);
-    add.Be32(CTA_TIMEOUT, 600).Be32(CTA_STATUS, IPS_CONFIRMED | IPS_SEEN_REPLY | IPS_ASSURED);
-    add.Nest(CTA_PROTOINFO, [](Request& info) { info.Nest(CTA_PROTOINFO_TCP, [](Request& tcp) { tcp.U8(CTA_PROTOINFO_TCP_STATE, 3); }); });
-    add.Nest(CTA_HELP, [](Request& help) { help.Text(CTA_HELP_NAME, "ftp"); });
-    return add;
-  };
-  auto expect = [] {
-    Request add = CtRequest(NFNL_SUBSYS_CTNETLINK_EXP, IPCTNL_MSG_EXP_NEW, NLM_F_CREATE | NLM_F_EXCL, "expect a connection");
-    Tuple(add, CTA_EXPECT_MASTER, "192.0.2.21", "192.0.2.22", 4021, 21);
-    Tuple(add, CTA_EXPECT_TUPLE, "192.0.2.22", "192.0.2.21", 0, 4999);
-    Tuple(add, CTA_EXPECT_MASK, "255.255.255.255", "255.255.255.255", 0, 0xffff);
-    add.Be32(CTA_EXPECT_TIMEOUT, 600);
-    return add;
-  };
-  auto list = [](NetlinkSocket& from) {
-    return SETUP_OK(from.Dump(CtRequest(NFNL_SUBSYS_CTNETLINK_EXP, IPCTNL_MSG_EXP_GET, 0, "list expectations"))).size();
-  };
-  Status made = in_a.Ack(master());
+/// A connection that a helper looks after, and one that it expects to come of it.
+Request ConnectionWithHelper() {
+  Request add = CtRequest(NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_NEW, NLM_F_CREATE | NLM_F_EXCL, "add a connection with a helper");
+  Tuple(add, CTA_TUPLE_ORIG, "192.0.2.21", "192.0.2.22", 4021, 21);
+  Tuple(add, CTA_TUPLE_REPLY, "192.0.2.22", "192.0.2.21", 21, 4021);
+  add.Be32(CTA_TIMEOUT, 600).Be32(CTA_STATUS, IPS_CONFIRMED | IPS_SEEN_REPLY | IPS_ASSURED);
+  add.Nest(CTA_PROTOINFO, [](Request& info) { info.Nest(CTA_PROTOINFO_TCP, [](Request& tcp) { tcp.U8(CTA_PROTOINFO_TCP_STATE, 3); }); });
+  add.Nest(CTA_HELP, [](Request& help) { help.Text(CTA_HELP_NAME, "ftp"); });
+  return add;
+}
+Request ExpectedConnection() {
+  Request add = CtRequest(NFNL_SUBSYS_CTNETLINK_EXP, IPCTNL_MSG_EXP_NEW, NLM_F_CREATE | NLM_F_EXCL, "expect a connection");
+  Tuple(add, CTA_EXPECT_MASTER, "192.0.2.21", "192.0.2.22", 4021, 21);
+  Tuple(add, CTA_EXPECT_TUPLE, "192.0.2.22", "192.0.2.21", 0, 4999);
+  Tuple(add, CTA_EXPECT_MASK, "255.255.255.255", "255.255.255.255", 0, 0xffff);
+  add.Be32(CTA_EXPECT_TIMEOUT, 600);
+  return add;
+}
+/// Makes the connection with the helper; MISS where the kernel has no such helper.
+void AddConnectionWithHelper(NetlinkSocket& in) {
+  Status made = in.Ack(ConnectionWithHelper());
   if (made.code() == EINVAL || made.code() == EOPNOTSUPP || made.code() == EAGAIN)
     throw MissingNeed("needs-config:NF_CONNTRACK_FTP", "no connection with a helper can be made: " + made.error().ToString());
   SETUP_OK(std::move(made));
-  EXPECT_THAT(in_b.Ack(expect()), FailsWith(ENOENT)) << "the connection of a sibling can be expected upon";
-  ASSERT_OK(in_a.Ack(expect()));
+}
+NetlinkSocket NetfilterSocket(const NetNamespace& ns) {
+  return SETUP_OK(NetlinkSocket::Adopt(SETUP_OK(ns.Socket(AF_NETLINK, SOCK_RAW, NETLINK_NETFILTER))));
+}
+
+NETNS_TEST(Fw, ExpectationsArePerNamespace, Covers("FW-24"), Needs(Config("NF_CT_NETLINK"), Config("NF_CONNTRACK_FTP"))) {
+  auto before = NetNamespace::Create(), a = NetNamespace::Create(), b = NetNamespace::Create();
+  auto in_before = NetfilterSocket(before), in_a = NetfilterSocket(a), in_b = NetfilterSocket(b);
+  auto list = [](NetlinkSocket& from) {
+    return SETUP_OK(from.Dump(CtRequest(NFNL_SUBSYS_CTNETLINK_EXP, IPCTNL_MSG_EXP_GET, 0, "list expectations"))).size();
+  };
+  AddConnectionWithHelper(in_a);
+  EXPECT_THAT(in_b.Ack(ExpectedConnection()), FailsWith(ENOENT)) << "the connection of a sibling can be expected upon";
+  ASSERT_OK(in_a.Ack(ExpectedConnection()));
   EXPECT_EQ(list(in_a), 1u) << "control";
   EXPECT_EQ(list(in_b), 0u) << "an expectation of a sibling is listed";
   EXPECT_EQ(list(in_before), 0u) << "an expectation of a younger sibling is listed";
-  if (int here = Listed(a, "dport=4999", "nf_conntrack_expect"); here >= 0) {
-    EXPECT_EQ(here, 1) << "control: /proc/net/nf_conntrack_expect";
-    EXPECT_EQ(Listed(b, "dport=4999", "nf_conntrack_expect"), 0);
-    EXPECT_EQ(Listed(before, "dport=4999", "nf_conntrack_expect"), 0);
-  }
-  SETUP_OK(in_b.Ack(master()));
-  ASSERT_OK(in_b.Ack(expect())) << "the same expectation in another namespace";
+  SETUP_OK(in_b.Ack(ConnectionWithHelper()));
+  ASSERT_OK(in_b.Ack(ExpectedConnection())) << "the same expectation in another namespace";
   SETUP_OK(in_a.Ack(CtRequest(NFNL_SUBSYS_CTNETLINK_EXP, IPCTNL_MSG_EXP_DELETE, 0, "forget expectations")));
   EXPECT_EQ(list(in_a), 0u) << "control";
   EXPECT_EQ(list(in_b), 1u) << "the expectation of a sibling was forgotten";
@@ -374,6 +378,21 @@ NETNS_TEST(Fw, ExpectationsArePerNamespace, Covers("FW-24"), Needs(Config("NF_CT
   Track(b);
   SETUP_OK(in_b.Ack(CtRequest(NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_DELETE, 0, "forget connections")));
   EXPECT_EQ(list(in_b), 0u);
+}
+
+// The same by the file, where the kernel has it.
+NETNS_TEST(Fw, TheFileOfExpectationsIsPerNamespace, Covers("FW-24"),
+           Needs(Config("NF_CT_NETLINK"), Config("NF_CONNTRACK_FTP"), Config("NF_CONNTRACK_PROCFS"))) {
+  auto before = NetNamespace::Create(), a = NetNamespace::Create(), b = NetNamespace::Create();
+  auto in_a = NetfilterSocket(a);
+  AddConnectionWithHelper(in_a);
+  SETUP_OK(in_a.Ack(ExpectedConnection()));
+  const int here = Listed(a, "dport=4999", "nf_conntrack_expect");
+  if (here < 0 && KernelConfig::Running().Value("NF_CONNTRACK_PROCFS") == '?')
+    throw MissingNeed("needs-config:NF_CONNTRACK_PROCFS", "there is no /proc/net/nf_conntrack_expect");
+  EXPECT_EQ(here, 1) << "control: /proc/net/nf_conntrack_expect";
+  EXPECT_EQ(Listed(b, "dport=4999", "nf_conntrack_expect"), 0);
+  EXPECT_EQ(Listed(before, "dport=4999", "nf_conntrack_expect"), 0);
 }
 
 }  // namespace

@@ -35,6 +35,7 @@ CONFIG = {
 }
 CLONE_NEWUSER = 0x10000000
 CLONE_NEWNET = 0x40000000
+NOBODY = 65534
 _bad = 0
 
 
@@ -62,11 +63,15 @@ def read_config() -> tuple[dict[str, str], str]:
     return {}, ""
 
 
-def _try_unshare(flags: int) -> Optional[str]:
-    """Why unshare(flags) fails in a child of ours; None where it works."""
+def _try_unshare(flags: int, user: Optional[int] = None) -> Optional[str]:
+    """Why unshare(flags) fails in a child of ours (as `user`, for root can do what others may not); None where it works."""
     pid = os.fork()
     if pid == 0:
         libc = ctypes.CDLL(None, use_errno=True)
+        if user is not None:
+            os.setgroups([])
+            os.setresgid(user, user, user)
+            os.setresuid(user, user, user)
         os._exit(ctypes.get_errno() if libc.unshare(flags) else 0)
     status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     return None if status == 0 else os.strerror(status)
@@ -81,6 +86,8 @@ def _sysctl(name: str) -> Optional[str]:
 
 def user_namespace_policy() -> str:
     """Which policy forbids user namespaces to ordinary users, as far as it can be told."""
+    if not os.path.exists("/proc/self/ns/user"):
+        return "a kernel without CONFIG_USER_NS; remedy: test another kernel with 'vm'"
     if _sysctl("user/max_user_namespaces") == "0":
         return "sysctl user.max_user_namespaces=0; remedy: sysctl -w user.max_user_namespaces=10000"
     if _sysctl("kernel/unprivileged_userns_clone") == "0":
@@ -135,8 +142,17 @@ def _privileges() -> None:
     if effective >> 21 & 1:
         why = _try_unshare(CLONE_NEWNET)
         _line(why is None, "network namespaces", "can be made" if why is None else f"unshare(CLONE_NEWNET): {why}", "" if why is None else "'run'", "" if why is None else "use 'vm'")
-    why = _try_unshare(CLONE_NEWUSER | CLONE_NEWNET)
-    _line(why is None, "user namespaces", "can be made, with a network namespace" if why is None else f"unshare(CLONE_NEWUSER|CLONE_NEWNET): {why}; forbidden by {user_namespace_policy()}", "" if why is None else "'run' as an ordinary user, and the area USER")
+    users: list[tuple[str, Optional[int]]] = [("user namespaces", None)]
+    if os.geteuid() == 0:
+        users.append(("... of others", NOBODY))
+    for what, user in users:
+        why = _try_unshare(CLONE_NEWUSER | CLONE_NEWNET, user)
+        by = "" if user is None else " by an ordinary user"
+        if why is None:
+            _line(True, what, f"can be made{by}, with a network namespace")
+        else:
+            policy, _, remedy = user_namespace_policy().partition("; remedy: ")
+            _line(False, what, f"unshare(CLONE_NEWUSER|CLONE_NEWNET){by}: {why}; forbidden by {policy}", "'run' as an ordinary user, and the area USER", remedy)
 
 
 def _machines(boot: bool) -> None:

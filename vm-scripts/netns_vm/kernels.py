@@ -115,7 +115,19 @@ def from_file(image: Path, modules: Optional[Path], origin: str = "--kernel") ->
             break
     if config is None and found and (found / "config").is_file():
         config = found / "config"
+    if config is None and _is_config_of(image.parent / ".config", release):
+        config = image.parent / ".config"  # where a CI put both
     return Kernel(image.absolute(), release, found.absolute() if found else None, config, origin)
+
+
+def _is_config_of(path: Path, release: str) -> bool:
+    """Whether a file is a kernel configuration of that version, as its third line says."""
+    try:
+        with path.open(errors="replace") as file:
+            version = re.search(r"^# Linux/\S+ (\S+) Kernel Configuration", file.read(4096), re.MULTILINE)
+    except OSError:
+        return False
+    return version is not None and re.match(re.escape(version.group(1)) + r"(?![\w.])", release) is not None
 
 
 def from_build_tree(tree: Path) -> Kernel:

@@ -81,7 +81,7 @@ class Faults(unittest.TestCase):
     def test_a_test_that_kills_init_and_one_that_hangs_in_the_kernel(self) -> None:
         status, text = self.boot("--filter=Fault.KillInit:Fault.HungTask:Fault.Last")
         self.assertEqual(status, 1, text)
-        self.assertEqual(self.ends(), {"Fault.KillInit": ("ERROR", "machine"), "Fault.HungTask": ("FAIL", "hung-task"), "Fault.Last": ("PASS", "")})
+        self.assertEqual(self.ends(), {"Fault.KillInit": ("ERROR", "machine"), "Fault.HungTask": ("FAIL", "hung-task"), "Fault.Last": ("PASS", "")}, text)
         hung = next(event for event in self.events() if event.get("test") == "Fault.HungTask" and event["event"] == "end")
         self.assertIn("blocked for more than", hung["kernel_log"])
 

@@ -77,6 +77,14 @@ class Kernels(Scratch):
         self.assertEqual(kernels.from_file(image, self.dir / "root").modules, (self.dir / "root/lib/modules/6.1.0").absolute())
 
 
+    def test_a_configuration_beside_the_image_must_be_of_its_version(self) -> None:
+        image = self.dir / "bzImage"
+        image.write_bytes(bzimage("6.1.0-rc1-mine"))
+        for version, found in (("6.1.0-rc1", True), ("6.1.0", True), ("6.1", False), ("6.2.0", False)):
+            (self.dir / ".config").write_text(f"#\n# Automatically generated file; DO NOT EDIT.\n# Linux/x86 {version} Kernel Configuration\n#\nCONFIG_NET=y\n")
+            self.assertEqual(kernels.from_file(image, None).config is not None, found, version)
+
+
 class Cards(unittest.TestCase):
     def test_pairs_share_a_wire(self) -> None:
         nics = qemu.parse_nics("e1000:2,virtio:2,igb:1")
