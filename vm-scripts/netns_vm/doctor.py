@@ -143,7 +143,7 @@ def _privileges() -> None:
         why = _try_unshare(CLONE_NEWNET)
         _line(why is None, "network namespaces", "can be made" if why is None else f"unshare(CLONE_NEWNET): {why}", "" if why is None else "'run'", "" if why is None else "use 'vm'")
     users: list[tuple[str, Optional[int]]] = [("user namespaces", None)]
-    if os.geteuid() == 0:
+    if os.geteuid() == 0 and Path("/proc/self/uid_map").read_text().split()[2:] == ["4294967295"]:  # not root of a container
         users.append(("... of others", NOBODY))
     for what, user in users:
         why = _try_unshare(CLONE_NEWUSER | CLONE_NEWNET, user)
