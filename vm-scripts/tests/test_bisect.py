@@ -35,8 +35,8 @@ class Steps(unittest.TestCase):
             (self.tree / name).touch()
         self.requests: list[Any] = []
 
-    def step(self, runs: Sequence[object] = (), builds: bool = True, kernel: Optional[Exception] = None, words: Sequence[str] = ()) -> tuple[int, str]:
-        """Exit status and output of one step whose boots end as `runs` say (an exception: it is raised)."""
+    def step(self, runs: Sequence[object] = (), builds: bool = True, kernel: Optional[Exception] = None, judged: Optional[int] = None) -> tuple[int, str]:
+        """Exit status and output of one step whose boots end as `runs` say (an exception: it is raised). `judged`: by the profile."""
         outcomes = iter(runs)
 
         class Run:
@@ -50,9 +50,13 @@ class Steps(unittest.TestCase):
                 return result
 
         found = mock.Mock(return_value=Kernel(self.tree / "bzImage", "6.0", None, None, "test"), side_effect=kernel)
-        options = cli.parse(["bisect", f"--build-tree={self.tree}", f"--output={self.tree / 'out'}", *words])
+        options = cli.parse(["bisect", f"--build-tree={self.tree}", f"--output={self.tree / 'out'}"])
         told = io.StringIO()
-        with mock.patch.object(bisect, "build_kernel", return_value=builds), mock.patch.object(cli, "prepare", return_value=self.tree / "no-build"):
+
+        def report(build: Path, output: Path, status: int, *_: object, **__: object) -> int:
+            return status if judged is None else judged
+
+        with mock.patch.object(cli, "report", report), mock.patch.object(bisect, "build_kernel", return_value=builds), mock.patch.object(cli, "prepare", return_value=self.tree / "no-build"), mock.patch.object(cli, "check_request"):
             with mock.patch.object(kernels, "from_build_tree", found), mock.patch.object(vm, "Run", Run), contextlib.redirect_stdout(told):
                 status = bisect.main(options)
         return status, told.getvalue()
@@ -94,8 +98,7 @@ class Steps(unittest.TestCase):
         self.assertIn("all 2 tests are MISS", text)
 
     def test_skips_what_the_profile_forbids(self) -> None:
-        with mock.patch.object(cli, "report", return_value=4):
-            status, text = self.step([outcome(0, A="PASS", B="MISS")], words=["--profile=ci"])
+        status, text = self.step([outcome(0, A="PASS", B="MISS")], judged=4)
         self.assertEqual(status, 125)
         self.assertIn("profile", text)
 

@@ -43,7 +43,7 @@ class Matrix(unittest.TestCase):
         calls.write_text("")
         options = cli.parse(["matrix", str(file), f"--output={self.dir / 'out'}", *words])
         told = io.StringIO()
-        with mock.patch.object(paths, "CHECKOUT", self.dir), mock.patch.object(cli, "prepare", return_value=self.dir), contextlib.redirect_stdout(told):
+        with mock.patch.object(paths, "CHECKOUT", self.dir), mock.patch.object(cli, "prepare", return_value=self.dir), mock.patch.object(cli, "check_request"), contextlib.redirect_stdout(told):
             status = matrix.main(options)
         return status, calls.read_text().splitlines(), told.getvalue()
 
@@ -53,7 +53,7 @@ class Matrix(unittest.TestCase):
             status, calls, told = self.run_matrix(text)
             self.assertEqual(status, expected)
             self.assertEqual(len(calls), 2)
-            self.assertIn(f"matrix: exit status {expected}", told)
+            self.assertIn(f"; exit status {expected}", told)
 
     def test_a_second_call_runs_what_has_no_verdict(self) -> None:
         text = "[good]\nappend = status=0\n[bad]\nappend = status=1\n[broken]\nappend = status=3\n"
