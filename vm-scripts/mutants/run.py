@@ -4,7 +4,10 @@
 
 A test kills a mutant when it passes with mutant 0 of the same image and does not pass with the mutant. Results are kept
 per mutant below the output directory, so that an interrupted run goes on where it stopped; a result is made again when
-the kernel image or the test program has changed since.
+the kernel image or the test program has changed since (with --keep-kills: unless it is a kill).
+
+--together selects the mutants one after the other in one machine, which saves the boots. It runs only the tests that
+cover what is broken, and believes a failure only if the test passes with mutant 0 right after it.
 
 Exit status: 0 all chosen mutants were killed by a test that covers what they break; 1 some were not; 2 usage; 3 a boot
 or a tool failed.
@@ -77,6 +80,7 @@ class Run:
     kernel: str
     tool: str
     reached: bool
+    seconds: float = 0.0
 
 
 def read_mutants(path: Path) -> list[Mutant]:
@@ -122,6 +126,12 @@ def choose(mutants: list[Mutant], only: Optional[str]) -> list[Mutant]:
     return chosen
 
 
+def say_number(test: str) -> tuple[str, str]:
+    """The parts of a name in a stream of --together: "17/Nsid.X" and, with mutant 0, "17=0/Nsid.X"."""
+    number, slash, name = test.partition("/")
+    return (number, name) if slash and number.removesuffix("=0").isdigit() else ("", test)
+
+
 def events(path: Path) -> Iterator[dict[str, Any]]:
     """The lines of an event stream; a torn last line ends it."""
     with path.open(encoding="utf-8", errors="replace") as file:
@@ -156,9 +166,50 @@ def read_run(directory: Path, mutant: int) -> Run:
                 )
         elif kind == "footer":
             complete = True
+    return Run(tests, complete, kernel, tool, was_reached(directory, mutant))
+
+
+def was_reached(directory: Path, mutant: int) -> bool:
+    """Whether the console has the line that the mutated place writes."""
     line = f"netns-mutant: {mutant} reached".encode()
-    reached = any(line in path.read_bytes() for path in directory.iterdir() if path.is_file())
-    return Run(tests, complete, kernel, tool, reached)
+    return any(line in path.read_bytes() for path in directory.iterdir() if path.is_file())
+
+
+def read_together(directory: Path) -> tuple[dict[int, Run], Optional[int]]:
+    """What one machine said of many mutants, and the mutant in whose time it came to an end (None: it got through).
+
+    A failure that the same test shows with mutant 0 afterwards, or that could not be tried again, is left out.
+    """
+    runs: dict[int, Run] = {}
+    current: Optional[int] = None
+    kernel, tool, begun, complete = "", "", 0.0, False
+    for event in events(directory / "events.jsonl"):
+        kind = event.get("event")
+        if kind == "header":
+            kernel = event.get("kernel", {}).get("release", "")
+            tool = event.get("tool", {}).get("version", "")
+        elif kind == "note":
+            match = re.fullmatch(r"mutant (\d+) (begins|not confirmed|confirmed|ends)", event.get("text", ""))
+            if match and match[2] == "begins":
+                current, begun = int(match[1]), event.get("time", 0.0)
+                runs[current] = Run({}, False, kernel, tool, was_reached(directory, current))
+            elif match and match[2] == "not confirmed":
+                runs[int(match[1])].tests.clear()
+            elif match and match[2] == "ends" and current is not None:
+                runs[current].complete = True
+                runs[current].seconds = event.get("time", 0.0) - begun
+                current = None
+        elif kind == "end" and current is not None:
+            number, name = say_number(event["test"])
+            if number.endswith("=0"):
+                continue
+            failures = event.get("failures") or []
+            message = failures[0].get("message", "") if failures else ""
+            kinds = [failure.get("kind", "") for failure in failures]
+            runs[current].tests.setdefault(name, Test(event.get("verdict", "ERROR"), event.get("covers") or [], kinds, message))
+        elif kind == "footer":
+            complete = True
+    return runs, None if complete else current
 
 
 def judge(mutant: Mutant, baseline: Run, runs: list[Run]) -> dict[str, Any]:
@@ -218,14 +269,14 @@ class Laboratory:
         self.baseline = Run({}, False, "", "", False)
         self.breaks: dict[str, list[str]] = {}
         total = hashlib.sha256(image.read_bytes())
-        program = options.runner or (options.build_dir or CHECKOUT / "build" / "default") / "suites" / "netns-tests"
-        if not program.exists():
-            raise Problem(f"{program}: no test program; build it with 'cmake --preset default && cmake --build --preset default'")
-        total.update(program.read_bytes())
+        self.program = options.runner or (options.build_dir or CHECKOUT / "build" / "default") / "suites" / "netns-tests"
+        if not self.program.exists():
+            raise Problem(f"{self.program}: no test program; build it with 'cmake --preset default && cmake --build --preset default'")
+        total.update(self.program.read_bytes())
         self.identity = total.hexdigest()[:16]
 
-    def boot(self, number: int, directory: Path, names: Optional[list[str]]) -> Run:
-        """One VM with one mutant, running the named tests (None: all)."""
+    def boot(self, number: int, directory: Path, names: Optional[list[str]], schedule: Optional[Path] = None) -> Run:
+        """One VM with one mutant, running the named tests (None: all), or with all mutants of a schedule."""
         directory.mkdir(parents=True, exist_ok=True)
         for old in directory.iterdir():
             if old.is_file():
@@ -234,14 +285,18 @@ class Laboratory:
         append = f"netns_mutant={number} fb_tunnels=none dummy.numdummies=0 bonding.max_bonds=0 ifb.numifbs=0 mac80211_hwsim.radios=0"
         command = [str(CHECKOUT / "netns-conformance"), "vm", "--no-build", "--kernel", str(self.image)]
         command += ["--append", append, "--output", str(directory)]
+        runner = self.options.runner
+        if schedule is not None:
+            runner = self.options.sweeper or (self.options.build_dir or CHECKOUT / "build" / "default") / "vm-scripts" / "netns-mutant-sweep"
+            command += ["--carry", f"netns-program={self.program}", "--carry", f"netns-schedule={schedule}", "--stop-on-crash", "--timeout", "36000"]
         if names is not None:
             command += ["--filter", ":".join(names)]
-        for option, value in (("--runner", self.options.runner), ("--build-dir", self.options.build_dir), ("--nics", self.options.nics)):
+        for option, value in (("--runner", runner), ("--build-dir", self.options.build_dir), ("--nics", self.options.nics)):
             if value:
                 command += [option, str(value)]
         if self.options.timeout:
             command += ["--timeout", str(self.options.timeout)]
-        deadline = time.monotonic() + self.options.limit
+        deadline = time.monotonic() + (self.options.limit if schedule is None else 36000)
         with (directory / "vm.log").open("wb") as log:
             try:
                 machine = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
@@ -289,31 +344,82 @@ class Laboratory:
         verdicts = {verdict: sum(test.verdict == verdict for test in self.baseline.tests.values()) for verdict in ("FAIL", "ERROR", "MISS")}
         self.say(f"mutant 0: {passed} tests pass; {verdicts}")
 
+    def kept(self, mutant: Mutant) -> Optional[dict[str, Any]]:
+        """The result in the output directory, where it still holds."""
+        path = self.output / str(mutant.number) / "result.json"
+        if not path.exists() or self.options.again:
+            return None
+        result: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if result["breaks"] != mutant.breaks:
+            return None
+        if result["outcome"] == "incomplete" or (result["outcome"] == "splat" and result.get("together")):
+            return None  # a machine of its own will tell
+        if result["outcome"] == "killed" and (self.options.keep_kills or result.get("identity") == self.identity):
+            return result
+        if result.get("identity") != self.identity or (result.get("fast") and not self.options.fast):
+            return None
+        enough = self.options.only_covering or self.options.together or not result.get("rest_left", False)
+        return result if enough else None
+
+    def keep(self, result: dict[str, Any]) -> None:
+        """Writes a result where the next run finds it."""
+        result.update(identity=self.identity, date=datetime.date.today().isoformat())
+        directory = self.output / str(result["number"])
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / "result.json").write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+    def covering(self, mutant: Mutant) -> list[str]:
+        """The tests that can kill a mutant by right."""
+        return [name for name, test in self.baseline.tests.items() if test.verdict == "PASS" and set(test.covers) & set(mutant.breaks)]
+
+    def examine_together(self, mutants: list[Mutant]) -> None:
+        """Many mutants in as few machines as there are crashes; the results are kept for examine()."""
+        left = [mutant for mutant in mutants if self.kept(mutant) is None and self.covering(mutant)]
+        directory = self.output / "together"
+        directory.mkdir(parents=True, exist_ok=True)
+        schedule = self.output / "schedule"
+        while left:
+            self.say(f"{len(left)} mutants in one machine; its stream is {directory / 'events.jsonl'}")
+            schedule.write_text("".join(f"{mutant.number} {':'.join(self.covering(mutant))}\n" for mutant in left), encoding="utf-8")
+            self.boot(0, directory, None, schedule)
+            runs, ended_in = read_together(directory)
+            for mutant in left:
+                run = runs.get(mutant.number)
+                if run is None or not (run.complete or mutant.number == ended_in):
+                    continue
+                result = judge(mutant, self.baseline, [run])
+                result.update(fast=True, rest_left=True, together=True, seconds=round(run.seconds, 1))
+                self.keep(result)
+                first = f" by {result['killers'][0]['test']}" if result["killers"] else ""
+                self.say(f"{mutant.number} {mutant.name}: {result['outcome']}{first}")
+            remaining = [mutant for mutant in left if mutant.number not in runs]
+            if len(remaining) == len(left):
+                raise Problem(f"{directory}: the machine did not get to the first mutant")
+            left = remaining
+
     def examine(self, mutant: Mutant) -> dict[str, Any]:
         """The result of one mutant, from the output directory or new."""
         self.breaks[str(mutant.number)] = mutant.breaks
         directory = self.output / str(mutant.number)
-        kept = directory / "result.json"
-        if kept.exists() and not self.options.again:
-            result = json.loads(kept.read_text(encoding="utf-8"))
-            if result.get("identity") == self.identity and result["breaks"] == mutant.breaks:
-                if result.get("fast") is False or self.options.fast:
-                    return result
-        covering = [name for name, test in self.baseline.tests.items() if test.verdict == "PASS" and set(test.covers) & set(mutant.breaks)]
+        known = self.kept(mutant)
+        if known is not None:
+            return known
+        covering = self.covering(mutant)
         passing = [name for name, test in self.baseline.tests.items() if test.verdict == "PASS"]
         begun = time.monotonic()
         runs: list[Run] = []
+        rest_left = False
         if self.options.fast and covering:
             runs.append(self.boot(mutant.number, directory / "fast", covering))
         if not self.options.fast:
             runs.append(self.boot(mutant.number, directory / "full", None))
-        elif judge(mutant, self.baseline, runs)["outcome"] not in ("killed", "splat") and not self.options.only_covering:
-            rest = [name for name in passing if name not in covering]
-            runs.append(self.boot(mutant.number, directory / "rest", rest))
+        elif judge(mutant, self.baseline, runs)["outcome"] not in ("killed", "splat"):
+            rest_left = self.options.only_covering
+            if not rest_left:
+                runs.append(self.boot(mutant.number, directory / "rest", [name for name in passing if name not in covering]))
         result = judge(mutant, self.baseline, runs)
-        result.update(identity=self.identity, fast=self.options.fast, seconds=round(time.monotonic() - begun, 1))
-        directory.mkdir(parents=True, exist_ok=True)
-        kept.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        result.update(fast=self.options.fast, rest_left=rest_left, seconds=round(time.monotonic() - begun, 1))
+        self.keep(result)
         return result
 
     def say(self, text: str) -> None:
@@ -411,6 +517,8 @@ def main(arguments: Optional[list[str]] = None) -> int:
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="machines at once (default 1)")
     parser.add_argument("--fast", action="store_true", help="the tests of the broken requirement first, until one fails; the rest only where they notice nothing")
     parser.add_argument("--only-covering", action="store_true", help="with --fast: leave the rest out altogether")
+    parser.add_argument("--together", action="store_true", help="all mutants in one machine, with the tests of what they break; then as --fast --only-covering")
+    parser.add_argument("--keep-kills", action="store_true", help="do not examine again what an earlier image or test program has killed")
     parser.add_argument("--again", action="store_true", help="do not reuse kept results")
     parser.add_argument("--list", action="store_true", help="list the chosen mutants and stop")
     parser.add_argument("--kernel", type=Path, metavar="FILE", help="the mutant image (default: the one that build.py made last)")
@@ -418,6 +526,7 @@ def main(arguments: Optional[list[str]] = None) -> int:
     parser.add_argument("--document", type=Path, metavar="FILE", help="write the kill matrix there too, as docs/kill-matrix.md")
     parser.add_argument("--build-dir", type=Path, metavar="DIR", help="passed on to 'vm'")
     parser.add_argument("--runner", type=Path, metavar="FILE", help="passed on to 'vm'")
+    parser.add_argument("--sweeper", type=Path, metavar="FILE", help="with --together: netns-mutant-sweep, where it is not in the build directory")
     parser.add_argument("--nics", metavar="LIST", help="passed on to 'vm'")
     parser.add_argument("--timeout", type=int, metavar="S", help="passed on to 'vm'")
     parser.add_argument("--limit", type=int, default=1200, metavar="S", help="give up on one machine after this time (default %(default)s)")
@@ -448,6 +557,9 @@ def examine_all(options: argparse.Namespace) -> int:
     output.mkdir(parents=True, exist_ok=True)
     laboratory = Laboratory(options, image, output)
     laboratory.take_baseline()
+    if options.together:
+        laboratory.examine_together(chosen)
+        options.fast = options.only_covering = True
     results: list[dict[str, Any]] = []
     begun = time.monotonic()
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:

@@ -167,6 +167,7 @@ def request_of(options: argparse.Namespace, kernel: Kernel, build: Path, output:
         runner_arguments=runner_arguments(options.extra),
         label=label,
         again=words_again(options),
+        extra_files={name: Path(file) for name, _, file in (word.partition("=") for word in getattr(options, "carry", []))},
     )
 
 
@@ -342,6 +343,7 @@ def parser() -> Parser:
     add_run_options(one)
     add_build_options(one)
     one.add_argument("--runner", type=Path, metavar="FILE", help="another test program that speaks docs/events.md")
+    one.add_argument("--carry", action="append", default=[], metavar="NAME=FILE", help="another file for the guest, as /NAME (for --runner)")
     one.add_argument("--judge-later", action="store_true", help="exit 0 once the run is complete, whatever it found (for CTest, which judges test by test)")
 
     one = word("run", "run the tests on the running kernel, harming nothing; -- ARGUMENT...: more for the test program", do_run)

@@ -80,6 +80,49 @@ class Streams(unittest.TestCase):
             run.read_run(Path(name), 1)
 
 
+class Together(unittest.TestCase):
+    """Streams of --together: a failure counts where the same test passed with mutant 0 right after it."""
+
+    def read(self, *lines: dict) -> tuple:
+        with tempfile.TemporaryDirectory() as name:
+            Path(name, "events.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+            Path(name, "console.log").write_text("netns-mutant: 7 reached\n")
+            return run.read_together(Path(name))
+
+    @staticmethod
+    def note(text: str) -> dict:
+        return {"event": "note", "text": text, "time": 1.0}
+
+    @staticmethod
+    def end(test: str, verdict: str) -> dict:
+        return {"event": "end", "test": test, "verdict": verdict, "covers": ["SOCK-01"], "failures": []}
+
+    def test_a_confirmed_failure(self) -> None:
+        runs, ended_in = self.read(
+            self.note("mutant 7 begins"), self.end("7/A.B", "FAIL"), self.end("7=0/A.B", "PASS"), self.note("mutant 7 confirmed"), self.note("mutant 7 ends"),
+            self.note("mutant 8 begins"), self.end("8/A.B", "PASS"), self.note("mutant 8 ends"), {"event": "footer"},
+        )  # fmt: skip
+        self.assertIsNone(ended_in)
+        self.assertEqual(runs[7].tests["A.B"].verdict, "FAIL")
+        self.assertTrue(runs[7].complete and runs[7].reached)
+        self.assertEqual(runs[8].tests["A.B"].verdict, "PASS")
+        self.assertFalse(runs[8].reached)
+
+    def test_a_failure_that_stays_is_no_kill(self) -> None:
+        runs, ended_in = self.read(self.note("mutant 7 begins"), self.end("7/A.B", "FAIL"), self.end("7=0/A.B", "FAIL"), self.note("mutant 7 not confirmed"))
+        self.assertEqual((runs[7].tests, runs[7].complete, ended_in), ({}, False, 7))
+
+    def test_a_crash_is_of_the_mutant_that_was_selected(self) -> None:
+        crash = {"event": "end", "test": "A.B", "verdict": "FAIL", "covers": [], "failures": [{"kind": "panic", "message": "m"}]}
+        runs, ended_in = self.read(self.note("mutant 7 begins"), crash)
+        self.assertEqual((runs[7].tests["A.B"].kinds, runs[7].complete, ended_in), (["panic"], False, 7))
+
+    def test_names_with_a_slash_of_their_own(self) -> None:
+        self.assertEqual(run.say_number("17/Dev.X/ByPid"), ("17", "Dev.X/ByPid"))
+        self.assertEqual(run.say_number("17=0/Dev.X"), ("17=0", "Dev.X"))
+        self.assertEqual(run.say_number("Dev.X/ByPid"), ("", "Dev.X/ByPid"))
+
+
 class Mutants(unittest.TestCase):
     mutants = run.read_mutants(HERE.parent / "mutants.yaml")
 

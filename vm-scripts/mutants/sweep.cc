@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+//
+// Runs in the guest in the place of the test program: many mutants in one boot.
+//
+// Reads /netns-schedule (lines "NUMBER TEST:TEST:..."), and for each line selects the mutant in
+// /sys/module/kernel/parameters/netns_mutant and runs the tests until one fails. Then it selects mutant 0 and runs the
+// test that failed once more: only if it passes there was the failure the mutant's doing, and not what an earlier
+// mutant left behind. If it does not, the machine is of no more use, and the sweep ends there.
+//
+// The lines of the test program's stream are passed on; names of tests get the prefix "NUMBER/" and, in the run with
+// mutant 0, "NUMBER=0/".
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <fstream>
+#include <sstream>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace {
+
+constexpr const char* kProgram = "/netns-program";
+constexpr const char* kSchedule = "/netns-schedule";
+constexpr const char* kSelector = "/sys/module/kernel/parameters/netns_mutant";
+constexpr std::string_view kStreamOption = "--stream=";
+
+bool WriteAll(int fd, std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t written = write(fd, text.data(), text.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written <= 0) return false;
+    text.remove_prefix(static_cast<std::size_t>(written));
+  }
+  return true;
+}
+
+bool Select(const std::string& number) {
+  const int fd = open(kSelector, O_WRONLY | O_CLOEXEC);
+  if (fd < 0) return false;
+  const bool selected = WriteAll(fd, number);
+  close(fd);
+  return selected;
+}
+
+/// The text value of `key` in a line of the stream, which has no white space between its tokens; "" where it is absent.
+std::string ValueOf(std::string_view line, std::string_view key) {
+  const std::string begin = "\"" + std::string(key) + "\":\"";
+  const auto at = line.find(begin);
+  if (at == std::string_view::npos) return "";
+  const auto from = at + begin.size();
+  return std::string(line.substr(from, line.find('"', from) - from));
+}
+
+class Sweep {
+ public:
+  Sweep(int stream, std::vector<std::string> options) : stream_(stream), options_(std::move(options)) {}
+
+  /// 0, or 3 where the machine or the test program broke.
+  int Run() {
+    std::ifstream schedule(kSchedule);
+    std::string number;
+    std::string tests;
+    while (schedule >> number >> tests) {
+      if (!Examine(number, tests)) return 3;
+    }
+    WriteAll(stream_, footer_);
+    return 0;
+  }
+
+ private:
+  struct Outcome {
+    std::string failed;  // the first test that said FAIL
+    bool passed = false;
+  };
+
+  void Note(const std::string& text) { WriteAll(stream_, R"({"event":"note","level":"info","text":")" + text + "\"}\n"); }
+
+  bool Examine(const std::string& number, const std::string& tests) {
+    Note("mutant " + number + " begins");
+    if (!Select(number)) {
+      Note("mutant " + number + " cannot be selected: " + std::strerror(errno));
+      return false;
+    }
+    const Outcome mutated = RunTests(number + "/", tests);
+    if (!Select("0")) return false;
+    if (!mutated.failed.empty()) {
+      const Outcome sound = RunTests(number + "=0/", mutated.failed);
+      Note("mutant " + number + (sound.passed ? " confirmed" : " not confirmed"));
+      if (!sound.passed) return false;
+    }
+    Note("mutant " + number + " ends");
+    return true;
+  }
+
+  /// Runs `tests` until one fails.
+  Outcome RunTests(const std::string& prefix, const std::string& tests) {
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) < 0) return {};
+    const pid_t child = fork();
+    if (child == 0) {
+      fcntl(ends[1], F_SETFD, 0);
+      std::vector<std::string> words = {kProgram, "--stream=/proc/self/fd/" + std::to_string(ends[1]), "--gtest_filter=" + tests};
+      words.insert(words.end(), options_.begin(), options_.end());
+      std::vector<char*> arguments;
+      for (auto& word : words) arguments.push_back(word.data());
+      arguments.push_back(nullptr);
+      execv(kProgram, arguments.data());
+      std::fprintf(stderr, "%s: %s\n", kProgram, std::strerror(errno));
+      _exit(127);
+    }
+    close(ends[1]);
+    const Outcome outcome = PassOn(ends[0], child, prefix);
+    close(ends[0]);
+    return outcome;
+  }
+
+  Outcome PassOn(int pipe, pid_t child, const std::string& prefix) {
+    Outcome outcome;
+    std::string text;
+    bool killed = false;
+    bool ended = false;
+    const int pidfd = static_cast<int>(syscall(SYS_pidfd_open, child, 0));
+    fcntl(pipe, F_SETFL, O_NONBLOCK);
+    while (!ended) {
+      pollfd watched[] = {{pipe, POLLIN, 0}, {pidfd, POLLIN, 0}};
+      if (poll(watched, 2, -1) < 0 && errno != EINTR) break;
+      ended = (watched[1].revents & POLLIN) != 0;
+      char buffer[1 << 16];
+      ssize_t got = 0;
+      while ((got = read(pipe, buffer, sizeof buffer)) > 0) text.append(buffer, static_cast<std::size_t>(got));
+      if (got == 0) ended = true;
+      std::size_t begin = 0;
+      for (std::size_t end; (end = text.find('\n', begin)) != std::string::npos; begin = end + 1) {
+        Take(text.substr(begin, end - begin + 1), prefix, outcome);
+      }
+      text.erase(0, begin);
+      if (!outcome.failed.empty() && !killed) killed = kill(child, SIGKILL) == 0;  // tests die with their runner
+    }
+    close(pidfd);
+    while (waitpid(child, nullptr, 0) < 0 && errno == EINTR) {
+    }
+    return outcome;
+  }
+
+  void Take(std::string line, const std::string& prefix, Outcome& outcome) {
+    const std::string event = ValueOf(line, "event");
+    const std::string test = ValueOf(line, "test");
+    if (event == "header") {
+      if (!std::exchange(header_seen_, true)) WriteAll(stream_, line);
+      return;
+    }
+    if (event == "footer") {
+      footer_ = line;
+      return;
+    }
+    if (event == "end") {
+      const std::string verdict = ValueOf(line, "verdict");
+      if (verdict == "FAIL" && outcome.failed.empty()) outcome.failed = test;
+      outcome.passed = verdict == "PASS";
+    }
+    if (!test.empty()) line.insert(line.find("\"test\":\"") + 8, prefix);
+    WriteAll(stream_, line);
+  }
+
+  int stream_;
+  std::vector<std::string> options_;
+  bool header_seen_ = false;
+  std::string footer_;
+};
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::vector<std::string> options;
+  int stream = -1;
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view word = argv[i];
+    if (word.starts_with(kStreamOption)) {
+      stream = open(std::string(word.substr(kStreamOption.size())).c_str(), O_WRONLY | O_NOCTTY | O_CLOEXEC);
+    } else {
+      options.emplace_back(word);
+    }
+  }
+  if (stream < 0) {
+    std::fprintf(stderr, "netns-mutant-sweep: runs in the guest only, as 'netns-conformance mutants --together' has it\n");
+    return 2;
+  }
+  return Sweep(stream, std::move(options)).Run();
+}
