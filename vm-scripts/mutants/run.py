@@ -444,6 +444,19 @@ def cell(text: str) -> str:
     return re.sub(r"\s+", " ", text).replace("|", "\\|").strip()
 
 
+def provenance(results: list[dict[str, Any]]) -> list[str]:
+    """With which builds, and how, the results were made."""
+    builds: dict[str, list[dict[str, Any]]] = {}
+    for result in results:
+        builds.setdefault(result.get("identity", ""), []).append(result)
+    together = sum(bool(result.get("together")) for result in results)
+    lines = [f"{together} of them shared a machine with others (each failure confirmed with mutant 0), {len(results) - together} had a machine of their own."]
+    if len(builds) > 1:
+        parts = sorted(f"{len(made)} on {min(result.get('date', '?') for result in made)} with {name}" for name, made in builds.items())
+        lines.append(f"Images and test programs (digests) that made them: {'; '.join(parts)}.")
+    return [*lines, ""]
+
+
 def matrix_markdown(results: list[dict[str, Any]], baseline: Run, total: int) -> str:
     """docs/kill-matrix.md."""
     killers: dict[str, int] = {name: 0 for name, test in baseline.tests.items() if test.verdict == "PASS"}
@@ -459,6 +472,7 @@ def matrix_markdown(results: list[dict[str, Any]], baseline: Run, total: int) ->
         f" (Debian linux-source 6.12 with `vm-scripts/mutants/series/`), tool version {baseline.tool}.",
         f"With mutant 0 of the same image {len(killers)} tests pass; only these can kill. {len(results)} of {total} mutants were examined.",
         "",
+        *provenance(results),
         "*killed*: a test that covers what the mutant breaks says FAIL. *elsewhere*: only tests of other requirements noticed,",
         "or a covering test broke in its set-up. *splat*: only a kernel fault or a silent machine gave it away. *survived*:",
         "tests cover the requirement and all passed. *uncovered*: no test that passes on mutant 0 covers it yet.",

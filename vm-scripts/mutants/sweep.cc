@@ -21,6 +21,7 @@
 #include <cstdio>
 #include <cstring>
 #include <fstream>
+#include <set>
 #include <sstream>
 #include <string>
 #include <string_view>
@@ -146,6 +147,11 @@ class Sweep {
       text.erase(0, begin);
       if (!outcome.failed.empty() && !killed) killed = kill(child, SIGKILL) == 0;  // tests die with their runner
     }
+    // The launcher's watchdog would wait for them.
+    for (const std::string& test : running_) {
+      WriteAll(stream_, R"({"event":"end","test":")" + prefix + test + R"(","iteration":1,"verdict":"SKIP","duration_ms":0,"covers":[],"failures":[]})" "\n");
+    }
+    running_.clear();
     close(pidfd);
     while (waitpid(child, nullptr, 0) < 0 && errno == EINTR) {
     }
@@ -163,7 +169,9 @@ class Sweep {
       footer_ = line;
       return;
     }
+    if (event == "start") running_.insert(test);
     if (event == "end") {
+      running_.erase(test);
       const std::string verdict = ValueOf(line, "verdict");
       if (verdict == "FAIL" && outcome.failed.empty()) outcome.failed = test;
       outcome.passed = verdict == "PASS";
@@ -174,6 +182,7 @@ class Sweep {
 
   int stream_;
   std::vector<std::string> options_;
+  std::set<std::string> running_;
   bool header_seen_ = false;
   std::string footer_;
 };
