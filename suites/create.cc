@@ -8,6 +8,7 @@
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -440,6 +441,23 @@ NETNS_TEST(Create, ABindMountIsAsGoodAsTheOriginal, Covers("CREATE-13")) {
   Fd plain = SETUP_OK(Open("/tmp/handle", O_RDONLY));
   Actor control = Actor::Start("control");
   EXPECT_THAT(control.Enter(plain.get(), 0), FailsWith(EINVAL)) << "control: without the mount it is an ordinary file";
+}
+
+// setns(2): with CLONE_NEWUSER in the mask the user namespace is joined first, and what the caller may do in it counts for
+// the rest: the creator of a user namespace enters it and its network namespace at once, without any capability at home.
+NETNS_TEST(Create, SetnsOfAUserNamespaceAndItsNetworkNamespaceNeedsNoRightsAtHome, Covers("CREATE-14", "CREATE-17", "USER-05"),
+           Needs(PidfdSetns(), UserNs())) {
+  Actor target = StartNamespaceRoot("target"), joiner = Actor::Start("joiner");
+  SETUP_OK(KeepOnlyCapabilities(joiner, {}));
+  // What has changed its credentials is nobody's to look into, but it may say otherwise.
+  for (Actor* actor : {&target, &joiner})
+    SETUP_OK(actor->Run([]() -> Status { return ::prctl(PR_SET_DUMPABLE, 1) == 0 ? Ok() : Status(ErrnoError("PR_SET_DUMPABLE")); }));
+  auto before = OfActor(joiner);
+  EXPECT_THAT(joiner.Enter(target.pidfd(), CLONE_NEWNET), FailsWith(EPERM)) << "control: the network namespace alone needs rights at home";
+  EXPECT_TRUE(OfActor(joiner).Is(before));
+  ASSERT_OK(joiner.Enter(target.pidfd(), CLONE_NEWUSER | CLONE_NEWNET)) << "both at once need rights in the user namespace that is joined";
+  EXPECT_TRUE(OfActor(joiner).Is(OfActor(target)));
+  EXPECT_EQ(InodeOf(joiner.Proc("ns/user")), InodeOf(target.Proc("ns/user")));
 }
 
 NETNS_TEST(Create, SetnsWithAPidfdJoinsTheNamespaceOfTheProcess, Covers("CREATE-14"), Needs(PidfdSetns())) {

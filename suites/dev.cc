@@ -3,6 +3,7 @@
 // devices in dev_kinds.cc.
 #include <arpa/inet.h>
 #include <linux/nexthop.h>
+#include <net/route.h>
 #include <netinet/in.h>
 #include <sched.h>
 
@@ -190,6 +191,73 @@ NETNS_TEST(Dev, ADeviceIsVisibleInExactlyOneNamespaceByEveryMeans, Covers("DEV-0
   EXPECT_THAT(Seen(b, "second", 4712, "alt2"), ElementsAreArray(EveryWay(true, true)));
   EXPECT_THAT(Seen(a, "second", 4712, "alt2"), IsEmpty());
   EXPECT_THAT(Seen(a, "first", 4711, kLongAltname), ElementsAreArray(EveryWay(true, true)));
+}
+
+// netdevice(7), rtentry and in6_rtmsg: addresses and routes by ioctl, as ifconfig(8) and route(8) set them.
+NETNS_TEST(Dev, AddressAndRouteIoctlsActOnTheNamespaceOfTheSocket, Covers("DEV-35", "ROUTE-06"), Needs(Config("VETH"))) {
+  Place a, b;
+  for (Place* place : {&a, &b}) {
+    AddDevice(*place, "eth0", {.index = 70}, true);
+    SETUP_OK((*place)->Up("lo"));
+  }
+  const Fd of_a = SETUP_OK(a.ns.Socket(AF_INET, SOCK_DGRAM));
+  auto inet = [](const char* text) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    ::inet_pton(AF_INET, text, &address.sin_addr);
+    return address;
+  };
+  auto routes = [](Place& place, int family, const std::string& to) {
+    std::size_t found = 0;
+    for (const Route& route : SETUP_OK(place->Routes({.family = family}))) found += route.to == to;
+    return found;
+  };
+  b.ns.In([&] {  // the caller is in b
+    ifreq request = NamedIfreq("eth0");
+    const sockaddr_in address = inet("192.0.2.1");
+    std::memcpy(&request.ifr_addr, &address, sizeof address);
+    EXPECT_THAT(NETNS_IOCTL(of_a, SIOCSIFADDR, request), Succeeds());
+    rtentry route{};
+    const sockaddr_in to = inet("198.51.100.0"), mask = inet("255.255.255.0"), gateway = inet("192.0.2.2");
+    std::memcpy(&route.rt_dst, &to, sizeof to);
+    std::memcpy(&route.rt_genmask, &mask, sizeof mask);
+    std::memcpy(&route.rt_gateway, &gateway, sizeof gateway);
+    route.rt_flags = RTF_UP | RTF_GATEWAY;
+    EXPECT_EQ(::ioctl(of_a.get(), SIOCADDRT, &route), 0) << ErrnoName(errno);
+  });
+  EXPECT_EQ(SETUP_OK(a->Addresses({.family = AF_INET, .index = 70})).size(), 1u) << "SIOCSIFADDR through a socket of this namespace";
+  EXPECT_EQ(SETUP_OK(b->Addresses({.family = AF_INET, .index = 70})).size(), 0u) << "SIOCSIFADDR acted in the caller's namespace";
+  EXPECT_EQ(routes(a, AF_INET, "198.51.100.0/24"), 1u) << "SIOCADDRT through a socket of this namespace";
+  EXPECT_EQ(routes(b, AF_INET, "198.51.100.0/24"), 0u) << "SIOCADDRT acted in the caller's namespace";
+  if (!HasIpv6()) return;
+  const Fd of_a6 = SETUP_OK(a.ns.Socket(AF_INET6, SOCK_DGRAM));
+  b.ns.In([&] {
+    struct {  // linux/ipv6.h, which does not go together with netinet/in.h everywhere
+      in6_addr address;
+      std::uint32_t prefix_length;
+      int index;
+    } request{};
+    ::inet_pton(AF_INET6, "2001:db8::1", &request.address);
+    request.prefix_length = 64;
+    request.index = 70;
+    EXPECT_EQ(::ioctl(of_a6.get(), SIOCSIFADDR, &request), 0) << ErrnoName(errno);
+    in6_rtmsg route{};
+    ::inet_pton(AF_INET6, "2001:db8:1::", &route.rtmsg_dst);
+    route.rtmsg_dst_len = 64;
+    route.rtmsg_metric = 1;
+    route.rtmsg_flags = RTF_UP;
+    route.rtmsg_ifindex = 70;
+    EXPECT_EQ(::ioctl(of_a6.get(), SIOCADDRT, &route), 0) << ErrnoName(errno);
+  });
+  auto global = [](Place& place) {
+    std::size_t found = 0;
+    for (const Address& address : SETUP_OK(place->Addresses({.family = AF_INET6, .index = 70}))) found += address.address.starts_with("2001:db8::1");
+    return found;
+  };
+  EXPECT_EQ(global(a), 1u) << "SIOCSIFADDR of IPv6 through a socket of this namespace";
+  EXPECT_EQ(global(b), 0u) << "SIOCSIFADDR of IPv6 acted in the caller's namespace";
+  EXPECT_EQ(routes(a, AF_INET6, "2001:db8:1::/64"), 1u) << "SIOCADDRT of IPv6 through a socket of this namespace";
+  EXPECT_EQ(routes(b, AF_INET6, "2001:db8:1::/64"), 0u) << "SIOCADDRT of IPv6 acted in the caller's namespace";
 }
 
 // A bridge, made by ioctl as brctl(8) does.

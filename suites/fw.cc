@@ -195,6 +195,36 @@ const bool packets = [] {
   return true;
 }();
 
+// A kernel that forgets about namespaces runs the rules of the initial one.
+NETNS_TEST(Fw, RulesOfTheInitialNamespaceActOnlyThere, Covers("FW-02", "FW-03"),
+           Needs(Machine(), Config("NF_TABLES"), Config("NF_TABLES_INET")), Exclusive{}) {
+  constexpr std::uint16_t kPort = 8091;
+  auto initial = InitialNetNamespace(), bare = NetNamespace::Create(), ruled = NetNamespace::Create();
+  for (auto* ns : {&initial, &bare, &ruled}) LoopbackUp(*ns);
+  auto in_initial = SETUP_OK(Nftables::In(initial)), in_ruled = SETUP_OK(Nftables::In(ruled));
+  std::vector<const char*> loopbacks = {kLoopback4};
+  if (bare.HasSysctl("net/ipv6/conf/lo")) loopbacks.push_back(kLoopback6);
+  for (const char* loopback : loopbacks) EXPECT_TRUE(DatagramArrives(initial, loopback, kPort)) << "control: before";
+  NeedsNftables(in_initial.Commit(DropPort(IPPROTO_UDP, kPort, true)), "a rule that drops");
+  struct Emptied {
+    ~Emptied() { std::ignore = nft.Flush(); }
+    Nftables& nft;
+  } emptied{in_initial};
+  SETUP_OK(in_ruled.Commit(DropPort(IPPROTO_UDP, 9, true)));
+  for (bool again : {false, true}) {
+    // Of each chain there are two versions, of which a namespace takes turns with every transaction of its own.
+    if (again) SETUP_OK(in_initial.Commit(NftBatch().AddTable(NFPROTO_INET, "turn")));
+    for (const char* loopback : loopbacks) {
+      SCOPED_TRACE(loopback);
+      EXPECT_TRUE(DatagramArrives(bare, loopback, kPort)) << "the rule of the initial namespace acts in one without rules";
+      EXPECT_TRUE(DatagramArrives(ruled, loopback, kPort)) << "the rule of the initial namespace acts in one with rules of its own";
+    }
+  }
+  EXPECT_EQ(PacketsOf(in_initial, "port"), 0u) << "a packet of another namespace was counted";
+  for (const char* loopback : loopbacks) EXPECT_FALSE(DatagramArrives(initial, loopback, kPort)) << "control: dropped in the initial namespace";
+  EXPECT_EQ(PacketsOf(in_initial, "port"), loopbacks.size()) << "control";
+}
+
 NETNS_TEST(Fw, NewNamespaceAcceptsWhatItsCreatorDrops, Covers("FW-03"), Needs(Config("NF_TABLES"), Config("NF_TABLES_INET"))) {
   auto creator = NetNamespace::Current();
   LoopbackUp(creator);

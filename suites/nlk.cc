@@ -67,6 +67,21 @@ NETNS_TEST(Nlk, PortIdsArePerNamespaceAndProtocol, Covers("NLK-02")) {
   EXPECT_EQ(BindPort(again, 123456), 0) << "free again";
 }
 
+// A kernel that forgets about namespaces has the sockets of the initial one in the way.
+NETNS_TEST(Nlk, PortIdsOfTheInitialNamespaceAreFreeElsewhere, Covers("NLK-02"), Needs(Machine())) {
+  const NetNamespace initial = InitialNetNamespace();
+  Place a;
+  for (int protocol : {NETLINK_ROUTE, NETLINK_GENERIC, NETLINK_USERSOCK, NETLINK_KOBJECT_UEVENT, NETLINK_SOCK_DIAG, NETLINK_NETFILTER}) {
+    SCOPED_TRACE("protocol " + std::to_string(protocol));
+    auto first = initial.Socket(AF_NETLINK, SOCK_RAW, protocol);
+    if (!first.ok()) continue;  // this kernel has no such protocol
+    EXPECT_EQ(BindPort(*first, 234567), 0);
+    const Fd inside = SETUP_OK(a.ns.Socket(AF_NETLINK, SOCK_RAW, protocol)), second = SETUP_OK(initial.Socket(AF_NETLINK, SOCK_RAW, protocol));
+    EXPECT_EQ(BindPort(second, 234567), EADDRINUSE) << "control: twice in the initial namespace";
+    EXPECT_EQ(BindPort(inside, 234567), 0) << "a port id of the initial namespace is taken in another one";
+  }
+}
+
 NETNS_TEST(Nlk, UserToUserMessagesDoNotCross, Covers("NLK-03")) {
   // Receivers in namespaces created before, beside and after that of the sender.
   Place before, a, after;
@@ -547,6 +562,15 @@ const std::vector<DumpRow>& DumpRows() {
          // Parameters of a device; the defaults of a table have no device.
          struct ndtmsg_ { std::uint8_t family, pad1; std::uint16_t pad2; };
          return CountMessages(at, RTM_GETNEIGHTBL, ndtmsg_{AF_INET, 0, 0}, [](const Message& m) {
+           const Attributes all = m.AttributesAfter<ndtmsg_>();
+           return all.Nested(6 /* NDTA_PARMS */).U32(1 /* NDTPA_IFINDEX */) == static_cast<std::uint32_t>(kIndex);
+         });
+       }},
+      {"Ipv6NeighbourTables", hub,
+       [](Place& at) {
+         if (!HasIpv6()) throw MissingNeed("needs-config:IPV6", "no IPv6", "CONFIG_IPV6");
+         struct ndtmsg_ { std::uint8_t family, pad1; std::uint16_t pad2; };
+         return CountMessages(at, RTM_GETNEIGHTBL, ndtmsg_{AF_INET6, 0, 0}, [](const Message& m) {
            const Attributes all = m.AttributesAfter<ndtmsg_>();
            return all.Nested(6 /* NDTA_PARMS */).U32(1 /* NDTPA_IFINDEX */) == static_cast<std::uint32_t>(kIndex);
          });

@@ -7,6 +7,7 @@
 
 #include "fixtures/link_monitor.h"
 #include "fixtures/net_namespace.h"
+#include "fixtures/nic.h"
 #include "fixtures/rtnl.h"
 #include "fixtures/user_namespace.h"
 #include "harness/assertions.h"
@@ -67,6 +68,28 @@ NETNS_TEST(Nsid, AnIdIsForLife, Covers("NSID-04", "NSID-02")) {
   EXPECT_THAT(IdOf(rtnl, ByFd(other.fd())), Holds(-1)) << "a refused request took effect";
   EXPECT_THAT(Ids(rtnl), ElementsAre(12));
   EXPECT_OK(rtnl.NewNsid(ByFd(other.fd()), 13)) << "control: an unused peer and number";
+}
+
+// ip-netns(8): ids are those of the namespace that assigned them. A kernel that forgets about namespaces looks in the initial one.
+NETNS_TEST(Nsid, IdsOfTheInitialNamespaceMeanNothingElsewhere, Covers("NSID-05", "NSID-07", "NLK-07"), Needs(Machine())) {
+  constexpr int kId = 424242;
+  auto peer = NetNamespace::Create(), other = NetNamespace::Create();
+  auto nested = other.In([] { return NetNamespace::Create(); });
+  auto initial = RtnlIn(InitialNetNamespace());
+  SETUP_OK(initial.NewNsid(ByFd(peer.fd()), kId));
+  EXPECT_OK(initial.GetLink("lo", kId)) << "control: the initial namespace knows the id";
+  for (const NetNamespace* where : {&other, &nested}) {
+    auto rtnl = RtnlIn(*where);
+    EXPECT_THAT(rtnl.GetLink("lo", kId), FailsWith(EINVAL)) << "an id of the initial namespace reached its peer from another one";
+    EXPECT_THAT(rtnl.Links({.target_nsid = kId}), FailsWith(EINVAL)) << "an id of the initial namespace reached its peer from another one";
+    EXPECT_FALSE(rtnl.GetNsid(ByNsid(kId)).ok()) << "an id of the initial namespace was found in another one";
+    EXPECT_THAT(rtnl.GetNsid(ByFd(peer.fd()), kId), FailsWith(EINVAL));
+    EXPECT_FALSE(rtnl.MoveLink("lo", ByNsid(kId)).ok());
+    EXPECT_THAT(IdOf(rtnl, ByFd(peer.fd())), Holds(-1)) << "the peer has no id here";
+    EXPECT_THAT(Ids(rtnl), testing::Not(testing::Contains(kId)));
+    SETUP_OK(rtnl.NewNsid(ByFd(where->fd()), kId));
+    EXPECT_THAT(IdOf(rtnl, ByFd(where->fd())), Holds(kId)) << "the same number can be given here";
+  }
 }
 
 NETNS_TEST(Nsid, IdsAreRelativeToWhoAssignedThem, Covers("NSID-05", "NSID-07", "NSID-08")) {

@@ -372,13 +372,15 @@ void KeepsItsLinkLayerAttributes() {
   auto ns = NetNamespace::Create();
   SETUP_OK(nics[0].MoveTo(ns));
   Rtnl inside = SETUP_OK(Rtnl::In(ns));
-  SETUP_OK(inside.SetLink(nics[0].name(), {.mtu = 1400, .address = "02:11:22:33:44:55", .alias = "conf alias", .txqlen = 77}));
+  SETUP_OK(inside.SetLink(nics[0].name(), {.mtu = 1400, .address = "02:11:22:33:44:55", .alias = "conf alias", .promiscuous = true, .txqlen = 77}));
   Free(std::move(inside), std::move(ns));
   ASSERT_OK_AND_ASSIGN(Link back, nics[0].WaitUntilBack());
   EXPECT_EQ("02:11:22:33:44:55", back.address);
   EXPECT_EQ(1400u, back.mtu);
   EXPECT_EQ("conf alias", back.alias);
   EXPECT_EQ(77u, back.txqlen);
+  EXPECT_TRUE(back.flags & IFF_PROMISC) << "promiscuous, as it was set inside";
+  SETUP_OK(SETUP_OK(Rtnl::In(InitialNetNamespace())).SetLink(back.name, {.promiscuous = false}));
   if (!back.permanent_address.empty()) {
     EXPECT_EQ(nics[0].mac(), back.permanent_address) << "the factory address is still told";
   }
@@ -486,14 +488,16 @@ void MovesBetweenTwoNamespacesAndTheSourceMayDie() {
   auto initial = InitialNetNamespace();
   auto a = NetNamespace::Create(), b = NetNamespace::Create();
   SETUP_OK(nics[0].MoveTo(a));
-  SETUP_OK(SETUP_OK(Rtnl::In(a)).MoveLink(nics[0].name(), ByFd(b.fd())));
+  ASSERT_OK(SETUP_OK(Rtnl::In(a)).MoveLink(nics[0].name(), ByFd(b.fd()))) << "from one namespace to another, neither the initial one";
   FreedProbe freed;
   Free(std::move(a));
   SETUP_OK(freed.WaitUntilFreedAfter());
   EXPECT_THAT((Places{{"init", &initial}, {"b", &b}}.Holding(nics[0])), ElementsAre("b"))
       << "freeing the namespace that it left does not affect it";
   Free(std::move(b));
-  EXPECT_OK(nics[0].WaitUntilBack());
+  ASSERT_OK_AND_ASSIGN(Link back, nics[0].WaitUntilBack());
+  EXPECT_EQ(nics[0].name(), back.name);
+  EXPECT_EQ(nics[0].mac(), back.address);
 }
 
 void CannotBeDeleted() {
@@ -571,9 +575,19 @@ void ReturnIsIndependentOfTheOwner() {
     return inside.MoveLink(nics[0].name(), ByFd(initial.fd()));
   });
   EXPECT_THAT(by_fd, FailsWith(EPERM));
+  SETUP_OK(container.Run([&]() -> Status {
+    ASSIGN_OR_RETURN(Rtnl inside, Rtnl::Open());
+    RETURN_IF_ERROR(inside.SetLink(nics[0].name(), {.alias = "container's"}));
+    return inside.Up(nics[0].name());
+  }));
   Free(std::move(own));
   container.Kill();
   ASSERT_OK_AND_ASSIGN(Link back, nics[0].WaitUntilBack());
+  EXPECT_EQ(nics[0].name(), back.name) << "its name was free: it keeps it, whoever owned the namespace";
+  EXPECT_EQ(nics[0].mac(), back.address);
+  EXPECT_EQ("container's", back.alias);
+  EXPECT_FALSE(back.up());
+  SETUP_OK(SETUP_OK(Rtnl::In(initial)).SetLink(back.name, {.alias = ""}));
   initial.InWithSysfs([&] {
     struct stat info{};
     ASSERT_EQ(0, ::stat(("/sys/class/net/" + back.name + "/mtu").c_str(), &info));

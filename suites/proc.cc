@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -480,6 +481,29 @@ NETNS_TEST(Proc, TcpCountersAreOfOneNamespace, Covers("PROC-21"), Needs(Config("
   EXPECT_EQ(::connect(refused.get(), reinterpret_cast<sockaddr*>(&address), size), -1);
   EXPECT_EQ(Counter(b, "snmp", "Tcp", "AttemptFails"), 1) << "control";
   EXPECT_EQ(Counter(a, "snmp", "Tcp", "AttemptFails"), 0);
+  // The extended ones: a connection that is closed with data that nobody has read.
+  SETUP_OK(::send(client.get(), "unread", 6, 0) != 6 ? Status(ErrnoError("send")) : Ok());
+  SETUP_OK(WaitFor(accepted.get(), POLLIN, Deadline::OfTest(), "the data"));
+  accepted.Reset();
+  EXPECT_EQ(Counter(a, "netstat", "TcpExt", "TCPAbortOnClose"), 1) << "counted in the namespace of the connection";
+  EXPECT_EQ(Counter(b, "netstat", "TcpExt", "TCPAbortOnClose"), 0) << "counted in another namespace";
+}
+
+// fib_triestat tells of the tables that a namespace has: none at birth.
+NETNS_TEST(Proc, StatisticsOfRoutingTablesAreOfOneNamespace, Covers("PROC-10", "ROUTE-10"), Needs(Config("PROC_FS"))) {
+  auto a = NetNamespace::Create(), b = NetNamespace::Create();
+  const auto tables = [](const NetNamespace& ns) {
+    auto text = ns.ReadProcNet("fib_triestat");
+    if (text.code() == ENOENT) throw MissingNeed("needs-feature:fib_triestat", "no /proc/net/fib_triestat");
+    const std::string all = SETUP_OK(std::move(text));
+    std::size_t count = 0;
+    for (std::size_t at = 0; (at = all.find("Leaves:", at)) != std::string::npos; ++at) ++count;
+    return count;
+  };
+  EXPECT_EQ(tables(a), 0u) << "a namespace without routes lists routing tables";
+  LoopbackUp(a);
+  EXPECT_GT(tables(a), 0u) << "control: its own loopback's routes";
+  EXPECT_EQ(tables(b), 0u) << "a namespace without routes lists the routing tables of another one";
 }
 
 NETNS_TEST(Proc, SocketsInUseAreCountedPerNamespace, Covers("PROC-22", "PROC-32", "SOCK-01"), Needs(Config("PROC_FS"))) {

@@ -144,6 +144,11 @@ NETNS_TEST(Sock, DiagListsPacketSocketsOfItsNamespace, Covers("SOCK-20"), Needs(
   Fd one = open(here), two = open(here), other = open(there);
   EXPECT_THAT(list(here), Holds(testing::UnorderedElementsAre(InodeOf(one), InodeOf(two))));
   EXPECT_THAT(list(there), Holds(testing::ElementsAre(InodeOf(other))));
+  // One that has none, beside one that has: made before it and after it.
+  other.Reset();
+  EXPECT_THAT(list(there), Holds(testing::IsEmpty())) << "a namespace without packet sockets lists those of another one";
+  EXPECT_THAT(list(NetNamespace::Create()), Holds(testing::IsEmpty())) << "a namespace without packet sockets lists those of another one";
+  EXPECT_THAT(list(here.In([] { return NetNamespace::Create(); })), Holds(testing::IsEmpty()));
 }
 
 // Connections in every state, each kept in another table than listeners are.

@@ -135,6 +135,37 @@ NETNS_TEST(Sock, PacketSocketsCaptureOnlyInTheirNamespace, Covers("SOCK-10"), Ne
   }
 }
 
+// With a ring the kernel receives by another function (tpacket_rcv() instead of packet_rcv()).
+NETNS_TEST(Sock, PacketRingsCaptureOnlyInTheirNamespace, Covers("SOCK-10"), Needs(Config("PACKET"), Config("VETH"))) {
+  auto before = CreateWithLoopback(), here = CreateWithLoopback();
+  auto nested = here.In([] { return CreateWithLoopback(); });
+  for (int version : {TPACKET_V1, TPACKET_V2}) {
+    SCOPED_TRACE("TPACKET_V" + std::to_string(version + 1));
+    Fd ring = SETUP_OK(here.Socket(AF_PACKET, SOCK_RAW, htons(ETH_P_ALL)));
+    SETUP_OK(SetOption(ring, SOL_PACKET, PACKET_VERSION, version));
+    tpacket_req request{static_cast<unsigned>(::getpagesize()), 4, 2048, static_cast<unsigned>(::getpagesize()) / 2048 * 4};
+    SETUP_OK(SetOption(ring, SOL_PACKET, PACKET_RX_RING, request));
+    // PACKET_STATISTICS counts since the last question.
+    const auto captured = [&] {
+      tpacket_stats stats{};
+      socklen_t size = sizeof stats;
+      if (::getsockopt(ring.get(), SOL_PACKET, PACKET_STATISTICS, &stats, &size) < 0)
+        throw SetupFailure(ErrnoError("PACKET_STATISTICS").ToString(), std::source_location::current());
+      return stats.tp_packets;
+    };
+    std::ignore = captured();
+    const auto loop = [&](const NetNamespace& where) {
+      Fd server = SETUP_OK(Bound(where, SOCK_DGRAM, SockAddr::Ip("127.0.0.1", 9000))), client = SETUP_OK(where.Socket(AF_INET, SOCK_DGRAM));
+      SETUP_OK(SendTo(client, "loop", SockAddr::Ip("127.0.0.1", 9000)));
+      SETUP_OK(Receive(server));
+    };
+    for (const NetNamespace* other : {&before, &nested}) loop(*other);
+    EXPECT_EQ(captured(), 0U) << "a ring has captured packets of another namespace";
+    loop(here);
+    EXPECT_GT(captured(), 0U) << "control: packets of its own";
+  }
+}
+
 // What passes between two namespaces is seen at both ends, and by no third one.
 NETNS_TEST(Sock, PacketSocketsOfAThirdNamespaceSeeNoTraffic, Covers("SOCK-10"), Needs(Config("PACKET"), Config("VETH"))) {
   auto one = CreateWithLoopback(), two = CreateWithLoopback(), third = CreateWithLoopback();

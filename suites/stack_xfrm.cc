@@ -254,6 +254,40 @@ NETNS_TEST(Stack, IdsOfXfrmInterfacesArePerNamespace, Covers("STACK-17"), Needs(
   EXPECT_THAT(RtnlIn(here).LinkByName("xfrm1"), Succeeds());
 }
 
+// XFRM_MSG_SETDEFAULT, since Linux 5.14: what becomes of packets for which there is no policy.
+xfrm_userpolicy_default DefaultOf(const NetNamespace& where) {
+  auto socket = XfrmIn(where);
+  auto answer = socket.Get(Request(XFRM_MSG_GETDEFAULT).Header(xfrm_userpolicy_default{}).Named("get the default policy"));
+  if (answer.code() == EINVAL) throw MissingNeed("needs-feature:xfrm-default", "no XFRM_MSG_GETDEFAULT", "use Linux 5.14 or later");
+  return SETUP_OK(std::move(answer)).Header<xfrm_userpolicy_default>();
+}
+void DefaultIsSeparate(const NetNamespace& here, const std::vector<const NetNamespace*>& others) {
+  auto same = [](const xfrm_userpolicy_default& one, const xfrm_userpolicy_default& two) {
+    return one.in == two.in && one.fwd == two.fwd && one.out == two.out;
+  };
+  std::vector<xfrm_userpolicy_default> before;
+  for (const NetNamespace* other : others) before.push_back(DefaultOf(*other));
+  const xfrm_userpolicy_default block{XFRM_USERPOLICY_BLOCK, XFRM_USERPOLICY_BLOCK, XFRM_USERPOLICY_BLOCK};
+  EXPECT_FALSE(same(DefaultOf(here), block)) << "control: before";
+  auto socket = XfrmIn(here);
+  ASSERT_OK(socket.Ack(Request(XFRM_MSG_SETDEFAULT).Header(block).Named("set the default policy")));
+  EXPECT_TRUE(same(DefaultOf(here), block)) << "control: in the namespace where it was set";
+  for (std::size_t i = 0; i < others.size(); ++i)
+    EXPECT_TRUE(same(DefaultOf(*others[i]), before[i])) << "the default policy of another namespace (the " << i + 1 << ". of those watched) was changed";
+}
+NETNS_TEST(Stack, DefaultPolicyOfXfrmIsPerNamespace, Covers("STACK-17"), Needs(Config("XFRM_USER"))) {
+  auto sibling = NetNamespace::Create(), here = NetNamespace::Create();
+  auto nested = here.In([] { return NetNamespace::Create(); });
+  const NetNamespace creator = NetNamespace::Current();
+  DefaultIsSeparate(here, {&sibling, &nested, &creator});
+  const auto born = here.In([] { return NetNamespace::Create(); });
+  EXPECT_EQ(DefaultOf(born).out, DefaultOf(sibling).out) << "a new namespace starts with its creator's";
+}
+NETNS_TEST(Stack, DefaultPolicyOfXfrmDoesNotReachTheInitialNamespace, Covers("STACK-17"), Needs(Machine(), Config("XFRM_USER"))) {
+  const auto initial = InitialNetNamespace(), here = NetNamespace::Create();
+  DefaultIsSeparate(here, {&initial});
+}
+
 // The older interface to the same tables, RFC 2367.
 NETNS_TEST(Stack, KeyManagementSocketsShowOneNamespace, Covers("STACK-17", "SOCK-27"), Needs(Config("NET_KEY"), Config("XFRM_USER"))) {
   auto [here, there] = CreateTwoWithLoopback();

@@ -10,6 +10,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <sched.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -181,6 +182,14 @@ Status OpenSocket(int family, int type, int protocol) {
   return Ok();
 }
 
+Status SetMtuByIoctl(const char* name, int mtu) {
+  ASSIGN_OR_RETURN(Fd socket, NewSocket(AF_INET, SOCK_DGRAM));
+  ifreq request{};
+  std::strcpy(request.ifr_name, name);
+  request.ifr_mtu = mtu;
+  if (::ioctl(socket.get(), SIOCSIFMTU, &request) < 0) return ErrnoError("ioctl(SIOCSIFMTU)");
+  return Ok();
+}
 std::vector<Attempt> Attempts() {
   auto rtnl = [](auto request) {
     return [request]() -> Status {
@@ -198,6 +207,7 @@ std::vector<Attempt> Attempts() {
       {"add an IPv4 rule", rtnl([](Rtnl& r) { return r.AddRule({.family = AF_INET, .priority = 77, .from = "192.0.2.0/24"}); }), EPERM},
       {"delete the IPv4 address", rtnl([](Rtnl& r) { return r.DeleteAddress("192.0.2.1/24", "lo"); }), EPERM},
       {"assign an nsid", rtnl([](Rtnl& r) { return r.NewNsid(ByPid(::getpid()), 7); }), EPERM},
+      {"change an mtu by ioctl", [] { return SetMtuByIoctl("lo", 65536); }, EPERM},
       {"write a sysctl", [] { return WriteFile("/proc/sys/net/ipv4/ip_default_ttl", "65"); }, EACCES},
       {"write a device's sysctl", [] { return WriteFile("/proc/sys/net/ipv4/conf/lo/forwarding", "1"); }, EACCES},
   };
@@ -869,6 +879,7 @@ NETNS_TEST(User, WhichSocketOptionsHonourTheOwnersCapabilities, Covers("USER-28"
     const char* name;
     int level, option, value;
     bool honoured;  ///< by the capabilities of the namespace's owner
+    int domain = AF_INET;
   };
   const Option options[] = {
       {"SO_MARK", SOL_SOCKET, SO_MARK, 7, true},
@@ -877,9 +888,12 @@ NETNS_TEST(User, WhichSocketOptionsHonourTheOwnersCapabilities, Covers("USER-28"
       {"SO_SNDBUFFORCE", SOL_SOCKET, SO_SNDBUFFORCE, 65536, false},
       {"SO_RCVBUFFORCE", SOL_SOCKET, SO_RCVBUFFORCE, 65536, false},
       {"SO_DEBUG", SOL_SOCKET, SO_DEBUG, 1, false},
+      {"SO_MARK of IPv6", SOL_SOCKET, SO_MARK, 7, true, AF_INET6},
+      {"IPV6_TRANSPARENT", IPPROTO_IPV6, 75 /* IPV6_TRANSPARENT */, 1, true, AF_INET6},
+      {"SO_RCVBUFFORCE of IPv6", SOL_SOCKET, SO_RCVBUFFORCE, 65536, false, AF_INET6},
   };
   auto set = [](const Option& option) -> Status {
-    ASSIGN_OR_RETURN(Fd socket, NewSocket(AF_INET, SOCK_DGRAM));
+    ASSIGN_OR_RETURN(Fd socket, NewSocket(option.domain, SOCK_DGRAM));
     if (::setsockopt(socket.get(), option.level, option.option, &option.value, sizeof option.value) < 0)
       return ErrnoError(std::string("setsockopt ") + option.name);
     return Ok();
@@ -888,6 +902,7 @@ NETNS_TEST(User, WhichSocketOptionsHonourTheOwnersCapabilities, Covers("USER-28"
   SETUP_OK(EnterNewUserNamespace(child));
   SETUP_OK(KeepOnlyCapabilities(dropped, {}));
   for (const Option& option : options) {
+    if (option.domain == AF_INET6 && ::access("/proc/self/net/if_inet6", F_OK) != 0) continue;
     SCOPED_TRACE(option.name);
     auto as = [&](Actor& actor) { return actor.Run([&] { return set(option); }); };
     auto refused = AnyOf(FailsWith(EPERM), FailsWith(EACCES));

@@ -173,6 +173,21 @@ NETNS_TEST(Veth, ThePeersNameAndAttributesCanBeChosen, Covers("VETH-02"), Needs(
 }
 
 // veth(4): "ip link add <p1-name> netns <p1-ns> type veth peer <p2-name> netns <p2-ns>".
+// The name of a peer has to be free where the peer will be, and nowhere else. (That of the first end had to be free in the
+// namespace of the request as well, until Linux 6.15.)
+NETNS_TEST(Veth, APeerMayBearANameThatIsTakenWhereItIsRequested, Covers("VETH-03", "VETH-17", "DEV-05"), Needs(Config("VETH"))) {
+  Place here, a, b;
+  RequireBuiltIn(here->AddVeth("taken0", "taken1"), "VETH");
+  EXPECT_OK(here->AddVeth("near", {.name = "taken0", .netns_fd = a.fd()})) << "the peer's name is in use in the requester's namespace only";
+  EXPECT_OK(here->AddVeth("far", {.name = "taken1", .netns_fd = b.fd()}, {.netns_fd = a.fd()}))
+      << "the peer's name is in use in the requester's namespace only";
+  EXPECT_THAT(LinkNames(here), ElementsAre("lo", "near", "taken0", "taken1"));
+  EXPECT_THAT(LinkNames(a), ElementsAre("far", "lo", "taken0"));
+  EXPECT_THAT(LinkNames(b), ElementsAre("lo", "taken1"));
+  EXPECT_THAT(here->AddVeth("third", {.name = "taken0", .netns_fd = a.fd()}), FailsWith(EEXIST)) << "control: taken where the peer would be";
+  EXPECT_THAT(LinkNames(here), ElementsAre("lo", "near", "taken0", "taken1"));
+}
+
 NETNS_TEST(Veth, BothEndsCanBeCreatedInTwoOtherNamespaces, Covers("VETH-03", "VETH-17"), Needs(Config("VETH"))) {
   Place a, b, c;
   Actor in_a = a.ns.StartActor("in a"), in_b = b.ns.StartActor("in b");
@@ -747,6 +762,27 @@ NETNS_TEST(Veth, CountersOfTheTwoEndsMirrorEachOther, Covers("VETH-20"), Needs(C
   EXPECT_EQ(east_now.tx_packets - east.tx_packets, 0u);
   EXPECT_EQ(stats(a, "west2").tx_packets, west2.tx_packets) << "control: another pair";
   EXPECT_EQ(stats(b, "east2").rx_packets, east2.rx_packets) << "control: another pair";
+}
+
+// The tag that a VLAN device gives to its frames travels beside them, not in them, where the pair takes it over.
+NETNS_TEST(Veth, VlansPassBetweenTheEnds, Covers("VETH-21"), Needs(Config("VETH"), Config("PACKET"), Config("VLAN_8021Q"))) {
+  Place a, b;
+  Connect({a, "west"}, {b, "east"}, {}, {});
+  auto add = [](Place& place, const char* name, const char* lower, std::uint16_t id) {
+    Status added = place->AddLink({.name = name, .kind = "vlan", .link = LinkRef(lower), .data = [id](Request& r) { r.U16(1 /* IFLA_VLAN_ID */, id); }});
+    RequireBuiltIn(added, "VLAN_8021Q");
+    SETUP_OK(std::move(added));
+    SETUP_OK(place->Up(name));
+  };
+  add(a, "west7", "west", 7);
+  add(b, "east7", "east", 7);
+  add(b, "east8", "east", 8);
+  FrameSocket out(a, "west7"), in(b, "east7"), other(b, "east8");
+  ASSERT_OK(out.Send("tagged"));
+  ASSERT_OK(WaitFor(in.socket.get(), POLLIN, Deadline::In(std::chrono::seconds(20)), "the frame of a VLAN device to reach the VLAN of the same number at the other end"));
+  EXPECT_FALSE(other.HasFrame()) << "a frame of VLAN 7 reached VLAN 8";
+  ExpectFramesPass({a, "west7"}, {b, "east7"}, "there");
+  ExpectFramesPass({b, "east7"}, {a, "west7"}, "back");
 }
 
 NETNS_TEST(Veth, FramesPassUnchanged, Covers("VETH-21"), Needs(Config("VETH"), Config("PACKET"))) {
