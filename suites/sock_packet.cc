@@ -144,7 +144,7 @@ NETNS_TEST(Sock, PacketRingsCaptureOnlyInTheirNamespace, Covers("SOCK-10"), Need
     Fd ring = SETUP_OK(here.Socket(AF_PACKET, SOCK_RAW, htons(ETH_P_ALL)));
     SETUP_OK(SetOption(ring, SOL_PACKET, PACKET_VERSION, version));
     tpacket_req request{static_cast<unsigned>(::getpagesize()), 4, 2048, static_cast<unsigned>(::getpagesize()) / 2048 * 4};
-    SETUP_OK(SetOption(ring, SOL_PACKET, PACKET_RX_RING, request));
+    SETUP_OK(::setsockopt(ring.get(), SOL_PACKET, PACKET_RX_RING, &request, sizeof request) < 0 ? Status(ErrnoError("PACKET_RX_RING")) : Ok());
     // PACKET_STATISTICS counts since the last question.
     const auto captured = [&] {
       tpacket_stats stats{};

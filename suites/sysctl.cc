@@ -319,8 +319,11 @@ void InitialNamespaceIsSeparate(const Group& group) {
   int changed = 0;
   for (const auto& [path, file] : new_tree) {
     if (!file.writable() || !file.readable() || IsKnownGlobal(path) || initial_tree.count(path) == 0) continue;
+    // Twice, to two values: an earlier test's write may have leaked, and then the initial namespace has the first one already.
     if (first.Change(path)) ++changed;
-    if (std::string seen = initial.Read(path); seen != initial_tree[path].value)
+    std::string seen = initial.Read(path);
+    if (seen == initial_tree[path].value && first.Change(path)) seen = initial.Read(path);
+    if (seen != initial_tree[path].value)
       leaks.push_back(path + ": written in a new namespace, and in the initial one '" + initial_tree[path].value + "' became '" + seen + "'");
   }
   if (changed == 0)
@@ -336,7 +339,9 @@ void InitialNamespaceIsSeparate(const Group& group) {
   for (const auto& [path, file] : initial_tree) {
     if (!file.writable() || !file.readable() || Irrevocable(path) || !new_tree[path].writable()) continue;
     if (initial.Change(path)) ++changed_initially;
-    if (std::string seen = first.Read(path); seen != new_tree[path].value)
+    std::string seen = first.Read(path);
+    if (seen == new_tree[path].value && initial.Change(path)) seen = first.Read(path);
+    if (seen != new_tree[path].value)
       leaks.push_back(path + ": written in the initial namespace, and in a new one '" + new_tree[path].value + "' became '" + seen + "'");
   }
   EXPECT_GT(changed_initially, 0) << "control: a written value is read back in the initial namespace";

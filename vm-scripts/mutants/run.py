@@ -454,6 +454,8 @@ def provenance(results: list[dict[str, Any]]) -> list[str]:
     if len(builds) > 1:
         parts = sorted(f"{len(made)} on {min(result.get('date', '?') for result in made)} with {name}" for name, made in builds.items())
         lines.append(f"Images and test programs (digests) that made them: {'; '.join(parts)}.")
+    if any(result.get("fast") for result in results):
+        lines.append("A mutant's tests stop at the first kill: a test that is listed as having killed nothing may only have come second.")
     return [*lines, ""]
 
 
