@@ -384,10 +384,10 @@ Made LegacyTable(const NetNamespace& ns, int domain, int level, int option, cons
   auto socket = Keep(SocketOr(ns, config, domain, SOCK_RAW, IPPROTO_RAW));
   alignas(8) char info[128] = {};  // struct ipt_getinfo and its kin: the name comes first
   std::strcpy(info, table);
-  socklen_t size = 84;
+  socklen_t size = level == SOL_IP && option == 96 ? 68 : 84;  // struct arpt_getinfo has no hooks but three
   if (::getsockopt(socket->get(), level, option, info, &size) < 0) {
     int code = errno;
-    if (NotCompiledIn(code) || code == ENOENT || code == EINVAL)
+    if (NotCompiledIn(code) || code == ENOENT)
       throw MissingNeed(std::string("needs-config:") + config, "the legacy table '" + std::string(table) + "' cannot be used: " + ErrnoName(code));
     SETUP_OK(Status(Error{code, "getsockopt(IPT_SO_GET_INFO)"}));
   }
