@@ -167,6 +167,16 @@ std::vector<Pin> Pins() {
          return Holding(std::move(handle));
        },
        {"LIFE-10", "LIFE-06"}},
+      {"DetachedMount",
+       [](Actor& member, const std::string& tag) {
+         BindMount(member.Proc("ns/net"), "/tmp/pin" + tag);
+         Fd tree(static_cast<int>(::syscall(SYS_open_tree, AT_FDCWD, ("/tmp/pin" + tag).c_str(), 1 /* OPEN_TREE_CLONE */ | O_CLOEXEC)));
+         const int failed = errno;
+         EXPECT_EQ(::umount2(("/tmp/pin" + tag).c_str(), MNT_DETACH), 0);
+         if (!tree.valid()) throw MissingNeed("needs-feature:open_tree", "open_tree(2), since Linux 5.2: " + ErrnoName(failed));
+         return Holding(std::move(tree));
+       },
+       {"LIFE-09", "LIFE-10"}},
       {"BindMountInAnotherMountNamespace",
        [](Actor& member, const std::string& tag) {
          BindMount(member.Proc("ns/net"), "/tmp/pin" + tag);
@@ -208,15 +218,35 @@ std::vector<Pin> Pins() {
       {"Raw6Socket", [](Actor& m, const std::string&) { return SocketPin(m, AF_INET6, SOCK_RAW, IPPROTO_UDP, "IPV6"); }, {"LIFE-15"}, "IPV6"},
       {"UnixStreamSocket", [](Actor& m, const std::string&) { return SocketPin(m, AF_UNIX, SOCK_STREAM, 0, "UNIX"); }, {"LIFE-15"}, "UNIX"},
       {"UnixDatagramSocket", [](Actor& m, const std::string&) { return SocketPin(m, AF_UNIX, SOCK_DGRAM, 0, "UNIX"); }, {"LIFE-15"}, "UNIX"},
-      {"UnixSeqpacketSocket", [](Actor& m, const std::string&) { return SocketPin(m, AF_UNIX, SOCK_SEQPACKET, 0, "UNIX"); }, {"LIFE-15"}, "UNIX"},
       {"UdpLiteSocket", [](Actor& m, const std::string&) { return SocketPin(m, AF_INET, SOCK_DGRAM, IPPROTO_UDPLITE, "INET"); }, {"LIFE-15"}, "INET"},
       {"SctpSocket", [](Actor& m, const std::string&) { return SocketPin(m, AF_INET, SOCK_STREAM, IPPROTO_SCTP, "IP_SCTP"); }, {"LIFE-15"}, "IP_SCTP"},
       {"Sctp6SeqpacketSocket", [](Actor& m, const std::string&) { return SocketPin(m, AF_INET6, SOCK_SEQPACKET, IPPROTO_SCTP, "IP_SCTP"); }, {"LIFE-15"}, "IP_SCTP"},
       {"MptcpSocket", [](Actor& m, const std::string&) { return SocketPin(m, AF_INET, SOCK_STREAM, 262 /* IPPROTO_MPTCP */, "MPTCP"); }, {"LIFE-15"}, "MPTCP"},
-      {"UeventSocket", [](Actor& m, const std::string&) { return SocketPin(m, AF_NETLINK, SOCK_RAW, NETLINK_KOBJECT_UEVENT, "NET"); }, {"LIFE-15"}},
       {"DiagSocket", [](Actor& m, const std::string&) { return SocketPin(m, AF_NETLINK, SOCK_RAW, NETLINK_SOCK_DIAG, "NET"); }, {"LIFE-15"}},
       {"RouteNetlinkSocket", [](Actor& m, const std::string&) { return SocketPin(m, AF_NETLINK, SOCK_RAW, NETLINK_ROUTE, "NET"); }, {"LIFE-15"}},
       {"GenericNetlinkSocket", [](Actor& m, const std::string&) { return SocketPin(m, AF_NETLINK, SOCK_RAW, NETLINK_GENERIC, "NET"); }, {"LIFE-15"}},
+      {"NetlinkUeventSocket", [](Actor& m, const std::string&) { return SocketPin(m, AF_NETLINK, SOCK_DGRAM, NETLINK_KOBJECT_UEVENT, "NET"); }, {"LIFE-15"}},
+      {"SeqpacketUnixSocket", [](Actor& m, const std::string&) { return SocketPin(m, AF_UNIX, SOCK_SEQPACKET, 0, "UNIX"); }, {"LIFE-15"}, "UNIX"},
+      {"XdpSocket", [](Actor& m, const std::string&) { return SocketPin(m, 44 /* AF_XDP */, SOCK_RAW, 0, "XDP_SOCKETS"); }, {"LIFE-15"}, "XDP_SOCKETS"},
+      {"CanSocket", [](Actor& m, const std::string&) { return SocketPin(m, AF_CAN, SOCK_RAW, 1 /* CAN_RAW */, "CAN_RAW"); }, {"LIFE-15"}, "CAN_RAW"},
+      {"KeySocket", [](Actor& m, const std::string&) { return SocketPin(m, AF_KEY, SOCK_RAW, 2 /* PF_KEY_V2 */, "NET_KEY"); }, {"LIFE-15"}, "NET_KEY"},
+      {"ConnectedTcpSocket",  // its listener and its peer are gone, too
+       [](Actor& member, const std::string&) {
+         return Holding(member.Run([] {
+           SETUP_OK(SETUP_OK(Rtnl::Open()).Up("lo"));
+           Fd listener(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)), client(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+           sockaddr_in address{};
+           address.sin_family = AF_INET;
+           address.sin_port = htons(4712);
+           address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+           const auto* generic = reinterpret_cast<const sockaddr*>(&address);
+           if (::bind(listener.get(), generic, sizeof address) < 0 || ::listen(listener.get(), 1) < 0 ||
+               ::connect(client.get(), generic, sizeof address) < 0)
+             throw SetupFailure(ErrnoError("a loopback connection").ToString(), std::source_location::current());
+           return Fd(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
+         }));
+       },
+       {"LIFE-15", "LIFE-24"}, "INET"},
       {"PacketSocket", [](Actor& m, const std::string&) { return SocketPin(m, AF_PACKET, SOCK_RAW, htons(ETH_P_ALL), "PACKET"); }, {"LIFE-15"}, "PACKET"},
       {"PacketDatagramSocket", [](Actor& m, const std::string&) { return SocketPin(m, AF_PACKET, SOCK_DGRAM, 0, "PACKET"); }, {"LIFE-15"}, "PACKET"},
       {"MappedPacketRing",
@@ -269,13 +299,20 @@ const PinGroup kGroups[] = {
     {"Descriptors", {"Descriptor", "DuplicateOfADescriptor", "PathDescriptor", "DescriptorInFlight",
                      "DescriptorInFlightUntilReceivedAndClosed", "SocketInFlight"}},
     {"Sockets", {"TcpSocket", "UdpSocket", "RawSocket", "Tcp6Socket", "Udp6Socket", "Raw6Socket", "UnixStreamSocket", "UnixDatagramSocket",
-                 "UnixSeqpacketSocket", "UdpLiteSocket", "SctpSocket", "Sctp6SeqpacketSocket", "MptcpSocket", "RouteNetlinkSocket",
-                 "GenericNetlinkSocket", "UeventSocket", "DiagSocket", "PacketSocket", "PacketDatagramSocket"}},
+                 "SeqpacketUnixSocket", "ConnectedTcpSocket", "RouteNetlinkSocket", "GenericNetlinkSocket", "NetlinkUeventSocket",
+                 "DiagSocket", "PacketSocket", "PacketDatagramSocket"}},
+    {"AUdpLiteSocket", {"UdpLiteSocket"}},
+    {"AnMptcpSocket", {"MptcpSocket"}},
+    {"AnXdpSocket", {"XdpSocket"}},
+    {"SctpSockets", {"SctpSocket", "Sctp6SeqpacketSocket"}},
+    {"ACanSocket", {"CanSocket"}},
+    {"AKeySocket", {"KeySocket"}},
     {"OpenProcNetFiles", {"OpenFileProcNetTcp", "OpenFileProcNetUdp", "OpenFileProcNetDev", "OpenFileProcNetSnmp", "OpenFileProcNetRoute",
                           "OpenFileProcNetUnix", "OpenFileProcNetSockstat", "OpenFileProcNetNetlink", "OpenFileProcNetPacket",
                           "OpenFileProcNetIfXinet6", "OpenFileProcNetTcp6", "OpenFileProcNetNetstat", "OpenFileProcNetArp", "OpenFileProcNetRaw",
                           "OpenFileProcNetIgmp", "OpenFileProcNetProtocols", "OpenFileProcNetSnmp6", "OpenFileProcNetSockstat6"}},
     {"BindMounts", {"BindMount", "LazilyUnmountedBindMount", "DescriptorOpenedThroughADetachedMount"}},
+    {"ADetachedMount", {"DetachedMount"}},
     {"AMountElsewhere", {"BindMountInAnotherMountNamespace"}},
     {"AMountElsewhereUntilItsFileIsRemoved", {"BindMountElsewhereUntilItsFileIsRemoved"}},
     {"ADescriptorInheritedByAChild", {"DescriptorInheritedByAChild"}},
@@ -307,8 +344,7 @@ void CheckPins(const std::vector<Pin>& pins) {
   for (const Row& row : rows) row.release();
   const Deadline deadline = Deadline::OfKernelWork();
   for (const Row& row : rows)
-    EXPECT_OK(Eventually("the namespace to be freed (its veth to be destroyed), after its last pin has gone: " + row.name,
-                         [&] { return !watched.Present(row.outside); }, deadline));
+    EXPECT_OK(watched.UntilGone("the namespace to be freed (its veth to be destroyed), after its last pin has gone: " + row.name, row.outside, deadline));
   std::vector<NetNamespace> room;
   for (const Row& row : rows) {
     auto made = watched.oracle().CreateWhenRoom();
@@ -576,8 +612,8 @@ const bool no_pins_registered = [] {
           for (Row& row : rows) row.handle.Reset();
           const Deadline deadline = Deadline::OfKernelWork();
           for (const Row& row : rows)
-            EXPECT_OK(Eventually("the namespace to be freed (its veth to be destroyed), of which nothing is left but " + row.name,
-                                 [&] { return !watched.Present(row.outside); }, deadline));
+            EXPECT_OK(watched.UntilGone("the namespace to be freed (its veth to be destroyed), of which nothing is left but " + row.name,
+                                        row.outside, deadline));
           std::vector<NetNamespace> room;
           for (std::size_t i = 0; i < rows.size(); ++i) {
             auto made = watched.oracle().CreateWhenRoom();
@@ -906,7 +942,7 @@ NETNS_TEST(Life, RepeatedCreationLeaksNothing, Covers("LIFE-30"), Needs(UserNs()
     EXPECT_THAT(watched.oracle().HasRoom(), Holds(false)) << "control: they are all counted";
     alive.clear();
   }
-  for (int i = 0; i < kAtOnce; ++i) SETUP_OK(Eventually("all veth ends to vanish", [&] { return !watched.Present("out" + std::to_string(i)); }));
+  for (int i = 0; i < kAtOnce; ++i) SETUP_OK(watched.UntilGone("all veth ends to vanish", "out" + std::to_string(i)));
   std::vector<NetNamespace> again;
   for (int i = 0; i < kAtOnce; ++i) again.push_back(SETUP_OK(watched.oracle().CreateWhenRoom()));
   EXPECT_EQ(links(), links_before);
@@ -928,14 +964,14 @@ NETNS_TEST(Life, NamespacesAreFlat, Covers("LIFE-25"), Needs(UserNs(), Config("V
     auto& kept = creator_first ? second : first;
     const std::string gone = creator_first ? "outcreator" : "outcreated", stays = creator_first ? "outcreated" : "outcreator";
     freed.Release();
-    EXPECT_OK(Eventually("the veth of the freed namespace to vanish", [&] { return !watched.Present(gone); }));
+    EXPECT_OK(watched.UntilGone("the veth of the freed namespace to vanish", gone));
     watched.ExpectStays("only a namespace that is related to it by creation was freed", stays);
     Actor visitor = Actor::Start("visitor");
     EXPECT_OK(visitor.Enter(kept.fd(), CLONE_NEWNET));
     EXPECT_OK(visitor.Run([] { return SETUP_OK(Rtnl::Open()).LinkByName("inside"); }));
     visitor.Kill();
     kept.Release();
-    EXPECT_OK(Eventually("the other one to be freed", [&] { return !watched.Present(stays); }));
+    EXPECT_OK(watched.UntilGone("the other one to be freed", stays));
   }
 }
 
@@ -968,15 +1004,14 @@ NETNS_TEST(Life, ABatchOfConnectedNamespacesDiesTogether, Covers("LIFE-32"), Nee
   chain.clear();
   for (int i = 0; i < kCount; ++i) {
     if (i == kKept) continue;
-    ASSERT_OK(Eventually("the veth end of namespace " + std::to_string(i) + " to vanish",
-                         [&] { return !watched.Present("out" + std::to_string(i)); }));
+    ASSERT_OK(watched.UntilGone("the veth end of namespace " + std::to_string(i) + " to vanish", "out" + std::to_string(i)));
   }
   watched.ExpectStays("it is the one that is still held", "out" + std::to_string(kKept));
   EXPECT_THAT(RtnlIn(kept).LinkByName("left"), FailsWith(ENODEV)) << "the peer of a device that died with its namespace";
   EXPECT_THAT(RtnlIn(kept).LinkByName("right"), FailsWith(ENODEV)) << "the peer of a device that died with its namespace";
   EXPECT_OK(RtnlIn(kept).LinkByName("inside"));
   kept.Release();
-  EXPECT_OK(Eventually("the last one to vanish", [&] { return !watched.Present("out" + std::to_string(kKept)); }));
+  EXPECT_OK(watched.UntilGone("the last one to vanish", "out" + std::to_string(kKept)));
   std::vector<NetNamespace> again;
   for (int i = 0; i < kCount; ++i) {
     auto made = watched.oracle().CreateWhenRoom();
@@ -1015,7 +1050,51 @@ NETNS_TEST(Life, EveryOrderOfTwoPins, Covers("LIFE-03", "LIFE-04", "LIFE-06", "L
     EXPECT_TRUE(watched.Present(one.outside)) << "freed too early, with its first pin: " << one.text;
   for (Case& one : cases) one.second();
   for (Case& one : cases)
-    EXPECT_OK(Eventually("the namespace to be freed: " + one.text, [&] { return !watched.Present(one.outside); }));
+    EXPECT_OK(watched.UntilGone("the namespace to be freed: " + one.text, one.outside));
+}
+
+NETNS_TEST(Life, ABatchOf500IsFreed, Covers("LIFE-32", "LIFE-29", "LIFE-30"), Needs(UserNs()), Full{}, Within{std::chrono::seconds(600)}) {
+  constexpr int kCount = 500;
+  FreedOracle oracle(kCount);
+  std::vector<NetNamespace> alive;
+  for (int i = 0; i < kCount; ++i) {
+    auto made = oracle.TryCreate();
+    ASSERT_OK(made) << "namespace " << i + 1;
+    alive.push_back(std::move(*made));
+  }
+  EXPECT_THAT(oracle.HasRoom(), Holds(false)) << "control: all are alive";
+  alive.clear();
+  for (int i = 0; i < kCount; ++i) {
+    auto made = oracle.CreateWhenRoom(Deadline::OfTest());
+    ASSERT_OK(made) << "of " << kCount << " namespaces that were let go together only " << i << " were given back";
+    alive.push_back(std::move(*made));
+  }
+  EXPECT_THAT(oracle.HasRoom(), Holds(false)) << "control: not more than that";
+}
+
+// net/unix/garbage.c: nobody can ever receive what is queued on sockets that only their own queues hold.
+NETNS_TEST(Life, ADescriptorInAnUnreachableCycleIsCollected, Covers("LIFE-13", "LIFE-16"), Needs(UserNs(), Config("VETH"))) {
+  Watched watched(2);
+  std::vector<Fd> controls;
+  for (const bool socket : {false, true}) {
+    const std::string outside = socket ? "outsocket" : "outns";
+    Actor member = watched.StartMember("member", outside);
+    auto pair = SETUP_OK(SocketPair(SOCK_DGRAM));
+    Fd pin = socket ? Fd(member.Run([] { return ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0); })) : HandleOf(member);
+    // The queue of the second socket holds the namespace, and the second socket.
+    SETUP_OK(SendFd(pair.first.get(), pin.get()));
+    SETUP_OK(SendFd(pair.first.get(), pair.second.get()));
+    controls.push_back(SETUP_OK(pair.second.Dup()));
+    member.Exit();
+  }
+  for (const char* outside : {"outns", "outsocket"}) watched.ExpectStays("control: its socket can still be received from", outside);
+  controls.clear();
+  // The collector runs when some socket is closed.
+  for (const char* outside : {"outns", "outsocket"})
+    EXPECT_OK(Eventually(std::string("the collection of the cycle: ") + outside, [&] {
+      SETUP_OK(SocketPair(SOCK_DGRAM));
+      return !watched.Present(outside);
+    }, Deadline::OfTest(), [&] { return HoldersBelow(watched.oracle().user_namespace_fd()); }));
 }
 
 // Freed while its devices are up, addressed and carry traffic.
@@ -1077,9 +1156,9 @@ NETNS_TEST(Life, NestedNamespacesAreFreedOneByOne, Covers("LIFE-25", "LIFE-01"),
   EXPECT_TRUE(watched.Present("out0")) << "the namespace of an outer level went too";
   EXPECT_TRUE(watched.Present("out2")) << "the namespace of an inner level went too";
   levels[2].Kill();
-  EXPECT_OK(Eventually("the innermost one to be freed", [&] { return !watched.Present("out2"); }));
+  EXPECT_OK(watched.UntilGone("the innermost one to be freed", "out2"));
   levels[0].Kill();
-  EXPECT_OK(Eventually("the outermost one to be freed", [&] { return !watched.Present("out0"); }));
+  EXPECT_OK(watched.UntilGone("the outermost one to be freed", "out0"));
 }
 
 }  // namespace

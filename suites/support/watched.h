@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "fixtures/holders.h"
 #include "fixtures/net_namespace.h"
 #include "fixtures/rtnl.h"
 #include "harness/assertions.h"
@@ -57,6 +58,11 @@ class Watched {
     auto gone = fence_.WaitUntilFreed();
     if (!gone.ok())
       ADD_FAILURE() << "control: a namespace without any member or other pin was not freed: " << gone.error().ToString();
+  }
+  /// Waits until the outer end has vanished; when it does not in time, the error lists what holds the namespaces.
+  Status UntilGone(const std::string& what, const std::string& outside = "outside", Deadline deadline = Deadline::OfKernelWork()) {
+    return Eventually(what, [&] { return !Present(outside); }, deadline,
+                      [&] { return HoldersBelow(oracle_.user_namespace_fd()); });
   }
   /// Expects that the namespace has not been freed by now.
   void ExpectStays(const std::string& why, const std::string& outside = "outside") {
