@@ -216,28 +216,5 @@ NETNS_TEST(Nsid, ANamespaceCanHaveAnIdForItself, Covers("NSID-13", "NSID-08")) {
   EXPECT_OK(rtnl.GetLink("lo", 77));
 }
 
-// user_namespaces(7): rights over both sides of a move.
-NETNS_TEST(User, MovingADeviceNeedsRightsOverBothSides, Covers("USER-10", "USER-11", "USER-13"), Needs(UserNs(), Config("VETH"))) {
-  auto ours = NetNamespace::Create();
-  auto our_rtnl = RtnlIn(ours);
-  SETUP_OK(our_rtnl.AddVeth("outer", "outerpeer"));
-  Actor root = StartNamespaceRoot("root");
-  auto its = SETUP_OK(NetNamespace::OfPid(root.pid()));
-  auto second = root.Run([] { return NetNamespace::Create(); });
-  root.Run([&] {
-    auto rtnl = SETUP_OK(Rtnl::Open());
-    SETUP_OK(rtnl.AddVeth("mine", "minepeer"));
-    EXPECT_THAT(rtnl.MoveLink("mine", ByFd(ours.fd())), FailsWith(EPERM)) << "into a namespace of the parent's";
-    EXPECT_OK(rtnl.LinkByName("mine")) << "a refused move took effect";
-    EXPECT_THAT(rtnl.AddLink({.name = "made", .kind = "veth", .netns_fd = ours.fd()}), FailsWith(EPERM)) << "made in a namespace of the parent's";
-    EXPECT_THAT(our_rtnl.MoveLink("outer", ByFd(its.fd())), FailsWith(EPERM)) << "pulled out of a namespace of the parent's";
-    EXPECT_OK(rtnl.MoveLink("mine", ByFd(second.fd()))) << "control: to a second namespace of its own";
-  });
-  EXPECT_OK(our_rtnl.LinkByName("outer")) << "a refused move took effect";
-  EXPECT_THAT(our_rtnl.LinkByName("mine"), FailsWith(ENODEV));
-  EXPECT_THAT(our_rtnl.LinkByName("made"), FailsWith(ENODEV));
-  EXPECT_OK(our_rtnl.MoveLink("outer", ByFd(its.fd()))) << "control: root of an ancestor";
-}
-
 }  // namespace
 }  // namespace netns

@@ -1,0 +1,620 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// USER: who may do what to whose network namespace, as one table: actors across, operations down, each cell allowed or
+// refused with its errno. user_namespaces(7): a privileged operation on a namespace needs the capability in the user
+// namespace that owns it; capabilities reach downwards only; whoever created a user namespace holds all of them in it.
+//
+//   the test's user namespace          kAncestorRoot; kNobody (no capability)
+//    └─ grandparent's child "parent"   kParentRoot; kCreator (made the owner, holds no capability)
+//        ├─ owner                      kOwnerRoot, kWithoutNetAdmin, kWithoutSysAdmin; owns the namespace of the table
+//        │   └─ child                  kChildRoot
+//        └─ sibling                    kSiblingRoot
+//
+// As real root they are different users of the machine, so that no file is open to them for their uid's sake. An ordinary
+// user has only one to give: where this makes a difference, the row says so.
+//
+// Left out: extended acknowledgements. A refusal for want of a capability carries none, and may get one any day.
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <linux/ethtool.h>
+#include <linux/if_tun.h>
+#include <linux/netlink.h>
+#include <linux/nsfs.h>
+#include <linux/sockios.h>
+#include <net/ethernet.h>
+#include <net/if.h>
+#include <net/route.h>
+#include <netinet/in.h>
+#include <sched.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <cstring>
+#include <functional>
+#include <optional>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "fixtures/net_namespace.h"
+#include "fixtures/user_namespace.h"
+#include "harness/assertions.h"
+#include "harness/registration.h"
+#include "suites/support/any_link.h"
+#include "suites/support/nsfs.h"
+
+namespace netns {
+namespace {
+
+enum Who : std::size_t {
+  kNobody, kChildRoot, kOwnerRoot, kParentRoot, kAncestorRoot, kSiblingRoot, kWithoutNetAdmin, kWithoutSysAdmin, kCreator, kActors
+};
+struct ActorName {
+  const char *name, *text;
+};
+constexpr ActorName kNames[kActors] = {
+    {"Nobody", "a user without any capability"},
+    {"ChildRoot", "root of a child of the owner"},
+    {"OwnerRoot", "root of the user namespace that owns it"},
+    {"ParentRoot", "root of the owner's parent"},
+    {"AncestorRoot", "root of the owner's grandparent"},
+    {"SiblingRoot", "root of a sibling of the owner"},
+    {"OwnerRootWithoutNetAdmin", "root of the owner without CAP_NET_ADMIN"},
+    {"OwnerRootWithoutSysAdmin", "root of the owner without CAP_SYS_ADMIN"},
+    {"CreatorOfTheOwner", "the user who created the owner, without any capability at home"}};
+
+/// The network namespace that all is about, what is in it, and the user namespaces around.
+class World {
+ public:
+  World();
+
+  /// Starts one of the actors: in a network namespace of its own user namespace (of the owner's, for kCreator), or inside
+  /// the namespace of the table.
+  Actor Start(Who who, bool inside);
+  /// rtnetlink inside the namespace, opened and used by root of an ancestor.
+  Rtnl& root() { return *root_; }
+  bool Has(const std::string& device) { return root_->LinkByName(device).ok(); }
+  /// What administration could change in it.
+  std::string State();
+  /// Makes the devices in it as they were.
+  void Reset();
+
+  std::optional<NetNamespace> ns;      ///< the namespace of the table
+  std::optional<NetNamespace> second;  ///< another one of the same owner
+  std::optional<Actor> member;         ///< a process in it, and of its owner
+  std::optional<NetNamespace> home;    ///< where the actor of this turn is at home
+  std::optional<NetNamespace> spare;   ///< a namespace of this turn
+
+ private:
+  Fd UserOf(const Actor& actor) { return SETUP_OK(Open(actor.Proc("ns/user"), O_RDONLY)); }
+  void Join(Actor& actor, const Fd& user) {
+    SETUP_OK(actor.Enter(user.get(), CLONE_NEWUSER));
+    if (many_users_) SETUP_OK(BecomeNamespaceRoot(actor));
+  }
+  Actor Nested(const std::string& name, Actor* in, uid_t outside, unsigned count);
+
+  const bool many_users_ = IsRealRoot();
+  std::optional<Actor> parent_keeper_, child_keeper_, sibling_keeper_;
+  Fd parent_, owner_, child_, sibling_;
+  std::optional<Rtnl> root_;
+};
+
+/// The root of a new user namespace below that of `in`.
+Actor World::Nested(const std::string& name, Actor* in, uid_t outside, unsigned count) {
+  Actor actor = Actor::Start(name);
+  if (in != nullptr) Join(actor, UserOf(*in));
+  SETUP_OK(many_users_ ? EnterMappedUserNamespace(actor, outside, count, in) : EnterNewUserNamespace(actor));
+  return actor;
+}
+
+constexpr uid_t kCreatorsId = 5;
+
+World::World() {
+  parent_keeper_.emplace(Nested("parent", nullptr, 100000, 100));
+  parent_ = UserOf(*parent_keeper_);
+  // The owner is made by an ordinary user of the parent, who has CAP_SYS_ADMIN for systems that ask for it.
+  member.emplace(Actor::Start("member"));
+  Join(*member, parent_);
+  if (many_users_) {
+    SETUP_OK(BecomeUser(*member, kCreatorsId, {CAP_SYS_ADMIN}));
+    SETUP_OK(EnterMappedUserNamespace(*member, 10, 50, &*parent_keeper_));
+  } else {
+    SETUP_OK(EnterNewUserNamespace(*member));
+  }
+  owner_ = UserOf(*member);
+  SETUP_OK(member->Unshare(CLONE_NEWNET));
+  second.emplace(SETUP_OK(NetNamespace::OfPid(member->pid())));
+  SETUP_OK(member->Unshare(CLONE_NEWNET));
+  ns.emplace(SETUP_OK(NetNamespace::OfPid(member->pid())));
+  child_keeper_.emplace(Nested("child", &*member, 10, 10));
+  child_ = UserOf(*child_keeper_);
+  sibling_keeper_.emplace(Nested("sibling", &*parent_keeper_, 70, 10));
+  sibling_ = UserOf(*sibling_keeper_);
+  root_.emplace(SETUP_OK(Rtnl::In(*ns)));
+  Reset();
+}
+
+void World::Reset() {
+  for (const Link& link : SETUP_OK(root_->Links()))
+    if (Status deleted = link.kind == "veth" ? root_->DeleteLink(link.index) : Ok(); deleted.code() != ENODEV)
+      SETUP_OK(std::move(deleted));  // ENODEV: it went with its peer
+  SETUP_OK(root_->Down("lo"));
+  SETUP_OK(root_->AddVeth("its0", "peer0"));
+}
+
+Actor World::Start(Who who, bool inside) {
+  Actor actor = Actor::Start(kNames[who].name);
+  if (inside) SETUP_OK(actor.Enter(ns->fd(), CLONE_NEWNET));
+  // The rights with which it could make a home are the first to go.
+  auto settle = [&] {
+    if (!inside) SETUP_OK(actor.Unshare(CLONE_NEWNET));
+  };
+  switch (who) {
+    case kNobody:
+      settle();
+      if (many_users_) {
+        SETUP_OK(BecomeUser(actor, 65534));
+      } else {
+        SETUP_OK(EnterNewUserNamespace(actor));
+        SETUP_OK(KeepOnlyCapabilities(actor, {}));
+      }
+      break;
+    case kAncestorRoot: settle(); break;
+    case kParentRoot: Join(actor, parent_); settle(); break;
+    case kSiblingRoot: Join(actor, sibling_); settle(); break;
+    case kChildRoot: Join(actor, child_); settle(); break;
+    case kOwnerRoot: Join(actor, owner_); settle(); break;
+    case kWithoutNetAdmin:
+      Join(actor, owner_);
+      settle();
+      SETUP_OK(DropCapability(actor, CAP_NET_ADMIN));
+      break;
+    case kWithoutSysAdmin:
+      Join(actor, owner_);
+      settle();
+      SETUP_OK(DropCapability(actor, CAP_SYS_ADMIN));
+      break;
+    default:  // kCreator: at home in a namespace that the owner owns, over which it has rights, too
+      if (!inside) SETUP_OK(actor.Enter(second->fd(), CLONE_NEWNET));
+      Join(actor, parent_);
+      SETUP_OK(many_users_ ? BecomeUser(actor, kCreatorsId) : KeepOnlyCapabilities(actor, {}));
+  }
+  return actor;
+}
+
+std::string World::State() {
+  std::ostringstream text;
+  for (const Link& link : SETUP_OK(root_->Links())) {
+    text << link.index << ": " << link.name << (link.up() ? " up" : "") << " mtu " << link.mtu << " " << link.address << " group "
+         << link.group << " alias " << link.alias << " qdisc " << link.qdisc;
+    for (const std::string& altname : link.altnames) text << " altname " << altname;
+    text << "\n";
+  }
+  for (const Address& one : SETUP_OK(root_->Addresses()))
+    if (!one.address.starts_with("fe80")) text << one.ToString() << " on " << one.index << "\n";
+  for (const Route& one : SETUP_OK(root_->Routes({.family = AF_INET}))) text << one.to << " in " << one.table << "\n";
+  for (const Rule& one : SETUP_OK(root_->Rules(AF_INET))) text << "rule " << one.priority << "\n";
+  for (const Neighbour& one : SETUP_OK(root_->Neighbours(AF_INET))) text << "neighbour " << one.to << "\n";
+  for (const Qdisc& one : SETUP_OK(root_->Qdiscs())) text << one.kind << " on " << one.dev << "\n";
+  return text.str();
+}
+
+// --- the table ----------------------------------------------------------------------------------------------------
+
+constexpr int ok = 0, P = EPERM, A = EACCES, V = EINVAL;
+using Rights = std::array<int, kActors>;
+
+//                            nobody  child  owner  parent  ancestor  sibling  -NET_ADMIN  -SYS_ADMIN  creator
+constexpr Rights kEverybody    = {ok,    ok,    ok,    ok,     ok,       ok,      ok,         ok,         ok};
+constexpr Rights kNetAdmin     = {P,     P,     ok,    ok,     ok,       P,       P,          ok,         ok};
+constexpr Rights kNetAdminFile = {A,     A,     ok,    ok,     ok,       A,       A,          ok,         ok};
+constexpr Rights kOtherCap     = {P,     P,     ok,    ok,     ok,       P,       ok,         ok,         ok};
+constexpr Rights kOtherCapFile = {A,     A,     ok,    ok,     ok,       A,       ok,         ok,         ok};
+constexpr Rights kSysAdmin     = {P,     P,     ok,    ok,     ok,       P,       ok,         P,          P};
+constexpr Rights kSysAdminHome = {P,     ok,    ok,    ok,     ok,       ok,      ok,         P,          P};
+constexpr Rights kSysAdminProc = {A,     A,     ok,    ok,     ok,       A,       ok,         P,          P};
+constexpr Rights kTogether     = {P,     P,     V,     ok,     ok,       P,       V,          V,          ok};
+constexpr Rights kNetAdminHome = {P,     ok,    ok,    ok,     ok,       ok,      P,          ok,         ok};
+constexpr Rights kByNsid       = {A,     A,     ok,    ok,     ok,       A,       A,          ok,         ok};
+constexpr Rights kByNsidAdmin  = {P,     A,     ok,    ok,     ok,       A,       P,          ok,         ok};
+constexpr Rights kDescendants  = {ok,    P,     ok,    ok,     ok,       P,       ok,         ok,         ok};
+constexpr Rights kDescendants1 = {P,     P,     ok,    ok,     ok,       P,       ok,         ok,         ok};
+constexpr Rights kAttribute    = {A,     A,     ok,    ok,     ok,       A,       P,          ok,         A};
+constexpr Rights kAttribute1   = {P,     P,     ok,    ok,     ok,       P,       P,          ok,         ok};
+
+enum class From { kHome, kInside };
+/// How it is known whether the operation took effect.
+enum class Effect {
+  kNone,   ///< its result says all
+  kState,  ///< State() has changed
+  kMade,   ///< a device "made" is in the namespace (and gone from home, if it was there)
+  kTaken,  ///< a device "taken" is at the actor's home, and not in the namespace any more
+  kAtHome  ///< a device "made" is at home
+};
+
+struct Operation {
+  const char* name;
+  std::vector<const char*> covers;
+  From from;
+  const Rights& rights;
+  Effect effect;
+  std::function<Status(World&)> attempt;          ///< runs as the actor
+  std::function<void(World&)> prepare = {};       ///< runs as root of the ancestor, before the actor starts
+  const char* config = nullptr;
+  const Rights* one_user = nullptr;               ///< where all actors are the same user of the machine
+  bool cells = false;                             ///< a test of its own for each cell: some fail on stock kernels
+};
+
+/// `request` on a socket that the actor opens.
+std::function<Status(World&)> Request_(std::function<Status(Rtnl&, World&)> request) {
+  return [request](World& world) -> Status {
+    ASSIGN_OR_RETURN(Rtnl rtnl, Rtnl::Open());
+    return request(rtnl, world);
+  };
+}
+
+Status Discard(const auto& result) {
+  if (!result.ok()) return result.error();
+  return Ok();
+}
+
+Status Enter(int fd, int flags) {
+  if (::setns(fd, flags) < 0) return ErrnoError("setns");
+  return Ok();
+}
+
+Status OpenSocket(int family, int type, int protocol) {
+  Fd fd(::socket(family, type | SOCK_CLOEXEC, protocol));
+  if (!fd.valid()) return ErrnoError("socket(" + std::to_string(family) + ", " + std::to_string(type) + ")");
+  return Ok();
+}
+
+/// An ioctl on a datagram socket of the actor's.
+template <class Argument>
+Status Ioctl(unsigned long request, Argument& argument, const char* what) {
+  Fd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  if (!socket.valid()) return ErrnoError("socket(AF_INET)");
+  if (::ioctl(socket.get(), request, &argument) < 0) return ErrnoError(what);
+  return Ok();
+}
+ifreq NamedRequest(const char* device) {
+  ifreq request{};
+  std::strncpy(request.ifr_name, device, IFNAMSIZ - 1);
+  return request;
+}
+
+Status SetFlagsByIoctl() {
+  ifreq request = NamedRequest("its0");
+  request.ifr_flags = IFF_UP;
+  return Ioctl(SIOCSIFFLAGS, request, "ioctl(SIOCSIFFLAGS)");
+}
+Status SetAddressByIoctl() {
+  ifreq request = NamedRequest("its0");
+  auto& address = reinterpret_cast<sockaddr_in&>(request.ifr_addr);
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(0xC0000201);
+  return Ioctl(SIOCSIFADDR, request, "ioctl(SIOCSIFADDR)");
+}
+Status SetMtuByIoctl() {
+  ifreq request = NamedRequest("its0");
+  request.ifr_mtu = 1400;
+  return Ioctl(SIOCSIFMTU, request, "ioctl(SIOCSIFMTU)");
+}
+Status RenameByIoctl() {
+  ifreq request = NamedRequest("its0");
+  std::strncpy(request.ifr_newname, "its1", IFNAMSIZ - 1);
+  return Ioctl(SIOCSIFNAME, request, "ioctl(SIOCSIFNAME)");
+}
+Status SetFeatureByIoctl() {
+  ifreq request = NamedRequest("its0");
+  ethtool_value value{ETHTOOL_SGRO, 1};
+  request.ifr_data = reinterpret_cast<char*>(&value);
+  return Ioctl(SIOCETHTOOL, request, "ioctl(ETHTOOL_SGRO)");
+}
+
+Status OpenTun() {
+  ASSIGN_OR_RETURN(Fd tun, Open("/dev/net/tun", O_RDWR));
+  ifreq request = NamedRequest("tun0");
+  request.ifr_flags = IFF_TUN;
+  if (::ioctl(tun.get(), TUNSETIFF, &request) < 0) return ErrnoError("ioctl(TUNSETIFF)");
+  return Ok();
+}
+
+Status MountSysfs() {
+  (void)::unshare(CLONE_NEWNS);  // where it may not, it may not mount either
+  if (::mount("sysfs", "/sys", "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr) < 0) return ErrnoError("mount(sysfs)");
+  return Ok();
+}
+
+Status ListenToAll() {
+  Fd socket(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
+  const int on = 1;
+  if (::setsockopt(socket.get(), SOL_NETLINK, NETLINK_LISTEN_ALL_NSID, &on, sizeof on) < 0)
+    return ErrnoError("setsockopt(NETLINK_LISTEN_ALL_NSID)");
+  return Ok();
+}
+
+Status BindLow(int family) {
+  Fd socket(::socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_storage address{};
+  address.ss_family = static_cast<sa_family_t>(family);
+  reinterpret_cast<sockaddr_in&>(address).sin_port = htons(80);
+  if (::bind(socket.get(), reinterpret_cast<sockaddr*>(&address), family == AF_INET ? sizeof(sockaddr_in) : sizeof(sockaddr_in6)) < 0)
+    return ErrnoError("bind to port 80");
+  return Ok();
+}
+
+constexpr const char *kMounted = "/tmp/its-ns", *kItsSysfs = "/tmp/its-sys";
+
+void BindMountIt(World& world) {
+  if (::access(kMounted, F_OK) == 0) return;
+  SETUP_OK(Open(kMounted, O_CREAT | O_RDWR, 0644));
+  if (::mount(world.member->Proc("ns/net").c_str(), kMounted, nullptr, MS_BIND, nullptr) < 0)
+    throw SetupFailure(ErrnoError("mount(MS_BIND)").ToString(), std::source_location::current());
+}
+
+/// The sysfs of the namespace, for everybody to see.
+void ShowItsSysfs(World& world) {
+  if (::access(kItsSysfs, F_OK) == 0) return;
+  ::mkdir(kItsSysfs, 0755);
+  Status mounted = world.ns->In([]() -> Status {
+    if (::mount("sysfs", kItsSysfs, "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr) < 0) return ErrnoError("mount(sysfs)");
+    return Ok();
+  });
+  SETUP_OK(std::move(mounted));
+}
+
+constexpr int kNsid = 7;
+/// A veth end "made" at the actor's home, and an id of the namespace there.
+void PutADeviceAtHome(World& world) {
+  Rtnl home = RtnlIn(*world.home);
+  if (!home.LinkByName("made").ok()) SETUP_OK(home.AddVeth("made", "rest"));
+}
+void GiveItAnIdAtHome(World& world) {
+  Rtnl home = RtnlIn(*world.home);
+  if (SETUP_OK(home.GetNsid(ByFd(world.ns->fd()))).nsid != kNsid) SETUP_OK(home.NewNsid(ByFd(world.ns->fd()), kNsid));
+}
+void PutADeviceIntoIt(World& world) {
+  if (!world.Has("taken")) SETUP_OK(world.root().AddVeth("taken", "peer1"));
+}
+
+int IndexOfIts0(World& world) { return SETUP_OK(world.root().LinkByName("its0")).index; }
+
+std::vector<Operation> Operations() {
+  using R = Rtnl&;
+  using W = World&;
+  constexpr auto kHome = From::kHome, kInside = From::kInside;
+  auto admin = [](const char* name, std::function<Status(Rtnl&, World&)> request, std::function<void(World&)> prepare = {}) {
+    return Operation{name, {"USER-04", "USER-06", "USER-07"}, From::kInside, kNetAdmin, Effect::kState, Request_(std::move(request)), std::move(prepare)};
+  };
+  auto by_ioctl = [](const char* name, Status (*request)()) {
+    return Operation{name, {"USER-04", "USER-07"}, From::kInside, kNetAdmin, Effect::kState, [request](World&) { return request(); }};
+  };
+  return {
+      // Creating and entering.
+      {"CreateByUnshare", {"CREATE-18", "USER-02"}, kHome, kSysAdminHome, Effect::kNone,
+       [](W) -> Status {
+         if (::unshare(CLONE_NEWNET) < 0) return ErrnoError("unshare(CLONE_NEWNET)");
+         return Ok();
+       }},
+      {"CreateByClone", {"CREATE-18", "USER-02"}, kHome, kSysAdminHome, Effect::kNone,
+       [](W) { return Discard(Actor::TryStart("clone", CLONE_NEWNET)); }},
+      {"EnterByADescriptor", {"CREATE-19", "USER-05", "USER-06"}, kHome, kSysAdmin, Effect::kNone,
+       [](W w) { return Enter(w.ns->fd(), CLONE_NEWNET); }},
+      {"EnterByAPidfd", {"CREATE-19", "CREATE-20", "USER-05", "USER-06"}, kHome, kSysAdmin, Effect::kNone,
+       [](W w) { return Enter(w.member->pidfd(), CLONE_NEWNET); }},
+      {"EnterByTheProcPath", {"CREATE-19", "NSFS-07", "USER-06"}, kHome, kSysAdminProc, Effect::kNone,
+       [](W w) -> Status {
+         ASSIGN_OR_RETURN(Fd fd, Open(w.member->Proc("ns/net"), O_RDONLY));
+         return Enter(fd.get(), CLONE_NEWNET);
+       }},
+      {"EnterByABindMountsPath", {"CREATE-19", "USER-05", "USER-06"}, kHome, kSysAdmin, Effect::kNone,
+       [](W) -> Status {
+         ASSIGN_OR_RETURN(Fd fd, Open(kMounted, O_RDONLY));
+         return Enter(fd.get(), CLONE_NEWNET);
+       },
+       BindMountIt},
+      {"EnterTogetherWithItsOwner", {"CREATE-20", "USER-05"}, kHome, kTogether, Effect::kNone,
+       [](W w) { return Enter(w.member->pidfd(), CLONE_NEWUSER | CLONE_NEWNET); }},
+
+      // Devices across the border.
+      {"MoveADeviceInByDescriptor", {"USER-10"}, kHome, kNetAdmin, Effect::kMade,
+       Request_([](R r, W w) { return r.MoveLink("made", ByFd(w.ns->fd())); }), PutADeviceAtHome, "VETH"},
+      {"MoveADeviceInByPid", {"USER-10"}, kHome, kNetAdmin, Effect::kMade,
+       Request_([](R r, W w) { return r.MoveLink("made", ByPid(w.member->pid())); }), PutADeviceAtHome, "VETH"},
+      {"MoveADeviceInByNsid", {"USER-10"}, kHome, kNetAdmin, Effect::kMade,
+       Request_([](R r, W) { return r.MoveLink("made", ByNsid(kNsid)); }),
+       [](W w) { PutADeviceAtHome(w), GiveItAnIdAtHome(w); }, "VETH"},
+      {"MoveADeviceOut", {"USER-10", "USER-11"}, kInside, kNetAdmin, Effect::kTaken,
+       Request_([](R r, W w) { return r.MoveLink("taken", ByFd(w.home->fd())); }), PutADeviceIntoIt, "VETH"},
+      {"MoveADeviceOutByASocketOfRoots", {"USER-11", "USER-27"}, kHome, kNetAdmin, Effect::kTaken,
+       [](W w) { return w.root().MoveLink("taken", ByFd(w.home->fd())); }, PutADeviceIntoIt, "VETH"},
+      {"CreateALinkThereByDescriptor", {"USER-13"}, kHome, kNetAdmin, Effect::kMade,
+       Request_([](R r, W w) { return r.AddLink({.name = "made", .kind = "veth", .netns_fd = w.ns->fd()}); }), {}, "VETH"},
+      {"CreateALinkThereByPid", {"USER-13"}, kHome, kNetAdmin, Effect::kMade,
+       Request_([](R r, W w) { return r.AddLink({.name = "made", .kind = "veth", .netns_pid = w.member->pid()}); }), {}, "VETH"},
+      {"CreateALinkThereByNsid", {"USER-13"}, kHome, kNetAdmin, Effect::kMade,
+       Request_([](R r, W) { return r.AddLink({.name = "made", .kind = "veth", .target_nsid = kNsid}); }), GiveItAnIdAtHome, "VETH"},
+      {"CreateALinkOnADeviceThere", {"USER-13"}, kHome, kNetAdmin, Effect::kAtHome,
+       Request_([](R r, W w) {
+         return r.AddLink({.name = "made", .kind = "vlan", .link = IndexOfIts0(w), .link_netnsid = kNsid,
+                           .data = [](Request& q) { q.U16(1 /* IFLA_VLAN_ID */, 10); }});
+       }),
+       GiveItAnIdAtHome, "VLAN_8021Q"},
+      {"CreateAVethPeerThere", {"USER-12"}, kHome, kNetAdmin, Effect::kMade,
+       Request_([](R r, W w) { return r.AddVeth("near", PeerSpec{.name = "made", .netns_fd = w.ns->fd()}); }), {}, "VETH", nullptr, true},
+      {"CreateAVxcanPeerThere", {"USER-12"}, kHome, kNetAdmin, Effect::kMade,
+       Request_([](R r, W w) { return r.AddLink({.name = "near", .kind = "vxcan", .peer = PeerSpec{.name = "made", .netns_fd = w.ns->fd()}}); }),
+       {}, "CAN_VXCAN", nullptr, true},
+      {"CreateANetkitPeerThere", {"USER-12"}, kHome, kNetAdmin, Effect::kMade,
+       Request_([](R r, W w) { return r.AddLink({.name = "near", .kind = "netkit", .peer = PeerSpec{.name = "made", .netns_fd = w.ns->fd()}}); }),
+       {}, "NETKIT", nullptr, true},
+
+      // Administration inside.
+      admin("BringALinkUp", [](R r, W) { return r.Up("its0"); }),
+      admin("BringLoopbackUp", [](R r, W) { return r.Up("lo"); }),
+      admin("RenameADevice", [](R r, W) { return r.Rename("its0", "its1"); }),
+      admin("ChangeAnMtu", [](R r, W) { return r.SetLink("its0", {.mtu = 1400}); }),
+      admin("ChangeAMacAddress", [](R r, W) { return r.SetLink("its0", {.address = "02:00:00:00:00:77"}); }),
+      admin("AddAnAltname", [](R r, W) { return r.AddAltname("its0", "itsalt"); }),
+      admin("DeleteADevice", [](R r, W) { return r.DeleteLink("its0"); }),
+      admin("AddALink", [](R r, W) { return r.AddVeth("its2", "its3"); }),
+      admin("AddAnIpv4Address", [](R r, W) { return r.AddAddress("192.0.2.1/24", "its0"); }),
+      admin("AddAnIpv4Route", [](R r, W) { return r.AddRoute({.to = "198.51.100.0/24", .dev = "its0"}); },
+            [](W w) { SETUP_OK(w.root().Up("its0")); }),
+      admin("AddAnIpv4Rule", [](R r, W) { return r.AddRule({.family = AF_INET, .priority = 77, .from = "192.0.2.0/24"}); }),
+      admin("AddANeighbour", [](R r, W) { return r.AddNeighbour({.to = "192.0.2.3", .address = "02:00:00:00:00:03", .dev = "its0"}); }),
+      admin("AddAQdisc", [](R r, W) { return r.AddQdisc("its0", "pfifo", 0xFFFFFFFFu /* TC_H_ROOT */, 0x10000); }),
+      by_ioctl("SetFlagsByIoctl", SetFlagsByIoctl),
+      by_ioctl("SetAnAddressByIoctl", SetAddressByIoctl),
+      by_ioctl("SetAnMtuByIoctl", SetMtuByIoctl),
+      by_ioctl("RenameByIoctl", RenameByIoctl),
+      {"SetAFeatureByIoctl", {"USER-07"}, kInside, kNetAdmin, Effect::kNone, [](W) { return SetFeatureByIoctl(); }, {}, "VETH"},
+      {"MakeATunDevice", {"USER-07"}, kInside, kNetAdmin, Effect::kNone, [](W) { return OpenTun(); }, {}, "TUN"},
+
+      // Ids of namespaces.
+      {"AssignAnNsidInIt", {"NSID-12", "USER-07"}, kInside, kNetAdmin, Effect::kNone,
+       Request_([](R r, W w) { return r.NewNsid(ByFd(w.spare->fd())); }), [](W w) { w.spare.emplace(NetNamespace::Create()); }},
+      {"GiveItAnNsidAtHome", {"NSID-12"}, kHome, kNetAdminHome, Effect::kNone,
+       Request_([](R r, W w) { return r.NewNsid(ByFd(w.ns->fd())); })},
+      {"LookAtADeviceThroughAnNsid", {"NSID-05"}, kHome, kByNsid, Effect::kNone,
+       Request_([](R r, W) { return Discard(r.GetLink("its0", kNsid)); }), GiveItAnIdAtHome},
+      {"ListDevicesThroughAnNsid", {"NSID-05"}, kHome, kByNsid, Effect::kNone,
+       Request_([](R r, W) { return Discard(r.Links({.target_nsid = kNsid})); }), GiveItAnIdAtHome},
+      {"ListAddressesThroughAnNsid", {"NSID-05"}, kHome, kByNsid, Effect::kNone,
+       Request_([](R r, W) { return Discard(r.Addresses({.target_nsid = kNsid})); }), GiveItAnIdAtHome},
+      {"DeleteADeviceThroughAnNsid", {"NSID-05", "USER-07"}, kHome, kByNsidAdmin, Effect::kState,
+       Request_([](R r, W w) { return r.DeleteLink(IndexOfIts0(w), kNsid); }), GiveItAnIdAtHome},
+      {"ListenToAllNsids", {"USER-26"}, kInside, kOtherCap, Effect::kNone, [](W) { return ListenToAll(); }},
+
+      // Sockets and files.
+      {"OpenARawSocket", {"USER-08"}, kInside, kOtherCap, Effect::kNone, [](W) { return OpenSocket(AF_INET, SOCK_RAW, IPPROTO_UDP); }, {}, "INET"},
+      {"OpenAPacketSocket", {"USER-08"}, kInside, kOtherCap, Effect::kNone,
+       [](W) { return OpenSocket(AF_PACKET, SOCK_DGRAM, htons(ETH_P_ALL)); }, {}, "PACKET"},
+      {"BindAPrivilegedPort", {"USER-09"}, kInside, kOtherCapFile, Effect::kNone, [](W) { return BindLow(AF_INET); }, {}, "INET"},
+      {"MountItsSysfs", {"USER-24"}, kInside, kSysAdmin, Effect::kNone, [](W) { return MountSysfs(); }, {}, "SYSFS"},
+      {"WriteADeviceAttribute", {"USER-21", "USER-07"}, kHome, kAttribute, Effect::kState,
+       [](W) { return WriteFile(std::string(kItsSysfs) + "/class/net/its0/mtu", "1400"); }, ShowItsSysfs, "SYSFS", &kAttribute1},
+      {"ReadADeviceAttribute", {"USER-21"}, kHome, kEverybody, Effect::kNone,
+       [](W) { return Discard(ReadFile(std::string(kItsSysfs) + "/class/net/its0/mtu")); }, ShowItsSysfs, "SYSFS"},
+      {"WriteASysctl", {"USER-04", "USER-20"}, kInside, kNetAdminFile, Effect::kNone,
+       [](W) { return WriteFile("/proc/sys/net/ipv4/ip_default_ttl", "65"); }},
+      {"WriteADevicesSysctl", {"USER-04", "USER-20"}, kInside, kNetAdminFile, Effect::kNone,
+       [](W) { return WriteFile("/proc/sys/net/ipv4/conf/its0/forwarding", "1"); }},
+      {"ReadASysctl", {"USER-20"}, kInside, kEverybody, Effect::kNone,
+       [](W) { return Discard(ReadFile("/proc/sys/net/ipv4/conf/its0/forwarding")); }},
+      {"ListDevicesInside", {"USER-07"}, kInside, kEverybody, Effect::kNone, Request_([](R r, W) { return Discard(r.Links()); })},
+      {"ReadProcNetOfAMember", {"PROC-02"}, kHome, kEverybody, Effect::kNone,
+       [](W w) -> Status {
+         ASSIGN_OR_RETURN(std::string text, ReadFile(w.member->Proc("net/dev")));
+         EXPECT_NE(text.find("its0:"), std::string::npos) << "/proc/PID/net/dev is not that of the member's namespace:\n" << text;
+         return Ok();
+       }},
+      {"OpenTheNsFileOfAMember", {"NSFS-07"}, kHome, kOtherCapFile, Effect::kNone,
+       [](W w) { return Discard(Open(w.member->Proc("ns/net"), O_RDONLY)); }},
+      {"AskForTheOwner", {"NSFS-09", "USER-01"}, kHome, kDescendants, Effect::kNone,
+       [](W w) { return Discard(OwnerOf(w.ns->fd())); }, {}, nullptr, &kDescendants1},
+      {"AskASocketForItsNamespace", {"NSFS-20"}, kHome, kNetAdmin, Effect::kNone,
+       [](W w) -> Status {
+         Fd ns(::ioctl(w.root().socket().fd(), SIOCGSKNS));
+         if (!ns.valid()) return ErrnoError("ioctl(SIOCGSKNS)");
+         return Ok();
+       }},
+  };
+}
+
+// --- its check ----------------------------------------------------------------------------------------------------
+
+/// Whether it has happened; anything halfway is a failure.
+bool Happened(const Operation& operation, World& world, const std::string& before) {
+  auto at_home = [&](const char* name) { return RtnlIn(*world.home).LinkByName(name).ok(); };
+  switch (operation.effect) {
+    case Effect::kState: return world.State() != before;
+    case Effect::kAtHome: return at_home("made");
+    case Effect::kTaken: {
+      const bool taken = at_home("taken");
+      EXPECT_NE(taken, world.Has("taken")) << "the device is in both namespaces, or in none";
+      return taken;
+    }
+    default: {
+      const bool made = world.Has("made");
+      EXPECT_FALSE(made && at_home("made")) << "the device is in both namespaces";
+      return made;
+    }
+  }
+}
+
+/// Clears away what an operation that was allowed has left.
+void Undo(const Operation& operation, World& world) {
+  auto clear = [](Rtnl& rtnl, std::initializer_list<const char*> names) {
+    for (const char* name : names)
+      if (rtnl.LinkByName(name).ok()) SETUP_OK(rtnl.DeleteLink(name));
+  };
+  clear(world.root(), {"made", "taken", "peer1"});
+  if (world.home) {
+    Rtnl home = RtnlIn(*world.home);
+    clear(home, {"made", "taken", "near", "rest"});
+  }
+  if (operation.effect != Effect::kState) return;
+  for (const Rule& rule : SETUP_OK(world.root().Rules(AF_INET)))
+    if (rule.priority == 77) SETUP_OK(world.root().DeleteRule({.family = AF_INET, .priority = 77, .from = "192.0.2.0/24"}));
+  world.Reset();
+}
+
+void CheckCell(const Operation& operation, World& world, Who who) {
+  SCOPED_TRACE(std::string(operation.name) + " by " + kNames[who].text);
+  const bool inside = operation.from == From::kInside;
+  const Rights& rights = operation.one_user != nullptr && !IsRealRoot() ? *operation.one_user : operation.rights;
+  const int expected = rights[who];
+  std::optional<Actor> at_home;
+  world.home.reset();
+  Actor actor = world.Start(who, inside);
+  if (inside && operation.effect == Effect::kTaken) at_home.emplace(world.Start(who, /*inside=*/false));
+  const Actor& resident = at_home ? *at_home : actor;
+  world.home.emplace(SETUP_OK(NetNamespace::OfPid(resident.pid())));
+  if (operation.prepare) operation.prepare(world);
+  const std::string before = operation.effect == Effect::kState ? world.State() : "";
+  const Status result = actor.Run([&] { return operation.attempt(world); });
+  if (result.code() == EOPNOTSUPP && operation.config != nullptr && expected == 0)
+    throw MissingNeed(std::string("needs-config:") + operation.config, result.error().ToString());
+  if (expected == ok) {
+    EXPECT_OK(result);
+  } else {
+    EXPECT_THAT(result, FailsWith(expected));
+  }
+  if (operation.effect == Effect::kNone) return;
+  EXPECT_EQ(Happened(operation, world, before), expected == ok)
+      << (expected == ok ? "it succeeded without any effect" : "it was refused, and has happened all the same");
+  Undo(operation, world);
+}
+
+const bool table_registered = [] {
+  for (const Operation& operation : Operations()) {
+    Covers covers;
+    for (const char* id : operation.covers) covers.list.push_back(id);
+    Needs needs(UserNs(), Config("VETH"));
+    if (operation.config != nullptr && operation.config != std::string("VETH")) needs.list.push_back(Config(operation.config));
+    if (operation.cells) {
+      for (std::size_t who = 0; who < kActors; ++who)
+        RegisterBody("UserRights", std::string(operation.name) + "_" + kNames[who].name, __FILE__, __LINE__,
+                     [operation, who] {
+                       World world;
+                       CheckCell(operation, world, kAncestorRoot);  // control: it can be done
+                       CheckCell(operation, world, static_cast<Who>(who));
+                     },
+                     covers, needs);
+    } else {
+      RegisterBody("UserRights", operation.name, __FILE__, __LINE__,
+                   [operation] {
+                     World world;
+                     for (std::size_t who = 0; who < kActors; ++who) CheckCell(operation, world, static_cast<Who>(who));
+                   },
+                   covers, needs);
+    }
+  }
+  return true;
+}();
+
+}  // namespace
+}  // namespace netns
