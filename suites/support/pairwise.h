@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// A small set of cases in which every two values of any two factors meet at least once.
+#pragma once
+
+#include <cstddef>
+#include <random>
+#include <set>
+#include <tuple>
+#include <vector>
+
+namespace netns {
+
+/// Rows of values 0 to sizes[i] - 1, always the same ones for the same sizes. Greedy: each row is the best of some that
+/// each start from a pair that has not met yet.
+inline std::vector<std::vector<std::size_t>> Pairwise(const std::vector<std::size_t>& sizes) {
+  using Pair = std::tuple<std::size_t, std::size_t, std::size_t, std::size_t>;  // factor, its value, a later factor, its value
+  std::set<Pair> open;
+  for (std::size_t a = 0; a < sizes.size(); ++a)
+    for (std::size_t b = a + 1; b < sizes.size(); ++b)
+      for (std::size_t x = 0; x < sizes[a]; ++x)
+        for (std::size_t y = 0; y < sizes[b]; ++y) open.insert({a, x, b, y});
+  auto pair = [](std::size_t a, std::size_t x, std::size_t b, std::size_t y) { return a < b ? Pair{a, x, b, y} : Pair{b, y, a, x}; };
+  std::minstd_rand random(1);
+  std::vector<std::vector<std::size_t>> rows;
+  while (!open.empty()) {
+    std::vector<std::size_t> best;
+    std::size_t best_gain = 0;
+    for (int attempt = 0; attempt < 20; ++attempt) {
+      auto start = open.begin();
+      std::advance(start, static_cast<long>(random() % open.size()));
+      std::vector<std::size_t> row(sizes.size());
+      std::vector<bool> chosen(sizes.size());
+      const auto [a, x, b, y] = *start;
+      row[a] = x, row[b] = y, chosen[a] = chosen[b] = true;
+      std::size_t gain = 1;
+      for (std::size_t factor = 0; factor < sizes.size(); ++factor) {
+        if (chosen[factor]) continue;
+        std::size_t best_value = 0, most = 0;
+        const std::size_t offset = random() % sizes[factor];  // so that ties are not always for the first
+        for (std::size_t i = 0; i < sizes[factor]; ++i) {
+          const std::size_t value = (i + offset) % sizes[factor];
+          std::size_t met = 0;
+          for (std::size_t other = 0; other < sizes.size(); ++other)
+            if (chosen[other] && open.count(pair(factor, value, other, row[other])) > 0) ++met;
+          if (met > most || i == 0) most = met, best_value = value;
+        }
+        row[factor] = best_value, chosen[factor] = true, gain += most;
+      }
+      if (gain > best_gain) best_gain = gain, best = row;
+    }
+    for (std::size_t a = 0; a < sizes.size(); ++a)
+      for (std::size_t b = a + 1; b < sizes.size(); ++b) open.erase({a, best[a], b, best[b]});
+    rows.push_back(best);
+  }
+  return rows;
+}
+
+}  // namespace netns
