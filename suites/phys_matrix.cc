@@ -364,7 +364,7 @@ void RegisterCases(const DriverName& driver, const std::string& name, const std:
   Needs needs(Nic(driver.driver, 2), Config("VETH"));
   for (const Case& one : cases)
     if (const char* config = kStateNeeds[static_cast<std::size_t>(one.state)]) needs.list.push_back(Config(config));
-  RegisterBody(driver.suite, name, __FILE__, __LINE__, [cases] { RunCases(cases); }, covers, needs, Within{std::chrono::seconds(60)}, traits...);
+  RegisterBody(driver.suite, name, __FILE__, __LINE__, [cases] { RunCases(cases); }, covers, needs, Within{std::chrono::seconds(120)}, traits...);
 }
 
 template <class... Traits>

@@ -194,13 +194,13 @@ constexpr Driver kDrivers[] = {{"PhysE1000", "e1000", "PHYS-32"},     {"PhysE100
 [[maybe_unused]] const bool registered = [] {
   for (const Driver& driver : kDrivers) {
     const Needs needs(Nic(driver.driver, 2));
-    const Within minute{std::chrono::seconds(60)};
+    const Within enough{std::chrono::seconds(120)};
     RegisterBody(driver.suite, "VanishesWhenUnpluggedAndComesBackInTheInitialNamespace", __FILE__, __LINE__, [] { UnplugAndReplug(false); },
-                 Covers("PHYS-22", "PHYS-23", driver.id), needs, minute, Exclusive{});
+                 Covers("PHYS-22", "PHYS-23", driver.id), needs, enough, Exclusive{});
     RegisterBody(driver.suite, "FollowsDriverUnbindAndBind", __FILE__, __LINE__, [] { UnplugAndReplug(true); }, Covers("PHYS-24", driver.id),
-                 needs, minute, Exclusive{});
+                 needs, enough, Exclusive{});
     RegisterBody(driver.suite, "TrafficInProgressDoesNotPreventTheReturn", __FILE__, __LINE__, TrafficInProgressDoesNotPreventTheReturn,
-                 Covers("PHYS-29", driver.id), Needs(Nic(driver.driver, 2), Config("PACKET")), minute);
+                 Covers("PHYS-29", driver.id), Needs(Nic(driver.driver, 2), Config("PACKET")), enough);
   }
   return true;
 }();
