@@ -128,12 +128,15 @@ class CardWatch {
   }
   void ExpectCame(CardPlace& place, const std::string& name) {
     EXPECT_OK(place.links->Until(LinkAdded(name), "RTM_NEWLINK of " + name + " in " + place.name));
-    auto added = place.devices->Until(UeventOf("add", name), "the uevent 'add' of " + name + " in " + place.name);
-    ASSERT_OK(added);
-    EXPECT_EQ(added->Value("SUBSYSTEM"), "net");
-    if (auto link = In(place); link.ok()) {
-      EXPECT_EQ(added->Value("IFINDEX"), std::to_string(link->index)) << "in the uevent of " << name;
-    }
+    const auto link = In(place);
+    ASSERT_OK(link) << "in " << place.name;
+    // Where its name was taken, older kernels add it by that name, and tell of the change with a 'move'.
+    const auto final_name = [&](const Uevent& event) { return UeventOf("add", name)(event) || UeventOf("move", name)(event); };
+    auto heard = place.devices->Through(final_name, "the uevent that brings " + name + " to " + place.name);
+    ASSERT_OK(heard);
+    EXPECT_THAT(*heard, testing::Contains(testing::Truly([&](const Uevent& event) {
+                  return event.action == "add" && event.Value("SUBSYSTEM") == "net" && event.Value("IFINDEX") == std::to_string(link->index);
+                }))) << "the uevent 'add' of the card, index " << link->index << ", in " << place.name;
   }
 
   /// Netlink, sysfs and /proc say of all namespaces that exist: it is there (nullptr: nowhere), and only there.

@@ -90,7 +90,9 @@ inline Result<std::string> DriverOf(const NetNamespace& ns, const std::string& n
 }
 
 /// A device name of this test alone: tests that hold other cards work in the initial namespace at the same time.
-inline std::string Own(const std::string& prefix, const PhysicalNic& nic) { return prefix + nic.mac().substr(15) + nic.mac().substr(12, 2); }
+inline std::string Own(const std::string& prefix, const PhysicalNic& nic) {
+  return prefix + nic.mac().substr(15) + nic.mac().substr(12, 2) + nic.mac().substr(9, 2);
+}
 
 /// A virtual device with a name (and index) that a card would want; gone with the object.
 class Bystander {
