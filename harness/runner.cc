@@ -109,6 +109,14 @@ class Runner {
       if (!line.empty()) skip_.insert(line);
     return Ok();
   }
+  Status ReadAloneFile() {
+    if (options_.alone_file.empty()) return Ok();
+    std::ifstream file(options_.alone_file);
+    if (!file) return Error{ENOENT, "open(\"" + options_.alone_file + "\")"};
+    for (std::string line; std::getline(file, line);)
+      if (!line.empty()) apart_.insert(line);
+    return Ok();
+  }
 
   const MachineState& machine() const { return machine_; }
   Stream& stream() { return stream_; }
@@ -124,6 +132,9 @@ class Runner {
   Outcome Await(const TestSpec& spec);
 
  private:
+  /// Whether nothing else may run beside it.
+  bool Alone(const TestSpec& spec) const { return spec.exclusive || apart_.count(spec.FullName()) > 0; }
+  void OrderUpcoming();
   void StartWhatFits();
   bool Fits(const TestSpec& spec, std::vector<std::string>* nics);
   void Start(const TestSpec& spec, std::vector<std::string> nics);
@@ -145,14 +156,14 @@ class Runner {
   Stream stream_;
   Fd initial_;  ///< the runner's own network namespace, lent to tests on a disposable machine
   std::vector<RunnerOptions::Device> devices_;
-  std::set<std::string> skip_, busy_nics_;
-  std::vector<const TestSpec*> upcoming_;  // in GoogleTest's order, not yet started
+  std::set<std::string> skip_, apart_, busy_nics_;
+  std::vector<const TestSpec*> upcoming_;  // not yet started
   std::list<Running> running_;
   std::map<const TestSpec*, Outcome> finished_;
   std::map<std::string, int> counts_;
   HostSnapshot cheap_, whole_;
   std::set<const TestSpec*> since_look_, drift_suspects_;
-  bool alone_ = false;  ///< a suspect of a drift runs again, by itself
+  bool again_ = false;  ///< a suspect of a drift runs again, by itself
   int iteration_ = 1;
   Clock::time_point begun_ = Clock::now();
 };
@@ -238,7 +249,7 @@ void Runner::BeginGuard() {
 
 /// After every test what is cheap, after every batch the rest.
 void Runner::GuardAfter(Running& test) {
-  if (alone_) {
+  if (again_) {
     HostSnapshot now = HostSnapshot::Whole();
     for (const std::string& line : whole_.DriftTo(now)) {
       Event event;
@@ -288,7 +299,7 @@ void Runner::EndGuard() {
   if (!GuardsHost()) return;
   if (!since_look_.empty()) LookAtHost();
   if (drift_suspects_.empty()) return;
-  alone_ = true;
+  again_ = true;
   ++iteration_;
   const int errors = counts_["ERROR"] + counts_["FAIL"];
   for (const TestSpec* spec : drift_suspects_) {
@@ -321,6 +332,19 @@ void Runner::BeginIteration(const testing::UnitTest& unit_test, int iteration) {
       if (info->should_run() && spec != by_name.end()) upcoming_.push_back(spec->second);
     }
   }
+  OrderUpcoming();
+}
+
+/// GoogleTest's order, but for what a run of several jobs gains by: what waits for a card starts first, because each card
+/// serves one test after the other, and what must be alone comes last, so that the others are waited for once only.
+void Runner::OrderUpcoming() {
+  const auto rank = [&](const TestSpec* spec) {
+    if (apart_.count(spec->FullName()) > 0) return 0;
+    if (options_.jobs == 1) return 1;
+    if (spec->exclusive) return 3;
+    return std::any_of(spec->needs.begin(), spec->needs.end(), [](const Need& need) { return NicNeed(need.text).has_value(); }) ? 1 : 2;
+  };
+  std::stable_sort(upcoming_.begin(), upcoming_.end(), [&](const TestSpec* a, const TestSpec* b) { return rank(a) < rank(b); });
 }
 
 void Runner::EndIteration() {
@@ -334,9 +358,9 @@ void Runner::EndIteration() {
 }
 
 bool Runner::Fits(const TestSpec& spec, std::vector<std::string>* nics) {
-  if (spec.exclusive && !running_.empty()) return false;
+  if (Alone(spec) && !running_.empty()) return false;
   for (const Running& other : running_)
-    if (other.spec->exclusive) return false;
+    if (Alone(*other.spec)) return false;
   for (const Need& need : spec.needs) {
     auto nic = NicNeed(need.text);
     if (!nic) continue;
@@ -375,7 +399,7 @@ void Runner::StartWhatFits() {
     }
     std::vector<std::string> nics;
     if (!Fits(spec, &nics)) {
-      if (spec.exclusive) return;  // what comes later must not overtake it for ever
+      if (Alone(spec)) return;  // what comes later must not overtake it for ever
       ++next;
       continue;
     }
@@ -766,7 +790,8 @@ int RunTests(const RunnerOptions& options) {
     std::fprintf(stderr, "netns-tests: cannot write the event stream: %s\n", opened.error().ToString().c_str());
     return kUsage;
   }
-  if (auto read = instance.ReadSkipFile(); !read.ok()) {
+  for (const auto& read : {instance.ReadSkipFile(), instance.ReadAloneFile()}) {
+    if (read.ok()) continue;
     std::fprintf(stderr, "netns-tests: %s\n", read.error().ToString().c_str());
     return kUsage;
   }

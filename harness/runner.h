@@ -16,7 +16,7 @@
 namespace netns {
 
 struct RunnerOptions {
-  std::string stream_path, machine_facts_path, skip_file, progress = "auto";
+  std::string stream_path, machine_facts_path, skip_file, alone_file, progress = "auto";
   int jobs = 1;
   std::chrono::seconds deadline{30};
   bool disposable = false, full = false, host_guard = true;

@@ -47,6 +47,7 @@ int main(int argc, char** argv) {
   app.add_option("--stream", options.stream_path, "write the event stream (JSON Lines) to this file or device");
   app.add_option("--machine-facts", options.machine_facts_path, "a JSON object for the header's `machine`");
   app.add_option("--skip-file", options.skip_file, "names of tests, one a line, not to run");
+  app.add_option("--alone-file", options.alone_file, "names of tests, one a line, to run first and one at a time");
   app.add_option("--jobs,-j", options.jobs, "run this many tests at once")->check(CLI::Range(1, 256));
   app.add_option("--deadline", deadline, "seconds that one test may take")->check(CLI::Range(1, 86400));
   app.add_option("--progress", options.progress, "auto, none, plain, terminal")

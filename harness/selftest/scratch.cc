@@ -218,6 +218,7 @@ int main(int argc, char** argv) {
     if (auto v = value("--jobs=")) options.jobs = std::atoi(v);
     if (auto v = value("--deadline=")) options.deadline = std::chrono::seconds(std::atoi(v));
     if (auto v = value("--skip-file=")) options.skip_file = v;
+    if (auto v = value("--alone-file=")) options.alone_file = v;
     if (auto v = value("--progress=")) options.progress = v;
     if (std::strcmp(argv[i], "--host-guard") == 0) options.host_guard = true;
   }

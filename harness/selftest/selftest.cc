@@ -395,6 +395,20 @@ TEST(Flags, JobsRunAtTheSameTimeAndGiveTheSameVerdicts) {
   for (const auto& [test, end] : one.ends) EXPECT_EQ(end["verdict"], four.Verdict(test)) << test;
 }
 
+TEST(Flags, TestsOfTheAloneFileRunFirstAndOneAtATime) {
+  TempDir dir;
+  std::ofstream(dir / "alone") << "Scratch.RecordsProperties\nScratch.ActorFails\n";
+  ScratchRun run = RunScratch("Scratch.Passes:Scratch.Records*:Scratch.ActorFails:Scratch.Throws", {"--jobs=4", "--alone-file=" + (dir / "alone")});
+  std::vector<std::string> order;
+  for (const json& event : run.events)
+    if (event["event"] == "start" || event["event"] == "end") order.push_back(event["event"].get<std::string>() + " " + event["test"].get<std::string>());
+  ASSERT_EQ(8u, order.size());
+  order.resize(4);
+  EXPECT_THAT(order, testing::ElementsAre("start Scratch.ActorFails", "end Scratch.ActorFails", "start Scratch.RecordsProperties",
+                                          "end Scratch.RecordsProperties"));
+  EXPECT_EQ(2, RunScratch("Scratch.Passes", {"--alone-file=/no/such/file"}).exit_status);
+}
+
 TEST(BadInput, StreamThatCannotBeWritten) {
   ScratchRun run = RunScratch("Scratch.Passes", {"--stream=/no/such/directory/stream"});
   EXPECT_EQ(2, run.exit_status);

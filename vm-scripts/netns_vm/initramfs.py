@@ -103,14 +103,17 @@ def build(
     command: Sequence[str],
     machine: dict[str, object],
     skip: Sequence[str],
+    alone: Sequence[str],
 ) -> None:
-    """Writes the initramfs to `into`. `command` is run by init; `skip` are tests that an earlier boot has dealt with."""
+    """Writes the initramfs to `into`. `command` is run by init; `skip` are tests that an earlier boot has dealt with, `alone`
+    those that are to run first and one at a time."""
     small = io.BytesIO()
     archive = cpio.Writer(small)
     archive.file("etc/netns-command", b"".join(word.encode() + b"\0" for word in command))
     archive.file("etc/netns-modules", "".join(name + "\n" for name in chosen.eager).encode())
     archive.file("etc/machine.json", json.dumps(machine).encode())
     archive.file("etc/skip-tests", "".join(name + "\n" for name in skip).encode())
+    archive.file("etc/alone-tests", "".join(name + "\n" for name in alone).encode())
     if kernel.config:
         archive.file(f"boot/config-{kernel.release}", kernel.config.read_bytes())
     archive.finish()

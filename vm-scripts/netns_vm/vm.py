@@ -25,6 +25,7 @@ GUEST_ARGUMENTS = (
     " nokaslr net.ifnames=0 random.trust_cpu=on"
 )
 BUSY_BOOT_LIMIT = 10
+SHARED_FAULT_LIMIT = 2  # faults with several tests in flight before all run one at a time
 
 
 @dataclasses.dataclass
@@ -74,6 +75,9 @@ class Run:
         self._runner = request.runner or request.build / "suites" / "netns-tests"
         self._init = request.build / "vm-scripts" / "netns-guest-init"
         self._jobs = request.jobs or request.cpus
+        self._alone: list[str] = []  # in flight together when the machine came to grief; one of them is to blame
+        self._unresolved = False  # none of them has been blamed yet
+        self._shared_faults = 0
         self._accelerator = "tcg"
         self._reason = ""
         self._kvm_suspect = False
@@ -99,7 +103,7 @@ class Run:
                     boot += 1
                     if boot > 1:
                         console_file.write(f"\n--- boot {boot} ---\n".encode())
-                    initramfs.build(image, request.kernel, chosen, self._init, {"netns-tests": self._runner, **request.extra_files}, self._command(), self._facts(), list(self._joined.ended))
+                    initramfs.build(image, request.kernel, chosen, self._init, {"netns-tests": self._runner, **request.extra_files}, self._command(), self._facts(), list(self._joined.ended), self._alone)
                     self._joined.begin_boot()
                     ended_before = len(self._joined.ended)
                     ending = self._boot(image, console_file)
@@ -173,6 +177,8 @@ class Run:
     def _command(self) -> list[str]:
         words = ["/netns-tests", "--disposable-machine", "--stream=@STREAM@", "--machine-facts=/etc/machine.json", "--skip-file=/etc/skip-tests"]
         words += ["--progress=none", f"--jobs={self._jobs}"]
+        if self._alone:
+            words.append("--alone-file=/etc/alone-tests")
         if self._accelerator == "tcg":
             words.append("--deadline=120")  # a test that hangs, hangs; one that an emulated CPU slows down must not look so
         if self._request.filter:
@@ -234,11 +240,9 @@ class Run:
             return False
         suspects = self._suspects(ending)
         if len(suspects) > 1 and self._jobs > 1:
-            # Blame one only when it was alone: the next boot runs one test at a time.
-            self._progress.say(f"{fault.kind} with {len(suspects)} tests in flight: {fault.text}; booting again, one test at a time")
-            joined.note(f"{fault.kind} ({fault.text}) with several tests in flight: {', '.join(suspects)}; the machine boots again and runs one at a time", "warning")
-            self._jobs = 1
+            self._isolate(suspects, fault)
             return not self._request.stop_on_crash
+        self._unresolved = False
         self._blame(suspects[-1] if suspects else f"Machine.Boot{boot}", fault, ending)
         if self._request.stop_on_crash:
             return False
@@ -247,6 +251,17 @@ class Run:
         if joined.remaining():
             joined.note(f"boot {boot + 1}: the machine boots again for the {len(joined.remaining())} tests that are left")
         return True
+
+    def _isolate(self, suspects: list[str], fault: Fault) -> None:
+        """Several tests were in flight: one is blamed only when it was alone, so the next boot runs these first, one at a time.
+        Where that found nobody, or the kernel is broken in many places (each would cost two boots), all run so from now on."""
+        self._shared_faults += 1
+        how = "these first, one at a time"
+        if self._unresolved or self._shared_faults > SHARED_FAULT_LIMIT:
+            self._jobs, how = 1, "one test at a time"
+        self._alone, self._unresolved = suspects, True
+        self._progress.say(f"{fault.kind} with {len(suspects)} tests in flight: {fault.text}; booting again, {how}")
+        self._joined.note(f"{fault.kind} ({fault.text}) with several tests in flight: {', '.join(suspects)}; the machine boots again and runs {how}", "warning")
 
     def _suspects(self, ending: Ending) -> list[str]:
         """Tests in flight, the last to start at the end: by the stream, and by the console, which may know more."""
