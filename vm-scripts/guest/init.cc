@@ -11,11 +11,14 @@
 
 #include <fcntl.h>
 #include <libkmod.h>
+#include <linux/netlink.h>
 #include <linux/reboot.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/klog.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/utsname.h>
@@ -24,6 +27,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -181,18 +185,47 @@ void MakeSettings() {
 
 // ---- the channel to the host
 
-/// A virtio port by the name that the launcher gave it, or "".
+/// A virtio port by the name that the launcher gave it, or "" (also without CONFIG_DEVTMPFS).
 std::string VirtioStream() {
   std::error_code error;
   for (const auto& port : fs::directory_iterator("/sys/class/virtio-ports", error)) {
     auto name = ReadFile((port.path() / "name").c_str());
-    if (name.starts_with(kStreamPortName)) return "/dev/" + port.path().filename().string();
+    const std::string path = "/dev/" + port.path().filename().string();
+    if (name.starts_with(kStreamPortName) && access(path.c_str(), W_OK) == 0) return path;
   }
   return "";
 }
 
-/// Opens the channel for results raw: no echo, no translation of line ends. Descriptor, or -1.
-int OpenStream(std::string& path) {
+/// The same once the host has told the driver of its ports, which takes a moment after the driver is loaded. The kernel sends an
+/// event for each; without events (or ports) the second serial port serves.
+std::string AwaitVirtioStream() {
+  constexpr int kLimitMs = 2000;
+  const int events = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, NETLINK_KOBJECT_UEVENT);
+  sockaddr_nl address{};
+  address.nl_family = AF_NETLINK;
+  address.nl_groups = 1;
+  const bool listening = events >= 0 && bind(events, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+  std::string path = VirtioStream();
+  if (path.empty()) {
+    const Kmod context = OpenKmod();
+    const bool driver = (context && LoadModule(context.get(), "virtio_console") == 0) || access("/sys/class/virtio-ports", F_OK) == 0;
+    path = VirtioStream();
+    const auto limit = std::chrono::steady_clock::now() + std::chrono::milliseconds(kLimitMs);
+    while (driver && listening && path.empty()) {
+      const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(limit - std::chrono::steady_clock::now()).count();
+      pollfd ready{events, POLLIN, 0};
+      if (left <= 0 || poll(&ready, 1, static_cast<int>(left)) <= 0) break;
+      char event[4096];
+      (void)!recv(events, event, sizeof event, MSG_DONTWAIT);
+      path = VirtioStream();
+    }
+  }
+  if (events >= 0) close(events);
+  return path;
+}
+
+/// The second serial port, raw: no echo, no translation of line ends. Descriptor, or -1.
+int OpenSerial() {
   const int serial = open("/dev/ttyS1", O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
   termios settings{};
   // A port number without a UART behind it opens, but answers EIO.
@@ -201,18 +234,21 @@ int OpenStream(std::string& path) {
     settings.c_cflag |= CLOCAL | CREAD;
     settings.c_cflag &= ~static_cast<tcflag_t>(HUPCL | CRTSCTS);
     cfsetspeed(&settings, B115200);
-    if (tcsetattr(serial, TCSANOW, &settings) == 0) {
-      path = "/dev/ttyS1";
-      return serial;
-    }
+    if (tcsetattr(serial, TCSANOW, &settings) == 0) return serial;
   }
   if (serial >= 0) close(serial);
-  path = VirtioStream();
-  if (path.empty()) {
-    if (const Kmod context = OpenKmod()) LoadModule(context.get(), "virtio_console");
-    path = VirtioStream();
-  }
-  return path.empty() ? -1 : open(path.c_str(), O_WRONLY | O_CLOEXEC);
+  return -1;
+}
+
+/// Whether the channel for results is open; `path` is then its device, and `held` keeps the settings of a serial line, or is -1.
+/// A virtio port first: an emulated UART costs a trap for each byte, and the plan of all tests alone is 200 kB.
+bool OpenStream(std::string& path, int& held) {
+  held = -1;
+  path = AwaitVirtioStream();
+  if (!path.empty()) return true;
+  path = "/dev/ttyS1";
+  held = OpenSerial();
+  return held >= 0;
 }
 
 // ---- faults for the launcher's own tests
@@ -245,9 +281,9 @@ void MakeFault() {
 
 int RunTests(std::vector<std::string> command) {
   std::string stream;
-  const int held = OpenStream(stream);  // held open, so that the settings of the line stay
-  if (held < 0) {
-    Say("no channel for results: neither a second serial port (SERIAL_8250) nor a virtio port (VIRTIO_CONSOLE)");
+  int held = -1;
+  if (!OpenStream(stream, held)) {
+    Say("no channel for results: neither a virtio port (VIRTIO_PCI, VIRTIO_CONSOLE) nor a second serial port (SERIAL_8250)");
     return 3;
   }
   for (auto& word : command) {
@@ -279,7 +315,7 @@ int RunTests(std::vector<std::string> command) {
     if (ended == child) break;
     if (ended < 0 && errno != EINTR) return 3;
   }
-  tcdrain(held);
+  if (held >= 0) tcdrain(held);
   if (WIFSIGNALED(status)) Say("the runner was killed by signal " + std::to_string(WTERMSIG(status)));
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
