@@ -53,8 +53,8 @@ class SysctlView {
       std::filesystem::recursive_directory_iterator at(kRoot, ignored), end;
       while (!ignored && at != end) {
         struct stat info{};
-        if (std::string path = at->path().string().substr(kRoot.size());
-            ::stat(at->path().c_str(), &info) == 0 && S_ISREG(info.st_mode) && wanted(path))
+        if (std::string path = at->path().string().substr(kRoot.size());  // asked first: of a thousand files few are wanted
+            wanted(path) && ::stat(at->path().c_str(), &info) == 0 && S_ISREG(info.st_mode))
           tree[path] = {info.st_mode & 07777u, (info.st_mode & 0400) != 0 ? ReadHere(path) : "!write-only"};
         at.increment(ignored);
       }
