@@ -628,28 +628,31 @@ NETNS_TEST(Proc, ReadersInTwoNamespacesNeverSeeEachOthers, Covers("PROC-36"), Ne
     return of_a == of_b ? '?' : of_a ? 'a' : 'b';
   };
   std::atomic<int> wrong{0}, reads{0}, moves{0};
-  auto reader = [&](char mine, int rounds) {
+  // Races want many rounds; a slow machine makes fewer of them, but never too few to mean anything.
+  constexpr int kRounds = 1000, kRoundsAtLeast = 30;
+  const Deadline enough = Deadline::In(std::chrono::seconds(3));
+  auto goes_on = [&](int round) { return round < kRoundsAtLeast || (round < kRounds && !enough.Passed()); };
+  auto reader = [&](char mine) {
     SetupOk(::setns(mine == 'a' ? a.ns.fd() : b.ns.fd(), CLONE_NEWNET) < 0 ? Status(ErrnoError("setns")) : Ok(), "setns");
-    for (int i = 0; i < rounds; ++i) {
+    for (int i = 0; goes_on(i); ++i) {
       if (whose(ReadFile("/proc/thread-self/net/dev"), "aaa1:", "bbb1:") != mine) ++wrong;
       if (whose(ReadFile("/proc/thread-self/net/tcp"), ":1A1A ", ":1B1B ") != mine) ++wrong;
       reads += 2;
     }
   };
-  auto switcher = [&](int rounds) {
-    for (int i = 0; i < rounds; ++i) {
+  auto switcher = [&] {
+    for (int i = 0; goes_on(i); ++i) {
       char now = i % 2 == 0 ? 'a' : 'b';
       SetupOk(::setns(now == 'a' ? a.ns.fd() : b.ns.fd(), CLONE_NEWNET) < 0 ? Status(ErrnoError("setns")) : Ok(), "setns");
       if (whose(ReadFile("/proc/thread-self/net/dev"), "aaa1:", "bbb1:") != now) ++wrong;
       ++moves;
     }
   };
-  constexpr int kRounds = 1000;
   {
     std::vector<std::jthread> threads;
-    threads.emplace_back(reader, 'a', kRounds);
-    threads.emplace_back(reader, 'b', kRounds);
-    threads.emplace_back(switcher, kRounds);
+    threads.emplace_back(reader, 'a');
+    threads.emplace_back(reader, 'b');
+    threads.emplace_back(switcher);
   }
   EXPECT_EQ(wrong, 0) << "of " << reads << " reads and " << moves << " switches";
   EXPECT_EQ(whose(b.ns.ReadProcNet("dev"), "aaa1:", "bbb1:"), 'b') << "control: the checker tells them apart";
@@ -662,7 +665,8 @@ NETNS_TEST(Proc, ReadingWhileTheProcessDiesNeverShowsAnotherNamespace, Covers("P
   auto rtnl = RtnlIn(own);
   AddPair(rtnl, "mine1", "mine2");
   int read = 0, failed = 0;
-  for (int round = 0; round < 200; ++round) {
+  const Deadline enough = Deadline::In(std::chrono::seconds(3));
+  for (int round = 0; round < 20 || (round < 200 && !enough.Passed()); ++round) {
     Child dying = Child::Start("dying", [] {}, CLONE_NEWNET);
     std::string path = "/proc/" + std::to_string(dying.pid()) + "/net/dev";
     for (int i = 0; i < 4; ++i) {

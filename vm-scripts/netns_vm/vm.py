@@ -40,7 +40,7 @@ class Request:
     nics: str = qemu.DEFAULT_NICS
     memory_mb: int = 1024
     cpus: int = 2
-    jobs: int = 0  # 0: as many as CPUs
+    jobs: int = 0  # 0: twice as many as CPUs, for a test mostly waits for the kernel
     accel: str = "auto"
     limits: Limits = dataclasses.field(default_factory=Limits)
     stop_on_crash: bool = False
@@ -74,7 +74,7 @@ class Run:
         self._nics = qemu.parse_nics(request.nics)
         self._runner = request.runner or request.build / "suites" / "netns-tests"
         self._init = request.build / "vm-scripts" / "netns-guest-init"
-        self._jobs = request.jobs or request.cpus
+        self._jobs = request.jobs or 2 * request.cpus
         self._alone: list[str] = []  # in flight together when the machine came to grief; one of them is to blame
         self._unresolved = False  # none of them has been blamed yet
         self._shared_faults = 0
