@@ -248,7 +248,7 @@ class Journey {
         break;
       case State::kPromiscuous:
         SETUP_OK(inside.SetLink(link.index, {.promiscuous = true}));
-        facts_.promiscuous = true, facts_.promiscuity = 1;
+        facts_.promiscuous = true;
         break;
       case State::kMac:
         facts_.mac = "02:11:22:33:" + nic_.mac().substr(12);
