@@ -72,61 +72,6 @@ std::optional<Change> Classify(Verdict before, Verdict after, bool other_reason)
   return std::nullopt;
 }
 
-double Median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  const std::size_t middle = values.size() / 2;
-  return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
-}
-
-// How many of all arrangements of n and m values have U at most u, as a part of all; u is that of the smaller tail.
-double ExactTail(std::size_t n, std::size_t m, std::size_t u) {
-  // ways[k][s]: choices of k of the values seen so far whose ranks exceed the least possible by s in sum.
-  const std::size_t most = n * m;
-  std::vector<std::vector<double>> ways(n + 1, std::vector<double>(most + 1, 0));
-  ways[0][0] = 1;
-  for (std::size_t seen = 1; seen <= n + m; ++seen)
-    for (std::size_t k = std::min(n, seen); k >= 1; --k) {
-      const std::size_t shift = seen - k;  // how many values that are not chosen lie below this one
-      if (shift > m) continue;
-      for (std::size_t sum = most + 1; sum-- > shift;) ways[k][sum] += ways[k - 1][sum - shift];
-    }
-  double below = 0, all = 0;
-  for (std::size_t sum = 0; sum <= most; ++sum) {
-    all += ways[n][sum];
-    if (sum <= u) below += ways[n][sum];
-  }
-  return below / all;
-}
-
-void CompareSpeeds(Comparison& comparison,
-                   const std::map<std::string, std::pair<std::vector<double>, std::vector<double>>>& samples,
-                   const std::map<std::string, std::string>& units, const CompareOptions& options) {
-  // Fewer than five each cannot be told from chance, however far apart they are.
-  constexpr std::size_t kFewest = 5;
-  std::vector<SpeedDifference> all;
-  for (const auto& [name, sample] : samples) {
-    const auto& [before, after] = sample;
-    if (before.size() < kFewest || after.size() < kFewest) continue;
-    const auto unit = units.find(name);
-    all.push_back({.name = name,
-                   .unit = unit == units.end() ? "ms" : unit->second,
-                   .before = Median(before),
-                   .after = Median(after),
-                   .repetitions_before = before.size(),
-                   .repetitions_after = after.size(),
-                   .p = MannWhitneyP(before, after)});
-  }
-  comparison.timed = static_cast<long>(all.size());
-  std::sort(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.p < b.p; });
-  std::size_t significant = 0;
-  for (std::size_t i = 0; i < all.size(); ++i)
-    if (all[i].p <= options.false_discoveries * static_cast<double>(i + 1) / static_cast<double>(all.size()))
-      significant = i + 1;
-  for (std::size_t i = 0; i < significant; ++i)
-    if (all[i].before > 0 && std::abs(all[i].after / all[i].before - 1) >= options.least_effect)
-      comparison.speeds.push_back(all[i]);
-}
-
 std::string Describe(const std::vector<Run>& runs) {
   if (runs.empty()) return "nothing";
   return runs.size() == 1 ? KernelName(runs.front())
@@ -153,17 +98,6 @@ std::string Difference::Why() const {
   return fmt::format("{} (was: {})", reason_after, reason_before);
 }
 
-bool SpeedDifference::slower() const {
-  const bool is_rate = unit.ends_with("/s") || unit.ends_with("per second");
-  return is_rate ? after < before : after > before;
-}
-
-std::string SpeedDifference::Sentence() const {
-  return fmt::format("{} {}: {:.3g} {} -> {:.3g} {} ({:+.0f}%, p = {:.2g}, {} and {} repetitions)",
-                     slower() ? "slower" : "faster", name, before, unit, after, unit, (after / before - 1) * 100,
-                     p, repetitions_before, repetitions_after);
-}
-
 std::string_view Word(Change change) {
   switch (change) {
     case Change::kRegressed: return "regressed";
@@ -174,34 +108,6 @@ std::string_view Word(Change change) {
     case Change::kOtherReason: return "another reason";
   }
   return "";
-}
-
-double MannWhitneyP(const std::vector<double>& a, const std::vector<double>& b) {
-  if (a.empty() || b.empty()) return 1;
-  std::vector<std::pair<double, bool>> all;
-  for (const double value : a) all.emplace_back(value, true);
-  for (const double value : b) all.emplace_back(value, false);
-  std::sort(all.begin(), all.end());
-  double rank_sum = 0, ties = 0;
-  for (std::size_t i = 0; i < all.size();) {
-    std::size_t end = i;
-    while (end < all.size() && all[end].first == all[i].first) ++end;
-    const double rank = (static_cast<double>(i + 1) + static_cast<double>(end)) / 2;
-    for (std::size_t j = i; j < end; ++j)
-      if (all[j].second) rank_sum += rank;
-    const auto tied = static_cast<double>(end - i);
-    ties += tied * tied * tied - tied;
-    i = end;
-  }
-  const auto n = static_cast<double>(a.size()), m = static_cast<double>(b.size());
-  const double u = rank_sum - n * (n + 1) / 2;
-  const double smaller = std::min(u, n * m - u);
-  if (ties == 0 && a.size() * b.size() <= 400)
-    return std::min(1.0, 2 * ExactTail(a.size(), b.size(), static_cast<std::size_t>(smaller)));
-  const double variance = n * m / 12 * (n + m + 1 - ties / ((n + m) * (n + m - 1)));
-  if (variance <= 0) return 1;
-  const double z = std::max(0.0, n * m / 2 - smaller - 0.5) / std::sqrt(variance);
-  return std::erfc(z / std::sqrt(2.0));
 }
 
 Comparison Compare(const Catalogue& catalogue, const std::vector<Run>& before, const std::vector<Run>& after,
@@ -217,11 +123,15 @@ Comparison Compare(const Catalogue& catalogue, const std::vector<Run>& before, c
   std::set<std::string> names;
   for (const auto& [name, side] : old_sides) names.insert(name);
   for (const auto& [name, side] : new_sides) names.insert(name);
-  std::map<std::string, std::pair<std::vector<double>, std::vector<double>>> samples;
+  Samples samples;
+  std::set<std::string> measured;  // a benchmark's value is what it measured, not how long that took
+  for (const auto* runs : {&before, &after})
+    for (const Run& run : *runs)
+      for (const Measurement& one : run.measurements) measured.insert(one.name);
   for (const std::string& name : names) {
     const Side& was = old_sides[name];
     const Side& is = new_sides[name];
-    samples[name] = {was.durations, is.durations};
+    if (!measured.contains(name)) samples[name] = {.unit = "ms", .before = was.durations, .after = is.durations};
     if (const auto change = Classify(was.verdict, is.verdict, was.reason != is.reason))
       out.differences.push_back({.change = *change,
                                  .name = name,
@@ -259,18 +169,11 @@ Comparison Compare(const Catalogue& catalogue, const std::vector<Run>& before, c
     return a.is_requirement && !b.is_requirement;
   });
 
-  std::map<std::string, std::string> units;
-  const auto measure = [&](const std::vector<Run>& runs, bool is_new) {
-    for (const Run& run : runs)
-      for (const Measurement& one : run.measurements) {
-        units[one.name] = one.unit;
-        auto& sample = samples[one.name];
-        (is_new ? sample.second : sample.first).push_back(one.value);
-      }
-  };
-  measure(before, false);
-  measure(after, true);
-  CompareSpeeds(out, samples, units, options);
+  AddMeasurements(samples, before, after);
+  const std::vector<SpeedDifference> all = TestSpeeds(samples, options.false_discoveries);
+  out.timed = static_cast<long>(all.size());
+  for (const SpeedDifference& one : all)
+    if (one.significant && std::abs(one.change()) >= options.least_effect) out.speeds.push_back(one);
   return out;
 }
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "reports/report.h"
+#include "reports/speed.h"
 
 namespace netns::reports {
 
@@ -38,22 +39,6 @@ struct Difference {
   std::string Why() const;
 };
 
-/// A test or benchmark that takes another time than before, by the rank test and the least effect of CompareOptions.
-struct SpeedDifference {
-  std::string name;
-  std::string unit = {};
-  double before = 0;  ///< Medians.
-  double after = 0;
-  std::size_t repetitions_before = 0;
-  std::size_t repetitions_after = 0;
-  double p = 1;  ///< Two-sided, of the Mann-Whitney U test.
-
-  /// Of times and costs, more is slower; of rates (a unit per second), less is.
-  bool slower() const;
-  /// "slower Veth.Pipe: 3 ms -> 4 ms (+33%, p = 0.008, 5 and 5 repetitions)".
-  std::string Sentence() const;
-};
-
 struct CompareOptions {
   double least_effect = 0.1;  ///< Smaller changes of the median are not told: 0.1 is 10%.
   double false_discoveries =
@@ -77,10 +62,6 @@ struct Comparison {
 /// Compares two sides, each of one run or of several repetitions.
 Comparison Compare(const Catalogue& catalogue, const std::vector<Run>& before, const std::vector<Run>& after,
                    const CompareOptions& options);
-
-/// The two-sided p-value of the Mann-Whitney U test: exact for small samples without ties, else by the normal
-/// approximation with correction for ties and continuity. 1 where a sample is empty.
-double MannWhitneyP(const std::vector<double>& a, const std::vector<double>& b);
 
 std::string WriteComparisonText(const Comparison& comparison);
 std::string WriteComparisonMarkdown(const Comparison& comparison);

@@ -10,6 +10,7 @@
 
 #include "reports/compare.h"
 #include "reports/embedded.h"
+#include "reports/plots.h"
 #include "reports/text.h"
 #include "reports/writers.h"
 
@@ -267,6 +268,7 @@ class Page {
       }
     if (by_name.empty()) return;
     TemplateDictionary* section = page_.AddSectionDictionary("MEASUREMENTS");
+    section->SetValue("PLOTS", PlotsHtml(report_.runs));
     for (auto& [name, rows] : by_name) {
       double most = 0;
       for (const auto& [run, values] : rows) most = std::max(most, *std::max_element(values.begin(), values.end()));

@@ -109,6 +109,7 @@ struct Options {
   std::string before;
   std::string after;
   CompareOptions compare;
+  SpeedCompareOptions speed = {};
   bool coverage = false;
   bool json = false;
   std::string profile = "developer";
@@ -228,6 +229,21 @@ int RunCompare(const Options& options) {
   return comparison.exit_status();
 }
 
+int RunSpeed(const Options& options) {
+  std::vector<Run> runs;
+  for (const std::string& path : options.streams)
+    for (Run& run : ReadBenchmarkFile(path)) runs.push_back(std::move(run));
+  Output(WriteSpeedText(runs), options.output);
+  return kExitPass;
+}
+
+int RunCompareSpeed(const Options& options) {
+  const SpeedComparison comparison =
+      CompareSpeed(ReadBenchmarkFile(options.before), ReadBenchmarkFile(options.after), options.speed);
+  Output(options.json ? WriteSpeedComparisonJson(comparison) : WriteSpeedComparisonText(comparison), options.output);
+  return comparison.exit_status();
+}
+
 std::vector<std::string> FormatNames() {
   std::vector<std::string> names;
   for (const Format& format : kFormats) names.emplace_back(format.name);
@@ -299,6 +315,21 @@ int Main(int argc, char** argv) {
       ->check(CLI::Range(0.0, 100.0))
       ->capture_default_str();
 
+  CLI::App* speed = app.add_subcommand("speed", "Tell what benchmarks measured");
+  speed->add_option("STREAM", options.streams, "Event streams, or Google Benchmark's JSON")->required();
+  speed->add_option("--output", options.output, "File to write; else standard output")->type_name("FILE");
+
+  CLI::App* compare_speed =
+      app.add_subcommand("compare-speed", "Tell whether benchmarks got slower; exit 1 where they did, 3 where it cannot be told");
+  compare_speed->add_option("OLD", options.before, "Event stream, or Google Benchmark's JSON, of the earlier run")->required();
+  compare_speed->add_option("NEW", options.after, "Of the later run")->required();
+  compare_speed->add_flag("--json", options.json, "As JSON");
+  compare_speed->add_option("--output", options.output, "File to write; else standard output")->type_name("FILE");
+  compare_speed
+      ->add_option("--least-effect", options.speed.least_effect, "Claim no smaller change than this; 0.05 is 5%")
+      ->check(CLI::Range(0.0, 100.0))
+      ->capture_default_str();
+
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& success) {
@@ -311,6 +342,8 @@ int Main(int argc, char** argv) {
     options.format = compare_format;
     return RunCompare(options);
   }
+  if (speed->parsed()) return RunSpeed(options);
+  if (compare_speed->parsed()) return RunCompareSpeed(options);
   if (list->parsed()) return RunList(options);
   if (check_trace->parsed()) return RunCheckTrace(options);
   if (check_profile->parsed()) return RunCheckProfile(options);

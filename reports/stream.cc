@@ -180,8 +180,10 @@ class RunBuilder {
     } else if (kind == "end") {
       End(event, line);
     } else if (kind == "measurement") {
-      run_.measurements.push_back(
-          {.name = String(event, "name"), .unit = String(event, "unit"), .value = Number(event, "value")});
+      run_.measurements.push_back({.name = String(event, "name"),
+                                   .unit = String(event, "unit"),
+                                   .value = Number(event, "value"),
+                                   .floor = String(event, "floor")});
     } else if (kind == "note") {
       run_.notes.push_back({.level = String(event, "level"), .text = String(event, "text")});
     } else if (kind == "footer") {

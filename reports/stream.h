@@ -82,6 +82,7 @@ struct Measurement {
   std::string name = {};
   std::string unit = {};
   double value = 0;
+  std::string floor = {};  ///< The benchmark below whose figure this one cannot go.
 };
 
 struct Note {

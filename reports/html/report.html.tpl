@@ -76,6 +76,7 @@
 {{/CHAPTER}}</div>
 {{#MEASUREMENTS}}<section aria-labelledby="measurements">
 <h2 id="measurements">Measurements</h2>
+{{PLOTS:none}}
 <p class="page">Each dot is one repetition; the axis of each benchmark begins at zero.</p>
 {{#BENCHMARK}}<h3>{{NAME}} ({{UNIT}})</h3>
 <svg viewBox="0 0 800 {{HEIGHT}}" width="100%" role="img" aria-label="{{LABEL}}">{{#ROW}}<text x="0" y="{{TEXT_Y}}">{{KERNEL}}</text><line class="axis" x1="260" x2="790" y1="{{Y}}" y2="{{Y}}"/>{{#DOT}}<circle class="dot" cx="{{X}}" cy="{{Y}}" r="4"/>{{/DOT}}<text x="265" y="{{MEDIAN_Y}}">median {{MEDIAN}}</text>{{/ROW}}</svg>

@@ -264,15 +264,26 @@ def do_test(options: argparse.Namespace) -> int:
 
 
 def do_bench(options: argparse.Namespace) -> int:
+    from . import bench
+
+    extra = runner_arguments(options.extra)
+    if options.words[:1] == ["compare"]:
+        return bench.compare(options.build_dir or building.DEFAULT, options.words[1:], options.least_effect)
+    if options.words:
+        raise UsageProblem(f"unknown argument {options.words[0]}; bench knows one word, compare")
+    if not options.vm:
+        return bench.here(options, prepare(options, ["netns-bench", "netns-report"]), extra)
+    qemu.parse_nics(options.nics)
     build = prepare(options, [])
-    programs = sorted(path for path in (build / "benchmarks").glob("netns-bench*") if os.access(path, os.X_OK) and path.is_file())
-    if not programs:
-        raise MachineProblem(f"no benchmark program in {build / 'benchmarks'}; build it first (leave out --no-build)")
-    worst = OK
-    for program in programs:
-        status = subprocess.run([str(program), *runner_arguments(options.extra)]).returncode
-        worst = worst or (status if status >= 0 else ERROR)
-    return worst
+    kernel = choose_kernel(options)
+    options.runner = building.program(build, "benchmarks/netns-bench")
+    options.jobs = 1
+    options.extra = []
+    request = request_of(options, kernel, build, paths.new_results(options.output))
+    # A small machine, and perhaps an emulated one: a tenth of the thousands will do.
+    request.runner_arguments = ["--json-in-stream", *([] if options.scale else ["--scale=0.1"]), *bench.program_arguments(options, extra)]
+    request.extra_files = bench.peers()
+    return bench.in_vm(request, build)
 
 
 def delegate(word: str):  # type: ignore[no-untyped-def]
@@ -353,8 +364,18 @@ def parser() -> Parser:
     one = word("test", "build, then run all of CTest: self-tests, this machine, one VM; -- ARGUMENT...: more for ctest", do_test)
     add_build_options(one)
 
-    one = word("bench", "time what network namespaces cost; -- ARGUMENT...: more for the benchmark programs", do_bench)
+    one = word("bench", "time what network namespaces cost; 'bench compare OLD NEW' tells whether they got slower; -- ARGUMENT...: more for netns-bench", do_bench)
+    one.add_argument("--quick", action="store_true", help="the most telling benchmarks, in less than a minute")
+    one.add_argument("--filter", default="", metavar="REGEX", help="only benchmarks whose name this finds")
+    one.add_argument("--repetitions", type=at_least(1), default=0, metavar="N", help="rounds (default: 10; with --quick 7)")
+    one.add_argument("--scale", type=float, metavar="X", help="make workloads of thousands smaller or larger (default: 1; in the VM 0.1)")
+    one.add_argument("--output", metavar="DIR", help="where results go (default: results/NNNN)")
+    one.add_argument("--least-effect", type=float, metavar="PART", help="compare: claim no smaller change than this (default: 0.05)")
+    one.add_argument("--vm", action="store_true", help="in a VM, where physical devices are timed too")
+    add_kernel_options(one)
+    add_machine_options(one)
     add_build_options(one)
+    one.add_argument("words", nargs="*", metavar="compare OLD NEW", help="two results: directories, event streams, or Google Benchmark's JSON")
 
     one = word("matrix", "many kernels and machines, one result directory", do_matrix)
     one.add_argument("entries", nargs="+", metavar="FILE|KERNEL", help="a matrix file, or kernels: a bzImage, a .deb, a build tree, debian:SUITE, package:NAME, negative:NAME, running, default")
