@@ -776,13 +776,27 @@ void ChoosePrinter(const std::string& progress) {
 
 }  // namespace
 
+/// Of two tests of one name GoogleTest would run both and the runner would wait for ever for the first.
+void RefuseDoubles() {
+  std::map<std::string, const TestSpec*> by_name;
+  for (const TestSpec& spec : AllTests()) {
+    auto [first, is_new] = by_name.emplace(spec.FullName(), &spec);
+    if (is_new) continue;
+    std::fprintf(stderr, "netns-tests: two tests are called %s: %s:%d and %s:%d; rename one\n", spec.FullName().c_str(),
+                 first->second->file, first->second->line, spec.file, spec.line);
+    std::exit(kUsage);
+  }
+}
+
 std::string ListAsJson() {
+  RefuseDoubles();
   json tests = json::array();
   for (const TestSpec& spec : AllTests()) tests.push_back(PlanEntry(spec));
   return json{{"tests", tests}}.dump(1) + "\n";
 }
 
 int RunTests(const RunnerOptions& options) {
+  RefuseDoubles();
   Proxy::runner_options = &options;
   Runner instance(options);
   runner = &instance;

@@ -146,43 +146,6 @@ void TrafficInProgressDoesNotPreventTheReturn() {
   EXPECT_OK(RoundTrip(initial, other, net + "1", net + "2")) << "the card that came back from the flood";
 }
 
-// --- PHYS-39 ------------------------------------------------------------------------------------------------------
-
-/// The file of a module as this machine has it.
-Result<Fd> ModuleFile(const std::string& name) {
-  namespace fs = std::filesystem;
-  utsname system{};
-  ::uname(&system);
-  std::error_code error;
-  for (const auto& entry : fs::recursive_directory_iterator(std::string("/lib/modules/") + system.release, error))
-    if (entry.path().filename() == name + ".ko") return Open(entry.path(), O_RDONLY);
-  return Error{ENOENT, "the file of module " + name};
-}
-
-NETNS_TEST(Phys, UnloadingTheDriverTakesTheCardFromItsNamespace, Covers("PHYS-39"),
-           Needs(Nic("e1000", 1), Nic("e1000e", 1), Config("MODULES")), Exclusive{}, Within{std::chrono::seconds(60)}) {
-  auto nics = PhysicalNic::Leased();
-  bool module = false;
-  InitialNetNamespace().InWithSysfs([&] { module = std::filesystem::exists("/sys/bus/pci/drivers/e1000/module"); });
-  if (!module) throw MissingNeed("needs-module:e1000", "the driver is built in: it cannot be unloaded");
-  Fd file = SETUP_OK(ModuleFile("e1000"));
-  CardWatch watch(nics[0]);
-  CardPlace& place = watch.Add("the namespace", NetNamespace::Create().StartActor("resident"));
-  watch.Move(watch.initial(), place);
-  SETUP_OK(nics[1].MoveTo(place.Namespace()));
-  SETUP_OK(place.rtnl->Up(nics[0].name()));
-  if (::syscall(SYS_delete_module, "e1000", O_NONBLOCK) < 0) SETUP_OK(Status(ErrnoError("delete_module(e1000)")));
-  watch.ExpectGone(place, nics[0].name());
-  EXPECT_THAT(place.rtnl->LinkByName(nics[1].name()), Succeeds()) << "control: a card of another driver stays";
-  watch.ExpectOnlyIn(nullptr);
-  if (::syscall(SYS_finit_module, file.get(), "", 0) < 0) SETUP_OK(Status(ErrnoError("finit_module(e1000)")));
-  ASSERT_OK_AND_ASSIGN(Link back, nics[0].WaitUntilBack());
-  watch.ExpectCame(watch.initial(), back.name);
-  watch.ExpectOnlyIn(watch.initial());
-  EXPECT_THAT(place.rtnl->LinkByName(nics[1].name()), Succeeds()) << "control: a card of another driver stays";
-  SETUP_OK(watch.initial().rtnl->Rename(back.index, nics[0].name()));
-}
-
 struct Driver {
   const char *suite, *driver, *id;
 };
