@@ -160,8 +160,9 @@ bool Rounds::Run(const std::vector<const Benchmark*>& benchmarks) {
     }
     last_round = elapsed() - round_begin;
   }
+  if (IsInterrupted()) return false;
   FitComplexity();
-  return !IsInterrupted();
+  return true;
 }
 
 /// Google Benchmark fits cost against number over the instances of one benchmark. Ours are apart, so that they can be

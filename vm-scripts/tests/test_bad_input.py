@@ -157,7 +157,7 @@ class Disks(Input):
         kernel = Kernel(self.dir / "bzImage", "6.0", None, None, "test")
         with mock.patch.object(Path, "open", side_effect=OSError(errno.ENOSPC, "No space left on device")):
             with mock.patch.object(initramfs, "_programs", return_value=b""):
-                self.refused("No space left", lambda: initramfs.build(self.dir / "i", kernel, modules.Chosen(None, [], {}), program, {}, [], {}, []), MachineProblem)
+                self.refused("No space left", lambda: initramfs.build(self.dir / "i", kernel, modules.Chosen(None, [], {}), program, {}, [], {}, [], []), MachineProblem)
 
     def test_a_cache_that_cannot_be_made(self) -> None:
         (self.dir / "cache").touch()
