@@ -10,6 +10,7 @@
 #include <memory>
 
 #include "fixtures/nic.h"
+#include "harness/kernel_config.h"
 #include "suites/support/place.h"
 
 namespace netns {
@@ -308,6 +309,10 @@ NETNS_TEST(Wifi, ProcNetWirelessShowsDevicesOfTheNamespace, Covers("PROC-30"),
   Air init = Initial(), a, b;
   if (!init.place.ns.ReadProcNet("wireless").ok())
     throw MissingNeed("needs-config:CFG80211_WEXT", "there is no /proc/net/wireless", "use a kernel with CONFIG_CFG80211_WEXT");
+  // wireless_seq_printf_stats() (net/wireless/wext-proc.c) lists a device without statistics only where cfg80211 is built in.
+  if (KernelConfig::Running().Value("CFG80211") == 'm')
+    throw MissingNeed("needs-config:CFG80211=y", "with cfg80211 as a module /proc/net/wireless lists no simulated radio",
+                      "use a kernel with CONFIG_CFG80211=y");
   const std::string first = init.AddRadio("nsphy0"), second = init.AddRadio("nsphy1");
   Removed cleanup{init, {"nsphy0", "nsphy1"}};
   auto lists = [](Air& air, const std::string& name) { return ProcNetLists(SETUP_OK(air.place.ns.ReadProcNet("wireless")), name); };
