@@ -49,9 +49,10 @@ class Bench(unittest.TestCase):
         # The child sends its parent ^C's signal, and ends well only if it is given SIGTERM for it.
         child = (
             "import os, signal, sys\n"
-            "signal.signal(signal.SIGTERM, lambda *_: sys.exit(7))\n"
+            "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])\n"
             "os.kill(os.getppid(), signal.SIGINT)\n"
-            "signal.sigwait([signal.SIGUSR1])\n"
+            "signal.sigwait([signal.SIGTERM])\n"
+            "sys.exit(7)\n"
         )
         self.assertEqual(bench.run_to_end([sys.executable, "-c", child]), 7)
         self.assertIs(signal.getsignal(signal.SIGINT), signal.default_int_handler)
