@@ -24,6 +24,7 @@
 #include "harness/child.h"
 #include "suites/support/any_link.h"
 #include "suites/support/nsfs.h"
+#include "suites/support/tun.h"
 #include "suites/support/watched.h"
 
 namespace netns {
@@ -264,7 +265,7 @@ std::vector<Pin> Pins() {
        {"LIFE-17"}, "PACKET"},
       {"TunDescriptor",
        [](Actor& member, const std::string&) {
-         auto tun = member.Run([] { return Open("/dev/net/tun", O_RDWR); });
+         auto tun = member.Run([file = TunFile()] { return Open(file, O_RDWR); });
          if (!tun.ok()) throw MissingNeed("needs-config:TUN", "/dev/net/tun cannot be opened: " + tun.error().ToString());
          return Holding(std::move(*tun));
        },

@@ -43,6 +43,7 @@
 #include "harness/registration.h"
 #include "suites/support/any_link.h"
 #include "suites/support/nsfs.h"
+#include "suites/support/tun.h"
 
 namespace netns {
 namespace {
@@ -244,6 +245,7 @@ struct Operation {
   const char* config = nullptr;
   const Rights* one_user = nullptr;               ///< where all actors are the same user of the machine
   bool cells = false;                             ///< a test of its own for each cell: some fail on stock kernels
+  std::function<void()> look = {};                ///< runs before all else, and throws MissingNeed where it cannot be tried
 };
 
 /// `request` on a socket that the actor opens.
@@ -314,7 +316,7 @@ Status SetFeatureByIoctl() {
 }
 
 Status OpenTun() {
-  ASSIGN_OR_RETURN(Fd tun, Open("/dev/net/tun", O_RDWR));
+  ASSIGN_OR_RETURN(Fd tun, Open(TunFile(), O_RDWR));
   ifreq request = NamedRequest("tun0");
   request.ifr_flags = IFF_TUN;
   if (::ioctl(tun.get(), TUNSETIFF, &request) < 0) return ErrnoError("ioctl(TUNSETIFF)");
@@ -471,7 +473,7 @@ std::vector<Operation> Operations() {
       by_ioctl("SetAnMtuByIoctl", SetMtuByIoctl),
       by_ioctl("RenameByIoctl", RenameByIoctl),
       {"SetAFeatureByIoctl", {"USER-07"}, kInside, kNetAdmin, Effect::kNone, [](W) { return SetFeatureByIoctl(); }, {}, "VETH"},
-      {"MakeATunDevice", {"USER-07"}, kInside, kNetAdmin, Effect::kNone, [](W) { return OpenTun(); }, {}, "TUN"},
+      {"MakeATunDevice", {"USER-07"}, kInside, kNetAdmin, Effect::kNone, [](W) { return OpenTun(); }, {}, "TUN", nullptr, false, [] { TunFile(); }},
 
       // Ids of namespaces.
       {"AssignAnNsidInIt", {"NSID-12", "USER-07"}, kInside, kNetAdmin, Effect::kNone,
@@ -599,6 +601,7 @@ const bool table_registered = [] {
       for (std::size_t who = 0; who < kActors; ++who)
         RegisterBody("UserRights", std::string(operation.name) + "_" + kNames[who].name, __FILE__, __LINE__,
                      [operation, who] {
+                       if (operation.look) operation.look();
                        World world;
                        CheckCell(operation, world, kAncestorRoot);  // control: it can be done
                        CheckCell(operation, world, static_cast<Who>(who));
@@ -607,6 +610,7 @@ const bool table_registered = [] {
     } else {
       RegisterBody("UserRights", operation.name, __FILE__, __LINE__,
                    [operation] {
+                     if (operation.look) operation.look();
                      World world;
                      for (std::size_t who = 0; who < kActors; ++who) CheckCell(operation, world, static_cast<Who>(who));
                    },

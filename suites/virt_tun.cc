@@ -16,6 +16,7 @@
 #include "fixtures/user_namespace.h"
 #include "suites/support/listener.h"
 #include "suites/support/place.h"
+#include "suites/support/tun.h"
 #include "suites/support/uppers.h"
 
 #ifndef TUNGETDEVNETNS
@@ -42,18 +43,10 @@ bool HasLink(Place& at, const std::string& name) {
 
 /// /dev/net/tun, opened by a process of the namespace.
 Fd OpenTun(const NetNamespace& in) {
-  auto opened = in.OpenIn("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
-  if (opened.code() == ENOENT) {  // a machine without udev: the node loads the module when it is opened
-    ::mkdir("/tmp/dev", 0700);
-    static const bool mounted = ::mount("dev", "/tmp/dev", "tmpfs", 0, nullptr) == 0;  // /tmp has no devices
-    const char* node = "/tmp/dev/tun";
-    if (mounted && (::mknod(node, S_IFCHR | 0600, makedev(10, 200)) == 0 || errno == EEXIST))
-      opened = in.OpenIn(node, O_RDWR | O_NONBLOCK | O_CLOEXEC);
-  }
+  auto opened = in.OpenIn(TunFile().c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC);
   const int code = opened.code();
-  if (code == ENOENT || code == ENODEV || code == ENXIO || code == EACCES || code == EPERM)
-    throw MissingNeed("needs-config:TUN", "/dev/net/tun cannot be opened: " + opened.error().ToString(),
-                      "use a kernel with CONFIG_TUN, and let users open /dev/net/tun");
+  if (code == ENODEV || code == ENXIO)
+    throw MissingNeed("needs-config:TUN", "/dev/net/tun cannot be opened: " + opened.error().ToString(), "use a kernel with CONFIG_TUN");
   return SETUP_OK(std::move(opened));
 }
 
