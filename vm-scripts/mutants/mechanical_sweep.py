@@ -184,6 +184,8 @@ class Sweep:
         self.table: list[dict[str, Any]] = json.loads(table.read_text(encoding="utf-8"))
         output = options.output or run.default_output().with_name("mechanical-results")
         self.laboratory = run.Laboratory(options, image, output)
+        # A test gets 45 s, so one that takes twice that has hung the kernel.
+        self.laboratory.extra = ["--test-timeout", "100", "--silence-timeout", "90"]
         # What was said of another image or another test program says nothing about these.
         self.output = output / self.laboratory.identity
         self.output.mkdir(parents=True, exist_ok=True)
@@ -277,6 +279,7 @@ def document(
         + (", and what survived then all of them." if options.thorough else ".")
         + " *killed*: a test says FAIL, and passes again without the mutant. *broken*: a test could not even be set up. *splat*:",
         "the kernel itself gave it away, by a warning, a crash or silence.",
+        *([f"Only tests that match `{options.tests}` were used."] if options.tests else []),
         "",
         "| operator | what it does | mutants | reached | tried | killed | broken | splat | survived | noticed |",
         "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|",

@@ -268,6 +268,7 @@ class Laboratory:
         self.lock = threading.Lock()
         self.baseline = Run({}, False, "", "", False)
         self.breaks: dict[str, list[str]] = {}
+        self.extra: list[str] = []  # options for 'vm'
         total = hashlib.sha256(image.read_bytes())
         self.program = options.runner or (options.build_dir or CHECKOUT / "build" / "default") / "suites" / "netns-tests"
         if not self.program.exists():
@@ -296,6 +297,7 @@ class Laboratory:
                 command += [option, str(value)]
         if self.options.timeout:
             command += ["--timeout", str(self.options.timeout)]
+        command += self.extra
         deadline = time.monotonic() + (self.options.limit if schedule is None else 36000)
         with (directory / "vm.log").open("wb") as log:
             try:

@@ -190,7 +190,7 @@ class Sweep {
         Take(text.substr(begin, end - begin + 1), prefix, outcome);
       }
       text.erase(0, begin);
-      if (!outcome.failed.empty() && !killed) killed = kill(child, SIGKILL) == 0;  // tests die with their runner
+      if (!outcome.failed.empty() && !killed && !recording_) killed = kill(child, SIGKILL) == 0;  // tests die with their runner
     }
     // The launcher's watchdog would wait for them.
     for (const std::string& test : running_) {

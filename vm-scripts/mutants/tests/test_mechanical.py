@@ -235,7 +235,7 @@ class Streams(unittest.TestCase):
 
     def test_the_document_counts(self) -> None:
         mutant = {"number": 10001, "operator": "negated", "file": "net/a.c", "function": "f", "line": 3, "text": "a | b", "breaks": ["SOCK"]}
-        options = argparse.Namespace(sample=5, seed=1, seconds=20, thorough=True)
+        options = argparse.Namespace(sample=5, seed=1, seconds=20, thorough=True, tests=None)
         result = {**mutant, "outcome": "survived", "tests": ["A.B"], "by": ""}
         triage = {sweep.key(mutant): {"mutant": sweep.key(mutant), "verdict": "equivalent", "why": "because"}}
         text = sweep.document([mutant, {**mutant, "number": 10002}], {10001: {"A.B"}}, {"A.B": sweep.Known("PASS", [], 1)}, [result], options, triage)
