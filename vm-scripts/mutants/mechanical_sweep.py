@@ -25,6 +25,8 @@ import mechanical
 import run
 
 OUTCOMES = ("killed", "broken", "splat", "survived")
+# The launcher's words for a machine that died while several tests ran.
+SHARED_FAULT = re.compile(r"(\S+) \((.*)\) with several tests in flight")
 TRIAGE = run.HERE / "mechanical-triage.yaml"
 
 
@@ -92,6 +94,9 @@ def read_machine(directory: Path) -> dict[int, Trial]:
             if match and match[2] == "begins":
                 current = trials[int(match[1])] = Trial("", [], first=not trials)
                 begun, kinds = event.get("time", 0.0), set()
+            elif current is not None and not current.by and not current.outcome and (fault := SHARED_FAULT.match(event.get("text", ""))):
+                current.outcome, current.by, current.message = "splat", "one of those in flight", fault[2]
+                current.seconds = round(event.get("time", 0.0) - begun, 1)
             elif match and current is not None:
                 current.seconds = round(event.get("time", 0.0) - begun, 1)
                 if match[2] == "not confirmed":

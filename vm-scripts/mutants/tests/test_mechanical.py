@@ -217,6 +217,10 @@ class Streams(unittest.TestCase):
         trials = self.machine(self.note("mutant 1 begins"), self.end("1/A.B", "PASS"))
         self.assertEqual((trials[1].outcome, sweep.fold([trials])), ("", {}))
 
+    def test_a_machine_that_died_with_several_tests_in_flight(self) -> None:
+        trials = self.machine(self.note("mutant 1 begins"), self.note("oops (BUG: unable to) with several tests in flight: 1/A.B, 1/A.C; the machine boots again"))
+        self.assertEqual((trials[1].outcome, trials[1].message), ("splat", "BUG: unable to"))
+
     def test_a_lasting_failure_counts_in_a_fresh_machine(self) -> None:
         later = sweep.Trial("lasting", ["A.B"], by="A.B")
         self.assertEqual(sweep.fold([{1: later}])[1].outcome, "lasting")
