@@ -251,6 +251,9 @@ void ForeignAddressIsNotLocal(const Family& family) {
   EXPECT_EQ(route->type, RTN_UNICAST);
   EXPECT_EQ(route->dev, kEth0);
   EXPECT_THAT(Bound(other, SOCK_DGRAM, SockAddr::Ip(address, 7000)), FailsWith(EADDRNOTAVAIL));
+  // raw(7): "A raw socket can be bound to a specific local address".
+  EXPECT_OK(Bind(SETUP_OK(owner.Socket(family.domain, SOCK_RAW, IPPROTO_UDP)), SockAddr::Ip(address, 0))) << "control";
+  EXPECT_THAT(Bind(SETUP_OK(other.Socket(family.domain, SOCK_RAW, IPPROTO_UDP)), SockAddr::Ip(address, 0)), FailsWith(EADDRNOTAVAIL)) << "a raw socket";
   Fd server = SETUP_OK(Bound(owner, SOCK_DGRAM, SockAddr::Ip(address, 7000)));
   Fd listener = SETUP_OK(Listener(owner, SockAddr::Ip(address, 7000)));
   Fd stray = SETUP_OK(other.Socket(family.domain, SOCK_DGRAM));

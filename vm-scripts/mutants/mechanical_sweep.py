@@ -24,7 +24,7 @@ from typing import Any, Iterable, Optional
 import mechanical
 import run
 
-OUTCOMES = ("killed", "broken", "splat", "survived")
+OUTCOMES = ("killed", "broken", "splat", "lasting", "survived")
 # The launcher's words for a machine that died while several tests ran.
 SHARED_FAULT = re.compile(r"(\S+) \((.*)\) with several tests in flight")
 TRIAGE = run.HERE / "mechanical-triage.yaml"
@@ -43,7 +43,7 @@ class Known:
 class Trial:
     """What a machine said of one mutant."""
 
-    outcome: str  # one of OUTCOMES; "lasting": a failure that stayed when the mutant was gone; "" for an unfinished one
+    outcome: str  # one of OUTCOMES; "" for an unfinished one
     tests: list[str]
     by: str = ""
     message: str = ""
@@ -232,7 +232,7 @@ class Sweep:
             lines: list[str] = []
             for mutant in sorted(chosen, key=lambda mutant: known[mutant["number"]].outcome != "lasting" if mutant["number"] in known else True):
                 trial = known.get(mutant["number"])
-                if trial and trial.outcome in ("killed", "broken", "splat"):
+                if trial and (trial.outcome in ("killed", "broken", "splat") or (trial.outcome == "lasting" and not self.options.thorough)):
                     continue
                 done = trial.tests if trial and trial.outcome == "survived" else ()
                 tests = plan(mutant, self.tests, self.reach[mutant["number"]], seconds, done)
@@ -283,11 +283,13 @@ def document(
         f"Each was given the tests that reach it, those of its subject first, for up to {options.seconds} s of them"
         + (", and what survived then all of them." if options.thorough else ".")
         + " *killed*: a test says FAIL, and passes again without the mutant. *broken*: a test could not even be set up. *splat*:",
-        "the kernel itself gave it away, by a warning, a crash or silence.",
+        "the kernel itself gave it away, by a warning, a crash or silence. *lasting*: a test failed, and went on failing when the",
+        "mutant was gone: it has left the machine in disorder, in which nothing else was tried then. (`--thorough` tries it again,",
+        "as the first in a fresh machine, where the failure can only be its own.)",
         *([f"Only tests that match `{options.tests}` were used."] if options.tests else []),
         "",
-        "| operator | what it does | mutants | reached | tried | killed | broken | splat | survived | noticed |",
-        "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|",
+        "| operator | what it does | mutants | reached | tried | killed | broken | splat | lasting | survived | noticed |",
+        "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for operator in [*mechanical.OPERATORS, "all"]:
         mine = [mutant for mutant in table if operator in ("all", mutant["operator"])]
@@ -306,7 +308,7 @@ def document(
         known = triage.get(key(result), {})
         where = f"{result['file']}:{result['line']} {result['function']}"
         lines.append(f"| {result['number']} | {result['operator']} | {where} | `{run.cell(result['text'])[:120]}` | {len(result['tests'])} | {known.get('verdict', '')} | {run.cell(known.get('why', ''))} |")
-    noticed = [result for result in results if result["outcome"] in ("killed", "broken", "splat")]
+    noticed = [result for result in results if result["outcome"] in OUTCOMES and result["outcome"] != "survived"]
     lines += ["", f"## Noticed ({len(noticed)})", "", "| nr | operator | where | the place | outcome | by |", "|---:|---|---|---|---|---|"]
     for result in sorted(noticed, key=lambda result: result["number"]):
         where = f"{result['file']}:{result['line']} {result['function']}"

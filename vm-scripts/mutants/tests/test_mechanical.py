@@ -243,7 +243,7 @@ class Streams(unittest.TestCase):
         result = {**mutant, "outcome": "survived", "tests": ["A.B"], "by": ""}
         triage = {sweep.key(mutant): {"mutant": sweep.key(mutant), "verdict": "equivalent", "why": "because"}}
         text = sweep.document([mutant, {**mutant, "number": 10002}], {10001: {"A.B"}}, {"A.B": sweep.Known("PASS", [], 1)}, [result], options, triage)
-        self.assertIn("| negated | a condition is turned round | 2 | 1 | 1 | 0 | 0 | 0 | 1 | 0 % |", text)
+        self.assertIn("| negated | a condition is turned round | 2 | 1 | 1 | 0 | 0 | 0 | 0 | 1 | 0 % |", text)
         self.assertIn("| equivalent | because |", text)
 
 
