@@ -864,6 +864,7 @@ NETNS_TEST(Dev, LinkGroupsArePerNamespace, Covers("DEV-40"), Needs(Config("BRIDG
   for (Place* place : {&a, &b, &nested}) {
     for (const char* name : {"g1", "g2"}) AddBridge(*place, name, {.group = 5});
     AddBridge(*place, "none");
+    AddBridge(*place, "g3", {.group = 5});  // the last of all, too
   }
   // Changes by group.
   ifinfomsg up{};
@@ -877,7 +878,7 @@ NETNS_TEST(Dev, LinkGroupsArePerNamespace, Covers("DEV-40"), Needs(Config("BRIDG
     by_group = a->socket().Ack(create);
   }
   ASSERT_OK(by_group);
-  for (const char* name : {"g1", "g2"}) {
+  for (const char* name : {"g1", "g2", "g3"}) {
     EXPECT_TRUE(SETUP_OK(a->LinkByName(name)).up()) << "control: " << name;
     EXPECT_FALSE(SETUP_OK(b->LinkByName(name)).up()) << name;
     EXPECT_FALSE(SETUP_OK(nested->LinkByName(name)).up()) << name;
@@ -888,8 +889,8 @@ NETNS_TEST(Dev, LinkGroupsArePerNamespace, Covers("DEV-40"), Needs(Config("BRIDG
   EXPECT_THAT(without->DeleteGroup(5), FailsWith(ENODEV)) << "no such group in this namespace";
   EXPECT_OK(a->DeleteGroup(5));
   EXPECT_THAT(LinkNames(a), ElementsAre("lo", "none")) << "control: those of the group are gone";
-  EXPECT_THAT(LinkNames(b), ElementsAre("g1", "g2", "lo", "none"));
-  EXPECT_THAT(LinkNames(nested), ElementsAre("g1", "g2", "lo", "none"));
+  EXPECT_THAT(LinkNames(b), ElementsAre("g1", "g2", "g3", "lo", "none"));
+  EXPECT_THAT(LinkNames(nested), ElementsAre("g1", "g2", "g3", "lo", "none"));
 }
 
 NETNS_TEST(Dev, RenamingIsConfinedToTheNamespace, Covers("DEV-44"), Needs(Config("VETH"))) {

@@ -189,8 +189,8 @@ class Sweep:
         self.table: list[dict[str, Any]] = json.loads(table.read_text(encoding="utf-8"))
         output = options.output or run.default_output().with_name("mechanical-results")
         self.laboratory = run.Laboratory(options, image, output)
-        # A test gets 45 s, so one that takes twice that has hung the kernel.
-        self.laboratory.extra = ["--test-timeout", "100", "--silence-timeout", "90"]
+        # A test gets 45 s; one that has not ended long after that hangs in the kernel.
+        self.laboratory.extra = ["--test-timeout", "65", "--silence-timeout", "75"]
         # What was said of another image or another test program says nothing about these.
         self.output = output / self.laboratory.identity
         self.output.mkdir(parents=True, exist_ok=True)
