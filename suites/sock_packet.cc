@@ -305,6 +305,15 @@ NETNS_TEST(Sock, FanoutGroupsArePerNamespace, Covers("SOCK-12"), Needs(Config("P
   EXPECT_OK(SetOption(unique, SOL_PACKET, PACKET_FANOUT, (PACKET_FANOUT_LB | 0x2000) << 16));
 }
 
+// The group has a hook of its own in the place of those of its members.
+NETNS_TEST(Sock, AFanoutGroupIsListedInItsNamespaceOnly, Covers("SOCK-12", "PROC-31"), Needs(Config("PACKET"))) {
+  auto [here, there] = CreateTwoWithLoopback();
+  Fd member = SETUP_OK(PacketSocket(here, SOCK_RAW, 0x88B6 /* for experiments */, 0));
+  ASSERT_OK(SetOption(member, SOL_PACKET, PACKET_FANOUT, 7 | PACKET_FANOUT_LB << 16));
+  EXPECT_THAT(here.ReadProcNet("ptype"), Holds(HasSubstr("88b6"))) << "control";
+  EXPECT_THAT(there.ReadProcNet("ptype"), Holds(Not(HasSubstr("88b6"))));
+}
+
 // socket(7): SO_BINDTODEVICE. The name is one of the socket's namespace, wherever the caller is.
 NETNS_TEST(Sock, BindToDeviceResolvesNamesInTheNamespaceOfTheSocket, Covers("SOCK-13"), Needs(Config("VETH"))) {
   constexpr int kBindToIfindex = 62;  // SO_BINDTOIFINDEX, since Linux 5.0
