@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // SOCK, second part: raw and packet sockets, and whatever binds a socket to a device, a mark or a multicast table.
+#include "fixtures/link_monitor.h"
 #include "suites/support/sockets.h"
 
 // The kernel's headers after the C library's: in this order they go together.
@@ -534,7 +535,16 @@ std::size_t MulticastRoutes(const NetNamespace& where, int family) {
 }
 
 // One multicast routing daemon in each namespace.
-NETNS_TEST(Sock, Ipv4MulticastRoutingIsPerNamespace, Covers("SOCK-24"), Needs(Config("IP_MROUTE"), Config("VETH"))) {
+/// ip-netconf(8), ip-monitor(8): that multicast is not forwarded any more is told to the listeners of its namespace.
+void GoesAndIsTold(const NetNamespace& here, const NetNamespace& there, Fd& daemon, unsigned group) {
+  auto hears = SETUP_OK(RtnlMonitor::In(here, {group})), elsewhere = SETUP_OK(RtnlMonitor::In(there, {group}));
+  daemon.Reset();
+  const auto told = SETUP_OK(hears.ThroughFence());
+  EXPECT_TRUE(std::any_of(told.begin(), told.end(), [](const Message& each) { return each.type() == RTM_NEWNETCONF; })) << "control";
+  EXPECT_THAT(elsewhere.ThroughFence(), Holds(IsEmpty())) << "an event of another namespace";
+}
+
+NETNS_TEST(Sock, Ipv4MulticastRoutingIsPerNamespace, Covers("SOCK-24", "NLK-04"), Needs(Config("IP_MROUTE"), Config("VETH"))) {
   auto [here, there] = CreateTwoWithLoopback();
   AddDevice(here, "eth0");
   AddDevice(there, "eth0");
@@ -568,8 +578,10 @@ NETNS_TEST(Sock, Ipv4MulticastRoutingIsPerNamespace, Covers("SOCK-24"), Needs(Co
   EXPECT_THAT(here.ReadProcNet("ip_mr_vif"), Holds(HasSubstr("eth0")));
   EXPECT_THAT(there.Sysctl("net.ipv4.conf.all.mc_forwarding"), Holds("0"));
   EXPECT_THAT(here.Sysctl("net.ipv4.conf.all.mc_forwarding"), Holds("1"));
+  GoesAndIsTold(here, there, first, RTNLGRP_IPV4_NETCONF);
+  EXPECT_THAT(SetOption(second, IPPROTO_IP, MRT_INIT, 1), Succeeds()) << "the place is free";
 }
-NETNS_TEST(Sock, Ipv6MulticastRoutingIsPerNamespace, Covers("SOCK-24"), Needs(Config("IPV6_MROUTE"), Config("VETH"))) {
+NETNS_TEST(Sock, Ipv6MulticastRoutingIsPerNamespace, Covers("SOCK-24", "NLK-04"), Needs(Config("IPV6_MROUTE"), Config("VETH"))) {
   auto [here, there] = CreateTwoWithLoopback();
   AddDevice(here, "eth0");
   AddDevice(there, "eth0");
@@ -597,6 +609,8 @@ NETNS_TEST(Sock, Ipv6MulticastRoutingIsPerNamespace, Covers("SOCK-24"), Needs(Co
   other.Reset();
   EXPECT_THAT(SetOption(second, IPPROTO_IPV6, MRT6_INIT, 1), FailsWith(EADDRINUSE));
   EXPECT_THAT(here.ReadProcNet("ip6_mr_vif"), Holds(HasSubstr("eth0")));
+  GoesAndIsTold(here, there, first, RTNLGRP_IPV6_NETCONF);
+  EXPECT_THAT(SetOption(second, IPPROTO_IPV6, MRT6_INIT, 1), Succeeds()) << "the place is free";
 }
 
 }  // namespace
