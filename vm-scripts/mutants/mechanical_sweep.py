@@ -25,8 +25,8 @@ import mechanical
 import run
 
 OUTCOMES = ("killed", "broken", "splat", "lasting", "survived")
-# The launcher's words for a machine that died while several tests ran.
-SHARED_FAULT = re.compile(r"(\S+) \((.*)\) with several tests in flight")
+# The launcher's words for a machine that died while several tests ran, or none.
+SHARED_FAULT = re.compile(r"\S+ (?:before the first test: (.*)$|\((.*)\) with several tests in flight)")
 TRIAGE = run.HERE / "mechanical-triage.yaml"
 
 
@@ -95,7 +95,7 @@ def read_machine(directory: Path) -> dict[int, Trial]:
                 current = trials[int(match[1])] = Trial("", [], first=not trials)
                 begun, kinds = event.get("time", 0.0), set()
             elif current is not None and not current.by and not current.outcome and (fault := SHARED_FAULT.match(event.get("text", ""))):
-                current.outcome, current.by, current.message = "splat", "one of those in flight", fault[2]
+                current.outcome, current.by, current.message = "splat", "the kernel", fault[1] or fault[2]
                 current.seconds = round(event.get("time", 0.0) - begun, 1)
             elif match and current is not None:
                 current.seconds = round(event.get("time", 0.0) - begun, 1)

@@ -220,6 +220,8 @@ class Streams(unittest.TestCase):
     def test_a_machine_that_died_with_several_tests_in_flight(self) -> None:
         trials = self.machine(self.note("mutant 1 begins"), self.note("oops (BUG: unable to) with several tests in flight: 1/A.B, 1/A.C; the machine boots again"))
         self.assertEqual((trials[1].outcome, trials[1].message), ("splat", "BUG: unable to"))
+        trials = self.machine(self.note("mutant 1 begins"), self.note("oops before the first test: BUG: NULL"))
+        self.assertEqual((trials[1].outcome, trials[1].message), ("splat", "BUG: NULL"))
 
     def test_a_lasting_failure_counts_in_a_fresh_machine(self) -> None:
         later = sweep.Trial("lasting", ["A.B"], by="A.B")
