@@ -90,7 +90,7 @@ def read_machine(directory: Path) -> dict[int, Trial]:
     for event in run.events(directory / "events.jsonl"):
         kind = event.get("event")
         if kind == "note":
-            match = re.fullmatch(r"mutant (\d+) (begins|not confirmed|ends)", event.get("text", ""))
+            match = re.fullmatch(r"mutant (\d+) (begins|passes alone|not confirmed|ends)", event.get("text", ""))
             if match and match[2] == "begins":
                 current = trials[int(match[1])] = Trial("", [], first=not trials)
                 begun, kinds = event.get("time", 0.0), set()
@@ -101,6 +101,8 @@ def read_machine(directory: Path) -> dict[int, Trial]:
                 current.seconds = round(event.get("time", 0.0) - begun, 1)
                 if match[2] == "not confirmed":
                     current.outcome = "lasting"
+                elif match[2] == "passes alone":
+                    current.outcome, current.by, current.message = "", "", ""
                 elif not current.by:
                     current.outcome = "survived"
         elif kind == "end" and current is not None:
@@ -215,7 +217,10 @@ class Sweep:
         """Those to examine: of the reached ones --only, or a sample."""
         able = [mutant for mutant in self.table if any(self.tests[test].verdict == "PASS" for test in self.reach.get(mutant["number"], ()) if test in self.tests)]
         if self.options.only:
-            wanted = {int(number) for word in self.options.only.split(",") for first, _, last in [word.partition("-")] for number in range(int(first), int(last or first) + 1)}
+            if not re.fullmatch(r"\d+(-\d+)?(,\d+(-\d+)?)*", self.options.only):
+                raise run.Problem(f"--only {self.options.only}: with --mechanical, numbers and ranges of numbers", 2)
+            spans = [word.partition("-") for word in self.options.only.split(",")]
+            wanted = {number for first, _, last in spans for number in range(int(first), int(last or first) + 1)}
             return [mutant for mutant in able if mutant["number"] in wanted]
         if self.options.sample:
             return mechanical.sample(able, self.options.sample, self.options.seed, lambda mutant: mutant["operator"])
@@ -313,6 +318,12 @@ def document(
     for result in sorted(noticed, key=lambda result: result["number"]):
         where = f"{result['file']}:{result['line']} {result['function']}"
         lines.append(f"| {result['number']} | {result['operator']} | {where} | `{run.cell(result['text'])[:120]}` | {result['outcome']} | {result['by']} |")
+    for operator, title in (("no-capability", "Rights that no test went without"), ("no-comparison", "Comparisons that no test made of two that differ")):
+        unreached = [mutant for mutant in table if mutant["operator"] == operator and mutant["number"] not in reach]
+        lines += ["", f"## {title} ({len(unreached)})", ""]
+        for file in sorted({mutant["file"] for mutant in unreached}):
+            places = sorted({(mutant["line"], mutant["function"]) for mutant in unreached if mutant["file"] == file})
+            lines.append(f"- {file}: " + ", ".join(f"{line} {function}" for line, function in places))
     gone = [entry for name, entry in triage.items() if name not in {key(result) for result in survivors}]
     if gone:
         lines += ["", "## Survivors of earlier runs", "", "| mutant | verdict | why |", "|---|---|---|"]

@@ -223,6 +223,13 @@ class Streams(unittest.TestCase):
         trials = self.machine(self.note("mutant 1 begins"), self.note("oops before the first test: BUG: NULL"))
         self.assertEqual((trials[1].outcome, trials[1].message), ("splat", "BUG: NULL"))
 
+    def test_a_failure_only_next_to_others_is_no_kill(self) -> None:
+        trials = self.machine(
+            self.note("mutant 1 begins"), self.end("1/A.B", "FAIL", "expectation"), self.end("1=0/A.B", "PASS"),
+            self.end("1/A.B", "PASS"), self.note("mutant 1 passes alone"), self.note("mutant 1 confirmed"), self.note("mutant 1 ends"),
+        )  # fmt: skip
+        self.assertEqual((trials[1].outcome, trials[1].by), ("survived", ""))
+
     def test_a_lasting_failure_counts_in_a_fresh_machine(self) -> None:
         later = sweep.Trial("lasting", ["A.B"], by="A.B")
         self.assertEqual(sweep.fold([{1: later}])[1].outcome, "lasting")
