@@ -131,7 +131,9 @@ def fold(machines: Iterable[dict[int, Trial]]) -> dict[int, Trial]:
                 # In a machine of which it was the first, nobody else can have done it.
                 trial = dataclasses.replace(trial, outcome="killed" if trial.first else "lasting")
             old = folded.get(number)
-            if not trial.outcome or (old and old.outcome in ("killed", "broken", "splat")):
+            # A test that passes when it is tried again has not killed.
+            retracted = old is not None and trial.outcome == "survived" and old.by in trial.tests
+            if not trial.outcome or (old and old.outcome in ("killed", "broken", "splat") and not retracted):
                 continue
             if old and trial.outcome == "survived":
                 trial = dataclasses.replace(trial, tests=sorted({*old.tests, *trial.tests}), seconds=old.seconds + trial.seconds)

@@ -240,6 +240,11 @@ class Streams(unittest.TestCase):
         self.assertEqual(trial.tests, ["A.B", "A.C"])
         self.assertEqual(sweep.fold([{1: trial}, {1: sweep.Trial("killed", ["A.D"], by="A.D")}])[1].outcome, "killed")
 
+    def test_a_kill_is_retracted_by_its_own_test(self) -> None:
+        kill = sweep.Trial("killed", ["A.B"], by="A.B")
+        self.assertEqual(sweep.fold([{1: kill}, {1: sweep.Trial("survived", ["A.C"])}])[1].outcome, "killed")
+        self.assertEqual(sweep.fold([{1: kill}, {1: sweep.Trial("survived", ["A.B"])}])[1].outcome, "survived")
+
     def test_the_tests_of_the_subject_come_first_and_the_quick_ones(self) -> None:
         tests = {"A": sweep.Known("PASS", ["DEV-01"], 9), "B": sweep.Known("PASS", ["SOCK-01"], 5), "C": sweep.Known("PASS", ["SOCK-02"], 1), "D": sweep.Known("MISS", ["SOCK-01"], 1), "E": sweep.Known("PASS", ["X-1"], 8)}
         mutant = {"breaks": ["SOCK"]}
