@@ -2,10 +2,12 @@
 #include "harness/needs.h"
 
 #include <sched.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <fstream>
 
 #include "harness/isolation.h"
@@ -18,8 +20,8 @@ Need Root() { return {"root"}; }
 Need Machine() { return {"machine"}; }
 Need Nic(std::string driver, int count) { return {"nic:" + driver + ":" + std::to_string(count)}; }
 Need UserNs() { return {"userns"}; }
-Need Feature(std::string name, std::string explanation, std::function<bool()> probe) {
-  return {"feature:" + name, std::move(probe), std::move(explanation)};
+Need Feature(std::string name, std::string explanation, std::function<bool()> probe, LinuxVersion since) {
+  return {"feature:" + name, std::move(probe), std::move(explanation), since};
 }
 
 std::vector<TestSpec>& AllTests() {
@@ -29,7 +31,7 @@ std::vector<TestSpec>& AllTests() {
 
 MachineState MachineState::Probe() {
   MachineState state;
-  state.net_namespaces = ::access("/proc/self/ns/net", F_OK) == 0;
+  state.net_namespaces = ::access("/proc/self/ns/net", F_OK) == 0 || KernelConfig::Running().Value("NET_NS") == 'y';
   state.pid_namespaces = ::access("/proc/self/ns/pid", F_OK) == 0;
   Fd pidfd;
   auto pid = ForkWithFlags(CLONE_NEWNS | (state.net_namespaces ? CLONE_NEWNET : 0), &pidfd);
@@ -73,6 +75,13 @@ std::optional<Reason> MissingConfig(const std::string& symbol, const MachineStat
                 "run in a VM (netns-conformance vm), or: modprobe " + module};
 }
 
+/// On a machine of the suite's own nobody forbids user namespaces to root: where the kernel has them they must work.
+bool ClaimsUserNamespaces(const MachineState& machine) {
+  long limit = 0;
+  return machine.disposable && machine.real_root && KernelConfig::Running().Value("USER_NS") == 'y' &&
+         std::ifstream("/proc/sys/user/max_user_namespaces") >> limit && limit > 0;
+}
+
 Reason NeedsMachine() {
   return {"needs-machine", "needs a machine of its own, because it changes the initial network namespace",
           "run in a VM (netns-conformance vm), or on a machine to spare with --disposable-machine"};
@@ -103,7 +112,7 @@ std::optional<Reason> Missing(const TestSpec& spec, const MachineState& machine)
       if (!machine.real_root)
         return Reason{"needs-cap:SYS_ADMIN", "needs CAP_SYS_ADMIN in the initial user namespace", "run as root"};
     } else if (need.text == "userns") {
-      if (!machine.user_namespaces)
+      if (!machine.user_namespaces && !ClaimsUserNamespaces(machine))
         return Reason{"needs-userns", "user namespaces cannot be used: " + machine.user_namespace_error,
                       "allow them: CONFIG_USER_NS, user.max_user_namespaces, kernel.unprivileged_userns_clone"};
     } else if (need.text == "machine") {
@@ -119,6 +128,24 @@ std::optional<Reason> Missing(const TestSpec& spec, const MachineState& machine)
                       "run with such cards: ./netns-conformance vm --nics=all" +
                           std::string(nic->first == "igb" ? ", with QEMU 8 or later" : "")};
     }
+  }
+  return std::nullopt;
+}
+
+std::optional<std::string> ClaimedAllTheSame(const MissingNeed& missing, bool machine_of_its_own) {
+  if (missing.code().starts_with("needs-config:")) {
+    const std::string symbol = missing.code().substr(std::string("needs-config:").size());
+    const KernelConfig& config = KernelConfig::Running();
+    if (config.Value(symbol) == 'y') return "the kernel is built with CONFIG_" + symbol + "=y";
+    if (config.Value(symbol) == 'm' && KernelConfig::ModuleLoaded(KernelConfig::ModuleName(symbol)))
+      return "the kernel has CONFIG_" + symbol + "=m, and the module is loaded";
+  }
+  // On somebody's machine a seccomp filter or another policy may stand before the kernel.
+  if (missing.since() > LinuxVersion{} && machine_of_its_own) {
+    utsname system{};
+    LinuxVersion running;
+    if (::uname(&system) == 0 && std::sscanf(system.release, "%d.%d", &running.major, &running.minor) == 2 && running >= missing.since())
+      return "Linux has this since " + std::to_string(missing.since().major) + "." + std::to_string(missing.since().minor) + ", and this is " + system.release;
   }
   return std::nullopt;
 }

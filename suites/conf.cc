@@ -165,7 +165,7 @@ NETNS_TEST(Conf, SetnsRefusesTheType, Covers("CONF-04"), WithoutNetNs{},
            Needs(Root(), Feature("setns-pidfd", "setns(2) takes a PID file descriptor (since Linux 5.8)", [] {
                            Fd self(static_cast<int>(::syscall(SYS_pidfd_open, ::getpid(), 0)));
                            return self.valid() && Elsewhere([&] { return SetNs(self, CLONE_NEWUTS); }).ok();
-                         }))) {
+                         }, LinuxVersion{5, 8}))) {
   const Fd self(static_cast<int>(::syscall(SYS_pidfd_open, ::getpid(), 0)));
   const auto enter = [&](int types) { return Elsewhere([&] { return SetNs(self, types); }); };
   EXPECT_THAT(enter(CLONE_NEWUTS), Succeeds()) << "control: a type that the kernel has";

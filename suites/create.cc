@@ -51,7 +51,7 @@ Need PidfdSetns() {
   return Feature("setns-pidfd", "setns(2) takes a PID file descriptor (since Linux 5.8)", [] {
     Fd self(static_cast<int>(::syscall(SYS_pidfd_open, ::getpid(), 0)));
     return self.valid() && RunBriefly([&] { return SetNs(self.get(), CLONE_NEWNET); }, [] {}).code() != EINVAL;
-  });
+  }, LinuxVersion{5, 8});
 }
 
 /// What a fresh child sees at its first instructions.
@@ -91,7 +91,7 @@ Result<View> CloneAndLook(Call call, std::uint64_t flags) {
 
 Need Clone3() {
   return Feature("clone3", "clone3(2) (since Linux 5.3)",
-                 [] { return ::syscall(SYS_clone3, nullptr, 0) < 0 && errno != ENOSYS && errno != EPERM; });
+                 [] { return ::syscall(SYS_clone3, nullptr, 0) < 0 && errno != ENOSYS && errno != EPERM; }, LinuxVersion{5, 3});
 }
 
 /// MISS where a policy forbids user namespaces to those without privilege.

@@ -110,7 +110,7 @@ NETNS_TEST(Nlk, UserToUserMessagesDoNotCross, Covers("NLK-03")) {
 // netlink(7), NETLINK_LISTEN_ALL_NSID.
 void RequireListenToAll(Listener& listener) {
   Status all = listener.ListenToAllIds();
-  if (all.code() == ENOPROTOOPT) throw MissingNeed("needs-feature:all-nsid", "no NETLINK_LISTEN_ALL_NSID", "Linux 4.2");
+  if (all.code() == ENOPROTOOPT) throw MissingNeed("needs-feature:all-nsid", "no NETLINK_LISTEN_ALL_NSID", "use Linux 4.2 or later", LinuxVersion{4, 2});
   if (all.code() == EPERM) throw MissingNeed("needs-cap:NET_BROADCAST", all.error().ToString(), "run as root");
   SETUP_OK(std::move(all));
 }

@@ -494,7 +494,7 @@ NETNS_TEST(Proc, StatisticsOfRoutingTablesAreOfOneNamespace, Covers("PROC-10", "
   auto a = NetNamespace::Create(), b = NetNamespace::Create();
   const auto tables = [](const NetNamespace& ns) {
     auto text = ns.ReadProcNet("fib_triestat");
-    if (text.code() == ENOENT) throw MissingNeed("needs-feature:fib_triestat", "no /proc/net/fib_triestat");
+    if (text.code() == ENOENT) throw MissingNeed("needs-config:IP_FIB_TRIE_STATS", "no /proc/net/fib_triestat");
     const std::string all = SETUP_OK(std::move(text));
     std::size_t count = 0;
     for (std::size_t at = 0; (at = all.find("Leaves:", at)) != std::string::npos; ++at) ++count;
@@ -717,7 +717,7 @@ NETNS_TEST(Proc, SubsetPidHidesTheNetLink, Covers("PROC-38"), Needs(Config("PROC
   const std::string at = "/tmp/subset", whole = "/tmp/whole";
   for (const auto& path : {at, whole}) SETUP_OK(::mkdir(path.c_str(), 0755) < 0 ? Status(ErrnoError("mkdir")) : Ok());
   if (::mount("proc", at.c_str(), "proc", 0, "subset=pid") < 0) {
-    if (errno == EINVAL) throw MissingNeed("needs-feature:proc-subset", "procfs has no option subset=pid");
+    if (errno == EINVAL) throw MissingNeed("needs-feature:proc-subset", "procfs has no option subset=pid", "", LinuxVersion{5, 8});
     SETUP_OK(Status(ErrnoError("mount(proc, subset=pid)")));
   }
   SETUP_OK(::mount("proc", whole.c_str(), "proc", 0, nullptr) < 0 ? Status(ErrnoError("mount(proc)")) : Ok());

@@ -43,6 +43,16 @@ inline LinkSpec Vlan(const std::string& name, const std::string& lower, std::uin
   return {.name = name, .kind = "vlan", .link = LinkRef(lower), .data = [id](Request& r) { r.U16(1 /* IFLA_VLAN_ID */, id); }};
 }
 
+/// Whether altnames move with a device, tried with a virtual one.
+inline bool AltnamesMove() {
+  auto a = NetNamespace::Create(), b = NetNamespace::Create();
+  Rtnl in_a = SETUP_OK(Rtnl::In(a));
+  SETUP_OK(in_a.AddVeth("probe", "other"));
+  if (!in_a.AddAltname("probe", "alternative").ok()) return false;
+  SETUP_OK(in_a.MoveLink("probe", ByFd(b.fd())));
+  return SETUP_OK(Rtnl::In(b)).LinkByName("alternative").ok();
+}
+
 /// Names for namespaces, and which of them hold a card: asked by netlink, sysfs and /proc/net/dev, which must agree.
 class Places {
  public:
