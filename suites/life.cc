@@ -219,7 +219,7 @@ std::vector<Pin> Pins() {
       {"Raw6Socket", [](Actor& m, const std::string&) { return SocketPin(m, AF_INET6, SOCK_RAW, IPPROTO_UDP, "IPV6"); }, {"LIFE-15"}, "IPV6"},
       {"UnixStreamSocket", [](Actor& m, const std::string&) { return SocketPin(m, AF_UNIX, SOCK_STREAM, 0, "UNIX"); }, {"LIFE-15"}, "UNIX"},
       {"UnixDatagramSocket", [](Actor& m, const std::string&) { return SocketPin(m, AF_UNIX, SOCK_DGRAM, 0, "UNIX"); }, {"LIFE-15"}, "UNIX"},
-      {"UdpLiteSocket", [](Actor& m, const std::string&) { return SocketPin(m, AF_INET, SOCK_DGRAM, IPPROTO_UDPLITE, "INET"); }, {"LIFE-15"}, "INET"},
+      {"UdpLiteSocket", [](Actor& m, const std::string&) { return SocketPin(m, AF_INET, SOCK_DGRAM, IPPROTO_UDPLITE, "UDPLITE"); }, {"LIFE-15"}, "INET"},
       {"SctpSocket", [](Actor& m, const std::string&) { return SocketPin(m, AF_INET, SOCK_STREAM, IPPROTO_SCTP, "IP_SCTP"); }, {"LIFE-15"}, "IP_SCTP"},
       {"Sctp6SeqpacketSocket", [](Actor& m, const std::string&) { return SocketPin(m, AF_INET6, SOCK_SEQPACKET, IPPROTO_SCTP, "IP_SCTP"); }, {"LIFE-15"}, "IP_SCTP"},
       {"MptcpSocket", [](Actor& m, const std::string&) { return SocketPin(m, AF_INET, SOCK_STREAM, 262 /* IPPROTO_MPTCP */, "MPTCP"); }, {"LIFE-15"}, "MPTCP"},

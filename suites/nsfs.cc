@@ -452,7 +452,7 @@ NETNS_TEST(Nsfs, FileHandlesReopenLiveNamespacesOnly, Covers("NSFS-18"),
            Needs(UserNs(), Feature("nsfs-handles", "file handles of namespaces (since Linux 6.18)", [] {
                    auto handle = EncodeHandle(NetNamespace::Current().fd());
                    return handle.ok() && OpenHandle(*handle).ok();
-                 }, LinuxVersion{6, 18}))) {
+                 }))) {
   FreedOracle oracle;
   Actor member = oracle.StartMember("member");
   auto handle = SETUP_OK(EncodeHandle(OfActor(member).fd()));
