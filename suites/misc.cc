@@ -481,7 +481,7 @@ void Stop(std::vector<Child>& children) {
 
 // net/core/net_namespace.c cleanup_net(): while everything else goes on.
 NETNS_TEST(Misc, NamespacesAreFreedWhileOthersAreBusy, Covers("MISC-11", "LIFE-25"), Needs(Config("VETH"), UserNs()), Within{std::chrono::seconds(180)}) {
-  constexpr int kRounds = 30;
+  constexpr int kRounds = 12;
   Place shared;
   Place other;
   RequireBuiltIn(shared->AddVeth("wanders", "stays"), "VETH");
