@@ -139,10 +139,11 @@ class FreedProbe {
   NetNamespace fence_;
 };
 
-inline void Configure(const NetNamespace& ns, const std::string& name, int host) {
+/// Brings a device up with an address of each family, and waits until it runs. `net4` is a /24 with its last dot.
+inline void Configure(const NetNamespace& ns, const std::string& name, int host, const std::string& net4 = "192.0.2.") {
   Rtnl rtnl = SETUP_OK(Rtnl::In(ns));
   SETUP_OK(rtnl.Up(name));
-  SETUP_OK(rtnl.AddAddress("192.0.2." + std::to_string(host) + "/24", name));
+  SETUP_OK(rtnl.AddAddress(net4 + std::to_string(host) + "/24", name));
   SETUP_OK(rtnl.AddAddress("2001:db8::" + std::to_string(host) + "/64", name, {.nodad = true}));
   SETUP_OK(Eventually("carrier on " + name, [&] {
     Link link = SETUP_OK(rtnl.LinkByName(name));
