@@ -479,6 +479,24 @@ const std::vector<Change>& Changes() {
          RequireBuiltIn(at->AddRoute({.to = "2001:db8:1::/48", .dev = "lo"}), "IPV6");
          SETUP_OK(at->DeleteRoute({.to = "2001:db8:1::/48", .dev = "lo"}));
        }},
+      {"Ipv6RoutesOfSeveralWays",
+       {RTM_NEWROUTE, RTM_DELROUTE},
+       [](Place& at) {
+         struct {
+           rtnexthop way;
+           rtattr head;
+           std::uint8_t gateway[16];
+         } ways[2] = {};
+         for (int i = 0; i < 2; ++i) {
+           ways[i].way = {.rtnh_len = sizeof ways[i], .rtnh_flags = 0, .rtnh_hops = 0, .rtnh_ifindex = AddDevice(at, "way" + std::to_string(i), {}, true)};
+           ways[i].head = {.rta_len = RTA_LENGTH(16), .rta_type = RTA_GATEWAY};
+           ways[i].gateway[0] = 0xfe;
+           ways[i].gateway[1] = 0x80;
+           ways[i].gateway[15] = static_cast<std::uint8_t>(0x71 + i);
+         }
+         RequireBuiltIn(at->AddRoute({.to = "2001:db8:2::/48", .more = [&](Request& r) { r.Raw(RTA_MULTIPATH, std::as_bytes(std::span(ways))); }}), "IPV6");
+         SETUP_OK(at->DeleteRoute({.to = "2001:db8:2::/48"}));  // all ways at once
+       }},
       {"Ipv4Rules",
        {RTM_NEWRULE, RTM_DELRULE},
        [](Place& at) {
@@ -868,6 +886,7 @@ NETNS_TEST(Dev, LinkGroupsArePerNamespace, Covers("DEV-40"), Needs(Config("BRIDG
   for (Place* place : {&a, &b, &nested}) {
     for (const char* name : {"g1", "g2"}) AddBridge(*place, name, {.group = 5});
     AddBridge(*place, "none");
+    AddBridge(*place, "g3", {.group = 5});  // the last one on the kernel's list
   }
   // Changes by group.
   ifinfomsg up{};
@@ -881,7 +900,7 @@ NETNS_TEST(Dev, LinkGroupsArePerNamespace, Covers("DEV-40"), Needs(Config("BRIDG
     by_group = a->socket().Ack(create);
   }
   ASSERT_OK(by_group);
-  for (const char* name : {"g1", "g2"}) {
+  for (const char* name : {"g1", "g2", "g3"}) {
     EXPECT_TRUE(SETUP_OK(a->LinkByName(name)).up()) << "control: " << name;
     EXPECT_FALSE(SETUP_OK(b->LinkByName(name)).up()) << name;
     EXPECT_FALSE(SETUP_OK(nested->LinkByName(name)).up()) << name;
@@ -892,8 +911,8 @@ NETNS_TEST(Dev, LinkGroupsArePerNamespace, Covers("DEV-40"), Needs(Config("BRIDG
   EXPECT_THAT(without->DeleteGroup(5), FailsWith(ENODEV)) << "no such group in this namespace";
   EXPECT_OK(a->DeleteGroup(5));
   EXPECT_THAT(LinkNames(a), ElementsAre("lo", "none")) << "control: those of the group are gone";
-  EXPECT_THAT(LinkNames(b), ElementsAre("g1", "g2", "lo", "none"));
-  EXPECT_THAT(LinkNames(nested), ElementsAre("g1", "g2", "lo", "none"));
+  EXPECT_THAT(LinkNames(b), ElementsAre("g1", "g2", "g3", "lo", "none"));
+  EXPECT_THAT(LinkNames(nested), ElementsAre("g1", "g2", "g3", "lo", "none"));
 }
 
 NETNS_TEST(Dev, RenamingIsConfinedToTheNamespace, Covers("DEV-44"), Needs(Config("VETH"))) {

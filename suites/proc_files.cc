@@ -155,7 +155,8 @@ Made UnixSocket(const NetNamespace& ns, int type, bool abstract) {
   return made;
 }
 
-Made PacketSocket(const NetNamespace& ns, int type, bool bound) {
+/// A packet socket; with `shared` as one of a fanout group, which the kernel registers in its place (packet(7), PACKET_FANOUT).
+Made PacketSocket(const NetNamespace& ns, int type, bool bound, bool shared = false) {
   Devices devices = AddDevices(ns);
   auto socket = Keep(SocketOr(ns, "PACKET", AF_PACKET, type, 0));
   sockaddr_ll address{};
@@ -163,6 +164,8 @@ Made PacketSocket(const NetNamespace& ns, int type, bool bound) {
   address.sll_protocol = htons(bound ? ETH_P_ALL : 0x88B6);  // ptype lists of a device only what wants all; 88b6 is for experiments
   address.sll_ifindex = bound ? devices.two : 0;
   Check(::bind(socket->get(), reinterpret_cast<sockaddr*>(&address), sizeof address), "bind");
+  const int fanout = 7 | PACKET_FANOUT_HASH << 16;
+  if (shared) Check(::setsockopt(socket->get(), SOL_PACKET, PACKET_FANOUT, &fanout, sizeof fanout), "setsockopt(PACKET_FANOUT)");
   Made made;
   made.sights.push_back({"packet", With(bound ? " 0003 " : " 88b6 ")});
   made.sights.push_back({"ptype", With(bound ? " pn2 " : "88b6 ")});
@@ -495,6 +498,7 @@ const std::vector<Row>& Rows() {
       {"UnixPathname", {"PROC-17"}, {"UNIX"}, [](auto& ns) { return UnixSocket(ns, SOCK_SEQPACKET, false); }},
       {"PacketBound", {"PROC-18", "PROC-31"}, {"PACKET", "VETH"}, [](auto& ns) { return PacketSocket(ns, SOCK_RAW, true); }},
       {"PacketOfAllDevices", {"PROC-18", "PROC-31"}, {"PACKET", "VETH"}, [](auto& ns) { return PacketSocket(ns, SOCK_DGRAM, false); }},
+      {"PacketFanout", {"PROC-18", "PROC-31"}, {"PACKET", "VETH"}, [](auto& ns) { return PacketSocket(ns, SOCK_DGRAM, false, true); }},
       {"NetlinkRoute", {"PROC-19"}, {}, [](auto& ns) { return NetlinkSocketRow(ns, NETLINK_ROUTE); }},
       {"NetlinkGeneric", {"PROC-19"}, {}, [](auto& ns) { return NetlinkSocketRow(ns, NETLINK_GENERIC); }},
       {"NetlinkUevent", {"PROC-19"}, {}, [](auto& ns) { return NetlinkSocketRow(ns, NETLINK_KOBJECT_UEVENT); }},
