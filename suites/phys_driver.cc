@@ -53,8 +53,9 @@ void ReturnsInTheMiddleOfTraffic() {
   auto initial = InitialNetNamespace();
   auto other = NetNamespace::Create();
   SETUP_OK(nics[1].MoveTo(other));
-  // A network of its own: other tests may use their cards in the initial namespace at the same time (RFC 2544 for the range).
-  const std::string net = "198.18." + std::to_string(nics[0].index() % 256) + ".";
+  // A network of its own, numbered by the card's slot ("0000:00:05.0"): other tests may use their cards in the initial namespace
+  // at the same time (RFC 2544 for the range).
+  const std::string net = "198.18." + std::to_string(std::stoi(nics[0].bus().substr(8, 2), nullptr, 16)) + ".";
   Configure(other, nics[1].name(), 2, net);
   const int index = SETUP_OK(SETUP_OK(Rtnl::In(other)).LinkByName(nics[1].name())).index;
   for (const bool sends : {false, true}) {
