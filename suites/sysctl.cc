@@ -94,8 +94,8 @@ const std::vector<Group>& Groups() {
 
 [[noreturn]] void MissFiles(const Group& group) {
   const std::string text = "a new namespace has no writable file in this part of /proc/sys/net", option = group.config;
-  // What is left over belongs to no option.
-  if (option == "SYSCTL") throw MissingNeed("needs-feature:other-sysctls", text);
+  // What is left over belongs to no option, and older kernels show less of IP in other namespaces than the initial one.
+  if (option == "SYSCTL" || option == "INET" || option == "IPV6") throw MissingNeed("needs-feature:sysctls:" + std::string(group.name), text);
   throw MissingNeed("needs-config:" + option, text, "use a kernel with CONFIG_" + option);
 }
 
