@@ -17,11 +17,14 @@
 #include <linux/capability.h>
 #include <linux/ethtool.h>
 #include <linux/if_tun.h>
+#include <linux/if_vlan.h>
 #include <linux/netlink.h>
 #include <linux/nsfs.h>
 #include <linux/sockios.h>
+#include <linux/xfrm.h>
 #include <net/ethernet.h>
 #include <net/if.h>
+#include <net/if_arp.h>
 #include <net/route.h>
 #include <netinet/in.h>
 #include <sched.h>
@@ -138,7 +141,7 @@ World::World() {
 
 void World::Reset() {
   for (const Link& link : SETUP_OK(root_->Links()))
-    if (Status deleted = link.kind == "veth" ? root_->DeleteLink(link.index) : Ok(); deleted.code() != ENODEV)
+    if (Status deleted = link.kind == "veth" || link.kind == "bridge" ? root_->DeleteLink(link.index) : Ok(); deleted.code() != ENODEV)
       SETUP_OK(std::move(deleted));  // ENODEV: it went with its peer
   SETUP_OK(root_->Down("lo"));
   SETUP_OK(root_->AddVeth("its0", "peer0"));
@@ -274,9 +277,9 @@ Status OpenSocket(int family, int type, int protocol) {
 
 /// An ioctl on a datagram socket of the actor's.
 template <class Argument>
-Status Ioctl(unsigned long request, Argument& argument, const char* what) {
-  Fd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  if (!socket.valid()) return ErrnoError("socket(AF_INET)");
+Status Ioctl(unsigned long request, Argument& argument, const char* what, int family = AF_INET) {
+  Fd socket(::socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  if (!socket.valid()) return ErrnoError("socket(" + std::to_string(family) + ")");
   if (::ioctl(socket.get(), request, &argument) < 0) return ErrnoError(what);
   return Ok();
 }
@@ -308,6 +311,95 @@ Status RenameByIoctl() {
   std::strncpy(request.ifr_newname, "its1", IFNAMSIZ - 1);
   return Ioctl(SIOCSIFNAME, request, "ioctl(SIOCSIFNAME)");
 }
+sockaddr Ipv4(std::uint32_t address) {
+  sockaddr result{};
+  auto& in = reinterpret_cast<sockaddr_in&>(result);
+  in.sin_family = AF_INET;
+  in.sin_addr.s_addr = htonl(address);
+  return result;
+}
+Status AddRouteByIoctl() {
+  char device[] = "its0";
+  rtentry route{};
+  route.rt_dst = Ipv4(0xC6336400);  // 198.51.100.0/24
+  route.rt_genmask = Ipv4(0xFFFFFF00);
+  route.rt_flags = RTF_UP;
+  route.rt_dev = device;
+  return Ioctl(SIOCADDRT, route, "ioctl(SIOCADDRT)");
+}
+Status AddNeighbourByIoctl() {
+  arpreq request{};
+  request.arp_pa = Ipv4(0xC0000203);
+  request.arp_ha.sa_family = ARPHRD_ETHER;
+  request.arp_ha.sa_data[0] = 2;
+  request.arp_flags = ATF_PERM | ATF_COM;
+  std::strcpy(request.arp_dev, "its0");
+  return Ioctl(SIOCSARP, request, "ioctl(SIOCSARP)");
+}
+Status AddIpv6AddressByIoctl(World& world) {
+  struct {  // in6_ifreq, whose header does not go with the C library's
+    in6_addr address;
+    std::uint32_t prefix_length;
+    int index;
+  } request{};
+  request.address.s6_addr[0] = 0xFD;
+  request.address.s6_addr[15] = 1;
+  request.prefix_length = 64;
+  request.index = SETUP_OK(world.root().LinkByName("its0")).index;
+  return Ioctl(SIOCSIFADDR, request, "ioctl(SIOCSIFADDR)", AF_INET6);
+}
+Status AddVlanByIoctl() {
+  vlan_ioctl_args request{};
+  request.cmd = ADD_VLAN_CMD;
+  std::strcpy(request.device1, "its0");
+  request.u.VID = 10;
+  return Ioctl(SIOCSIFVLAN, request, "ioctl(SIOCSIFVLAN)");
+}
+Status AddBridgeByIoctl() {
+  char name[IFNAMSIZ] = "itsbr";
+  return Ioctl(SIOCBRADDBR, name, "ioctl(SIOCBRADDBR)");
+}
+
+/// Whether an iptables table is told of at all; a table that is not there is another matter.
+Status AskForAnIptablesTable() {
+  Fd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  if (!socket.valid()) return ErrnoError("socket(AF_INET)");
+  alignas(8) char info[84] = "filter";  // struct ipt_getinfo: the name comes first
+  socklen_t size = sizeof info;
+  if (::getsockopt(socket.get(), SOL_IP, 64 /* IPT_SO_GET_INFO */, info, &size) < 0) {
+    if (errno == ENOPROTOOPT || errno == ENOENT) return Error{EOPNOTSUPP, "getsockopt(IPT_SO_GET_INFO)"};
+    return ErrnoError("getsockopt(IPT_SO_GET_INFO)");
+  }
+  return Ok();
+}
+
+/// A request to replace a legacy table by nonsense: who may replace it is told so, and anybody else is not even listened to.
+Status ReplaceTable(int family, int level, int option) {
+  Fd socket(::socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  if (!socket.valid()) return ErrnoError("socket(" + std::to_string(family) + ")");
+  const std::array<char, 4096> nonsense{};
+  if (::setsockopt(socket.get(), level, option, nonsense.data(), nonsense.size()) == 0 || errno == EINVAL) return Ok();
+  if (errno == ENOPROTOOPT) return Error{EOPNOTSUPP, "setsockopt for a legacy table"};
+  return ErrnoError("setsockopt for a legacy table");
+}
+
+Status FlushIpsecStates() {
+  ASSIGN_OR_RETURN(NetlinkSocket socket, NetlinkSocket::Open(NETLINK_XFRM));
+  xfrm_usersa_flush states{};
+  states.proto = IPPROTO_ESP;
+  return socket.Ack(Request(XFRM_MSG_FLUSHSA).Header(states).Named("flush IPsec states"));
+}
+/// netlink(7): only who has CAP_NET_ADMIN may listen to a multicast group; rtnetlink and a few others are open to all.
+Status ListenToIpsecEvents() {
+  Fd socket(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_XFRM));
+  if (!socket.valid()) return ErrnoError("socket(NETLINK_XFRM)");
+  sockaddr_nl address{};
+  address.nl_family = AF_NETLINK;
+  address.nl_groups = 1U << (XFRMNLGRP_SA - 1);
+  if (::bind(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) < 0) return ErrnoError("bind to a group of NETLINK_XFRM");
+  return Ok();
+}
+
 Status SetFeatureByIoctl() {
   ifreq request = NamedRequest("its0");
   ethtool_value value{ETHTOOL_SGRO, 1};
@@ -390,14 +482,23 @@ std::vector<Operation> Operations() {
   auto admin = [](const char* name, std::function<Status(Rtnl&, World&)> request, std::function<void(World&)> prepare = {}) {
     return Operation{name, {"USER-04", "USER-06", "USER-07"}, From::kInside, kNetAdmin, Effect::kState, Request_(std::move(request)), std::move(prepare)};
   };
-  auto by_ioctl = [](const char* name, Status (*request)()) {
-    return Operation{name, {"USER-04", "USER-07"}, From::kInside, kNetAdmin, Effect::kState, [request](World&) { return request(); }};
+  auto by_ioctl = [](const char* name, Status (*request)(), const char* config = nullptr, std::function<void(World&)> prepare = {}) {
+    return Operation{name, {"USER-04", "USER-07"}, From::kInside, kNetAdmin, Effect::kState, [request](World&) { return request(); }, std::move(prepare), config};
+  };
+  auto replace = [](const char* name, int family, int level, int option, const char* config) {
+    return Operation{name, {"USER-04", "USER-07"}, From::kInside, kNetAdmin, Effect::kNone, [=](World&) { return ReplaceTable(family, level, option); }, {}, config};
   };
   return {
       // Creating and entering.
       {"CreateByUnshare", {"CREATE-18", "USER-02"}, kHome, kSysAdminHome, Effect::kNone,
        [](W) -> Status {
          if (::unshare(CLONE_NEWNET) < 0) return ErrnoError("unshare(CLONE_NEWNET)");
+         return Ok();
+       }},
+      // unshare(2): what is no namespace needs no privilege to be unshared.
+      {"UnshareNoNamespace", {"CREATE-18"}, kHome, kEverybody, Effect::kNone,
+       [](W) -> Status {
+         if (::unshare(CLONE_FILES | CLONE_FS) < 0) return ErrnoError("unshare(CLONE_FILES | CLONE_FS)");
          return Ok();
        }},
       {"CreateByClone", {"CREATE-18", "USER-02"}, kHome, kSysAdminHome, Effect::kNone,
@@ -472,7 +573,20 @@ std::vector<Operation> Operations() {
       by_ioctl("SetAnAddressByIoctl", SetAddressByIoctl),
       by_ioctl("SetAnMtuByIoctl", SetMtuByIoctl),
       by_ioctl("RenameByIoctl", RenameByIoctl),
+      by_ioctl("AddARouteByIoctl", AddRouteByIoctl, nullptr, [](W w) { SETUP_OK(w.root().Up("its0")); }),
+      by_ioctl("AddANeighbourByIoctl", AddNeighbourByIoctl),
+      by_ioctl("AddAVlanByIoctl", AddVlanByIoctl, "VLAN_8021Q"),
+      by_ioctl("AddABridgeByIoctl", AddBridgeByIoctl, "BRIDGE"),
+      {"AddAnIpv6AddressByIoctl", {"USER-04", "USER-07"}, kInside, kNetAdmin, Effect::kState, [](W w) { return AddIpv6AddressByIoctl(w); }, {}, "IPV6"},
       {"SetAFeatureByIoctl", {"USER-07"}, kInside, kNetAdmin, Effect::kNone, [](W) { return SetFeatureByIoctl(); }, {}, "VETH"},
+      {"AskForAnIptablesTable", {"USER-07"}, kInside, kNetAdmin, Effect::kNone, [](W) { return AskForAnIptablesTable(); }, {}, "IP_NF_FILTER"},
+      replace("ReplaceAnIptablesTable", AF_INET, SOL_IP, 64 /* IPT_SO_SET_REPLACE */, "IP_NF_FILTER"),
+      replace("ReplaceAnIp6tablesTable", AF_INET6, SOL_IPV6, 64 /* IP6T_SO_SET_REPLACE */, "IP6_NF_FILTER"),
+      replace("ReplaceAnArptablesTable", AF_INET, SOL_IP, 96 /* ARPT_SO_SET_REPLACE */, "IP_NF_ARPFILTER"),
+      replace("ReplaceAnEbtablesTable", AF_INET, SOL_IP, 128 /* EBT_SO_SET_ENTRIES */, "BRIDGE_EBT_T_FILTER"),
+      {"FlushIpsecStates", {"USER-07"}, kInside, kNetAdmin, Effect::kNone, [](W) { return FlushIpsecStates(); }, {}, "XFRM_USER"},
+      {"ListenToIpsecEvents", {"USER-07"}, kInside, kNetAdmin, Effect::kNone, [](W) { return ListenToIpsecEvents(); }, {}, "XFRM_USER"},
+      {"OpenAKeySocket", {"USER-07"}, kInside, kNetAdmin, Effect::kNone, [](W) { return OpenSocket(AF_KEY, SOCK_RAW, 2 /* PF_KEY_V2 */); }, {}, "NET_KEY"},
       {"MakeATunDevice", {"USER-07"}, kInside, kNetAdmin, Effect::kNone, [](W) { return OpenTun(); }, {}, "TUN", nullptr, false, [] { TunFile(); }},
 
       // Ids of namespaces.

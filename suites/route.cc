@@ -617,7 +617,7 @@ NETNS_TEST(Route, AddressLabelsAreSeparate, Covers("ROUTE-13"), Needs(Config("IP
   EXPECT_EQ(list(there), defaults);
 }
 
-NETNS_TEST(Route, MplsLabelsAreSeparate, Covers("ROUTE-14"), Needs(Config("MPLS_ROUTING"), Config("VETH"))) {
+NETNS_TEST(Route, MplsLabelsAreSeparate, Covers("ROUTE-14", "ROUTE-09"), Needs(Config("MPLS_ROUTING"), Config("VETH"))) {
   auto [here, there] = CreateTwo(MakeTwin);
   // Nothing but a route with MPLS encapsulation makes the kernel load the module; whether it can be added is no matter here.
   RouteSpec encapsulated{.to = "198.51.100.0/24", .dev = "eth0"};
@@ -656,7 +656,12 @@ NETNS_TEST(Route, MplsLabelsAreSeparate, Covers("ROUTE-14"), Needs(Config("MPLS_
     return SETUP_OK(rtnl.socket().Dump(Request(RTM_GETROUTE).Header(header).Named("dump label routes"))).size();
   };
   EXPECT_THAT(add(there), Not(Succeeds())) << "its label space is empty";
+  auto hears = SETUP_OK(RtnlMonitor::In(here, {RTNLGRP_MPLS_ROUTE})), hears_there = SETUP_OK(RtnlMonitor::In(there, {RTNLGRP_MPLS_ROUTE}));
   ASSERT_OK(add(here));
+  const auto told = SETUP_OK(hears.ThroughFence());
+  ASSERT_EQ(told.size(), 1U) << "control";
+  EXPECT_EQ(told[0].type(), RTM_NEWROUTE);
+  EXPECT_THAT(hears_there.ThroughFence(), Holds(IsEmpty())) << "of another namespace";
   EXPECT_EQ(count(here), 1U) << "control";
   EXPECT_EQ(count(there), 0U);
   EXPECT_THAT(add(here), FailsWith(EEXIST)) << "control";

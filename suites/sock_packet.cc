@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // SOCK, second part: raw and packet sockets, and whatever binds a socket to a device, a mark or a multicast table.
+#include "fixtures/link_monitor.h"
 #include "suites/support/sockets.h"
 
 // The kernel's headers after the C library's: in this order they go together.
@@ -15,6 +16,7 @@ namespace {
 
 using namespace sock;
 using testing::HasSubstr;
+using testing::IsEmpty;
 using testing::Not;
 
 // raw(7): a raw socket gets copies of the packets of its protocol; of its own namespace's only.
@@ -64,6 +66,65 @@ void RawSockets(const Family& family) {
 NETNS_TEST(Sock, RawIpv4SocketsReceiveOnlyPacketsOfTheirNamespace, Covers("SOCK-09")) { RawSockets(Families()[0]); }
 NETNS_TEST(Sock, RawIpv6SocketsReceiveOnlyPacketsOfTheirNamespace, Covers("SOCK-09"), Needs(Config("IPV6"))) {
   RawSockets(Families()[1]);
+}
+
+/// The sockets of all namespaces are in the same hash tables. Two namespaces share a bucket once in some hundred tries; of
+/// this many some do, and then only a comparison keeps them apart.
+void AmongManyNamespaces(const Family& family) {
+  const bool v4 = family.domain == AF_INET;
+  constexpr std::size_t kNamespaces = 150;
+  constexpr int kExperiments = 253;  // RFC 3692
+  const SockAddr address = SockAddr::Ip(family.loopback, 7000), host = SockAddr::Ip(family.loopback);
+  const auto soon = [] { return Deadline::In(std::chrono::seconds(10)); };
+  const auto open = [&](int type, int protocol = 0) {
+    Fd socket(::socket(family.domain, type | SOCK_CLOEXEC, protocol));
+    if (!socket.valid()) throw SetupFailure(ErrnoError("socket").ToString(), std::source_location::current());
+    return socket;
+  };
+  struct Place {
+    Fd udp, raw, echo, listener, client;
+  };
+  std::vector<Place> places;
+  for (std::size_t i = 0; i < kNamespaces; ++i) {
+    // Each is kept by its sockets only.
+    if (::unshare(CLONE_NEWNET) < 0) throw SetupFailure(ErrnoError("unshare(CLONE_NEWNET)").ToString(), std::source_location::current());
+    SETUP_OK(SETUP_OK(Rtnl::Open()).Up("lo"));
+    SETUP_OK(WriteFile("/proc/sys/net/ipv4/ping_group_range", "0 0"));
+    Place place{open(SOCK_DGRAM), open(SOCK_RAW, kExperiments), open(SOCK_DGRAM, v4 ? int{IPPROTO_ICMP} : int{IPPROTO_ICMPV6}), open(SOCK_STREAM), open(SOCK_STREAM)};
+    SETUP_OK(Bind(place.echo, SockAddr::Ip(family.loopback, 7)));
+    SETUP_OK(Bind(place.udp, address));
+    SETUP_OK(Bind(place.listener, address));
+    SETUP_OK(Listen(place.listener));
+    places.push_back(std::move(place));
+  }
+  const auto text = [](std::size_t i) { return "of namespace " + std::to_string(i) + "."; };
+  const Fd also = open(SOCK_RAW, kExperiments);
+  for (std::size_t i = 0; i < kNamespaces; ++i) {
+    ASSERT_OK(SendTo(places[i].udp, text(i), address));
+    ASSERT_OK(SendTo(places[i].raw, text(i), host));
+    ASSERT_OK(SendTo(places[i].echo, std::string{static_cast<char>(v4 ? 8 : 128), 0, 0, 0, 0, 7, 0, 1} + text(i), host));
+    ASSERT_OK(Connect(places[i].client, address, soon()));
+  }
+  for (std::size_t i = 0; i < kNamespaces; ++i) {
+    SCOPED_TRACE(text(i));
+    ASSERT_THAT(Receive(places[i].udp, soon()), Holds(text(i)));
+    ASSERT_THAT(Receive(places[i].raw, soon()), Holds(HasSubstr(text(i))));
+    ASSERT_THAT(Receive(places[i].echo, soon()), Holds(HasSubstr(text(i))));
+    ASSERT_OK(WaitFor(places[i].listener.get(), POLLIN, soon(), "a connection")) << "it went to a listener of another namespace";
+  }
+  EXPECT_THAT(Receive(also, soon()), Holds(HasSubstr(text(kNamespaces - 1)))) << "control: a second raw socket of a namespace gets a copy";
+  for (std::size_t i = 0; i < kNamespaces; ++i) {
+    EXPECT_THAT(Drain(places[i].udp), IsEmpty()) << "a datagram of another namespace came to " << text(i);
+    EXPECT_THAT(Drain(places[i].raw), IsEmpty()) << "a packet of another namespace came to " << text(i);
+    EXPECT_THAT(Drain(places[i].echo), IsEmpty()) << "an echo of another namespace came to " << text(i);
+  }
+  EXPECT_THAT(Drain(also), IsEmpty());
+}
+NETNS_TEST(Sock, AmongManyNamespacesEachIpv4SocketHearsItsOwn, Covers("SOCK-01", "SOCK-03", "SOCK-09", "SOCK-18"), Within{std::chrono::seconds(60)}) {
+  AmongManyNamespaces(Families()[0]);
+}
+NETNS_TEST(Sock, AmongManyNamespacesEachIpv6SocketHearsItsOwn, Covers("SOCK-02", "SOCK-04", "SOCK-09", "SOCK-18"), Needs(Config("IPV6")), Within{std::chrono::seconds(60)}) {
+  AmongManyNamespaces(Families()[1]);
 }
 
 /// The address of packet(7) on a device.
@@ -459,8 +520,17 @@ std::size_t MulticastRoutes(const NetNamespace& where, int family) {
   return SETUP_OK(rtnl.socket().Dump(Request(RTM_GETROUTE).Header(header).Named("dump multicast routes"))).size();
 }
 
+/// ip-netconf(8), ip-monitor(8): that multicast is not forwarded any more is told to the listeners of its namespace.
+void GoesAndIsTold(const NetNamespace& here, const NetNamespace& there, Fd& daemon, unsigned group) {
+  auto hears = SETUP_OK(RtnlMonitor::In(here, {group})), elsewhere = SETUP_OK(RtnlMonitor::In(there, {group}));
+  daemon.Reset();
+  const auto told = SETUP_OK(hears.ThroughFence());
+  EXPECT_TRUE(std::any_of(told.begin(), told.end(), [](const Message& each) { return each.type() == RTM_NEWNETCONF; })) << "control";
+  EXPECT_THAT(elsewhere.ThroughFence(), Holds(IsEmpty())) << "an event of another namespace";
+}
+
 // One multicast routing daemon in each namespace.
-NETNS_TEST(Sock, Ipv4MulticastRoutingIsPerNamespace, Covers("SOCK-24"), Needs(Config("IP_MROUTE"), Config("VETH"))) {
+NETNS_TEST(Sock, Ipv4MulticastRoutingIsPerNamespace, Covers("SOCK-24", "NLK-04"), Needs(Config("IP_MROUTE"), Config("VETH"))) {
   auto [here, there] = CreateTwoWithLoopback();
   AddDevice(here, "eth0");
   AddDevice(there, "eth0");
@@ -494,8 +564,10 @@ NETNS_TEST(Sock, Ipv4MulticastRoutingIsPerNamespace, Covers("SOCK-24"), Needs(Co
   EXPECT_THAT(here.ReadProcNet("ip_mr_vif"), Holds(HasSubstr("eth0")));
   EXPECT_THAT(there.Sysctl("net.ipv4.conf.all.mc_forwarding"), Holds("0"));
   EXPECT_THAT(here.Sysctl("net.ipv4.conf.all.mc_forwarding"), Holds("1"));
+  GoesAndIsTold(here, there, first, RTNLGRP_IPV4_NETCONF);
+  EXPECT_THAT(SetOption(second, IPPROTO_IP, MRT_INIT, 1), Succeeds()) << "the place is free";
 }
-NETNS_TEST(Sock, Ipv6MulticastRoutingIsPerNamespace, Covers("SOCK-24"), Needs(Config("IPV6_MROUTE"), Config("VETH"))) {
+NETNS_TEST(Sock, Ipv6MulticastRoutingIsPerNamespace, Covers("SOCK-24", "NLK-04"), Needs(Config("IPV6_MROUTE"), Config("VETH"))) {
   auto [here, there] = CreateTwoWithLoopback();
   AddDevice(here, "eth0");
   AddDevice(there, "eth0");
@@ -523,6 +595,8 @@ NETNS_TEST(Sock, Ipv6MulticastRoutingIsPerNamespace, Covers("SOCK-24"), Needs(Co
   other.Reset();
   EXPECT_THAT(SetOption(second, IPPROTO_IPV6, MRT6_INIT, 1), FailsWith(EADDRINUSE));
   EXPECT_THAT(here.ReadProcNet("ip6_mr_vif"), Holds(HasSubstr("eth0")));
+  GoesAndIsTold(here, there, first, RTNLGRP_IPV6_NETCONF);
+  EXPECT_THAT(SetOption(second, IPPROTO_IPV6, MRT6_INIT, 1), Succeeds()) << "the place is free";
 }
 
 }  // namespace

@@ -251,6 +251,9 @@ void ForeignAddressIsNotLocal(const Family& family) {
   EXPECT_EQ(route->type, RTN_UNICAST);
   EXPECT_EQ(route->dev, kEth0);
   EXPECT_THAT(Bound(other, SOCK_DGRAM, SockAddr::Ip(address, 7000)), FailsWith(EADDRNOTAVAIL));
+  // raw(7): "A raw socket can be bound to a specific local address".
+  EXPECT_OK(Bind(SETUP_OK(owner.Socket(family.domain, SOCK_RAW, IPPROTO_UDP)), SockAddr::Ip(address, 0))) << "control";
+  EXPECT_THAT(Bind(SETUP_OK(other.Socket(family.domain, SOCK_RAW, IPPROTO_UDP)), SockAddr::Ip(address, 0)), FailsWith(EADDRNOTAVAIL)) << "a raw socket";
   Fd server = SETUP_OK(Bound(owner, SOCK_DGRAM, SockAddr::Ip(address, 7000)));
   Fd listener = SETUP_OK(Listener(owner, SockAddr::Ip(address, 7000)));
   Fd stray = SETUP_OK(other.Socket(family.domain, SOCK_DGRAM));
@@ -565,6 +568,45 @@ NETNS_TEST(Stack, IcmpSettingsAreSeparate, Covers("STACK-11", "STACK-12")) {
     EXPECT_THAT(there.Sysctl(name), Holds(birth));
     EXPECT_THAT(here.In([] { return NetNamespace::Create(); }).Sysctl(name), Holds(birth)) << "made from inside";
   }
+}
+
+// ip-sysctl.rst, icmp_ratelimit: "Limit the maximal rates for sending ICMP packets [...] to specific targets [...]. 0 to disable
+// any limiting". Who asks at a closed port is told so, as often as the namespace that is asked allows.
+void ErrorsFollowTheRateOfTheirNamespace(const Family& family) {
+  const bool v4 = family.domain == AF_INET;
+  const std::string rate = v4 ? "net.ipv4.icmp_ratelimit" : "net.ipv6.icmp.ratelimit";
+  constexpr int kTimes = 12;
+  const auto refusals = [&](const std::string& milliseconds, bool all_are_to_come) {
+    auto [asks, answers] = CreateTwoWithLoopback();
+    Join(asks, "eth0", answers, "eth0");
+    SETUP_OK(answers.SetSysctl(rate, milliseconds));
+    Fd echo = SETUP_OK(asks.Socket(family.domain, SOCK_RAW, v4 ? int{IPPROTO_ICMP} : int{IPPROTO_ICMPV6}));
+    Fd udp = SETUP_OK(Connected(asks, SOCK_DGRAM, SockAddr::Ip(family.Host(2), 9)));
+    const auto refused = [&] { return SETUP_OK(GetOption(udp, SOL_SOCKET, SO_ERROR)) == ECONNREFUSED; };
+    int count = 0;
+    for (int i = 1; i <= kTimes; ++i) {
+      SETUP_OK(Send(udp, "anybody?"));
+      if (all_are_to_come) {
+        count += Eventually("a refusal", refused, Deadline::In(std::chrono::seconds(5))).ok();
+        continue;
+      }
+      // What is answered at all is answered before the echo.
+      SETUP_OK(Echo(echo, family, SockAddr::Ip(family.Host(2)), static_cast<std::uint16_t>(i)));
+      while (NextReply(echo, family) != i) {
+      }
+      count += refused();
+    }
+    return count;
+  };
+  EXPECT_EQ(refusals("0", true), kTimes) << "control: nothing is limited";
+  EXPECT_LT(refusals("60000", false), kTimes) << "at most a few of a burst, with one a minute";
+  EXPECT_EQ(refusals("0", true), kTimes) << "after what another namespace has refused to send";
+}
+NETNS_TEST(Stack, Ipv4ErrorsFollowTheRateOfTheirNamespace, Covers("STACK-11"), Needs(Config("VETH"))) {
+  ErrorsFollowTheRateOfTheirNamespace(Families()[0]);
+}
+NETNS_TEST(Stack, Ipv6ErrorsFollowTheRateOfTheirNamespace, Covers("STACK-11"), Needs(Config("VETH"), Config("IPV6"))) {
+  ErrorsFollowTheRateOfTheirNamespace(Families()[1]);
 }
 
 // Fragments ---------------------------------------------------------------------------------------------------------------

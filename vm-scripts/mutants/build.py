@@ -5,12 +5,16 @@
 The image is cached by the content of all that goes into it, as
 $XDG_CACHE_HOME/netns-conformance/mutants/DIGEST/bzImage, and found under the steady name mutants/bzImage-6.12.
 ccache, where installed, makes a rebuild after a change of the series short.
+
+--mechanical builds another image, mutants/bzImage-6.12-mechanical: the same with the mutants that mechanical.py derives
+from the source, and their table, mechanical.json, beside it. What does not compile is left out and built again.
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -19,10 +23,14 @@ import tarfile
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
+
+import mechanical
 
 HERE = Path(__file__).resolve().parent
 SOURCE = Path("/usr/src/linux-source-6.12.tar.xz")
 TOOLS = {"gcc": "gcc", "make": "make", "flex": "flex", "bison": "bison", "bc": "bc", "patch": "patch", "lz4": "lz4"}
+ROUNDS = 8  # of builds, each without what did not compile in the one before
 
 
 class Problem(Exception):
@@ -46,10 +54,11 @@ def series() -> list[Path]:
     return [HERE / "series" / line for line in lines if line and not line.startswith("#")]
 
 
-def digest_of(source: Path) -> str:
+def digest_of(source: Path, with_mechanical: bool = False) -> str:
     """One name for everything that decides what the image does."""
     total = hashlib.sha256()
-    for path in [source, HERE / "kernel.config", *series()]:
+    generator = [HERE / "mechanical.py", HERE / "mechanical.yaml", *sorted((HERE / "mechanical").iterdir())]
+    for path in [source, HERE / "kernel.config", *series(), *(generator if with_mechanical else [])]:
         part = hashlib.sha256()
         with path.open("rb") as file:
             for block in iter(lambda: file.read(1 << 20), b""):
@@ -59,9 +68,10 @@ def digest_of(source: Path) -> str:
     return total.hexdigest()[:16]
 
 
-def check_tools(source: Path) -> None:
+def check_tools(source: Path, with_mechanical: bool = False) -> None:
     """Name everything that is missing at once, with the way to get it."""
     missing = [package for tool, package in TOOLS.items() if not shutil.which(tool)]
+    missing += mechanical.missing_packages() if with_mechanical else []
     if not Path("/usr/include/libelf.h").exists():
         missing.append("libelf-dev")
     if not source.exists():
@@ -76,8 +86,8 @@ def wanted_options() -> list[str]:
     return [line for line in lines if line.startswith("CONFIG_")]
 
 
-def run(tree: Path, log: Path, *command: str) -> None:
-    """One step in the source tree; its output goes to the log, of which the end is shown where it fails."""
+def attempt(tree: Path, log: Path, *command: str) -> int:
+    """One step in the source tree, its output at the end of the log; the exit status."""
     environment = dict(
         os.environ,
         LC_ALL="C",
@@ -87,7 +97,12 @@ def run(tree: Path, log: Path, *command: str) -> None:
     )
     environment.setdefault("CCACHE_DIR", str(cache().parent / "ccache"))
     with log.open("ab") as output:
-        status = subprocess.run(command, cwd=tree, env=environment, stdout=output, stderr=output, check=False).returncode
+        return subprocess.run(command, cwd=tree, env=environment, stdout=output, stderr=output, check=False).returncode
+
+
+def run(tree: Path, log: Path, *command: str) -> None:
+    """One step that has to succeed; the end of the log is shown where it does not."""
+    status = attempt(tree, log, *command)
     if status:
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
         telling = [line for line in lines if "error" in line.lower() or "FAILED" in line] or lines
@@ -105,10 +120,30 @@ def unpack(source: Path, tree: Path) -> None:
                 archive.extract(member, tree)
 
 
-def build(source: Path, jobs: int, keep: bool) -> Path:
+def make_mutated(tree: Path, log: Path, make: list[str]) -> list[dict[str, Any]]:
+    """The image with mechanical mutants, as many as compile; their table."""
+    run(tree, log, *make, "prepare")
+    table = mechanical.generate(tree, mechanical.read_places(HERE / "mechanical.yaml"), lambda text: print(f"mutants: {text}", flush=True))
+    dropped: set[int] = set()
+    for _ in range(ROUNDS):
+        mechanical.emit(tree, table, dropped)
+        before = log.stat().st_size
+        if attempt(tree, log, *make, "-k", "bzImage") == 0:
+            break
+        blamed = mechanical.blamed(table, log.read_bytes()[before:].decode("utf-8", "replace")) - dropped
+        if not blamed:
+            run(tree, log, *make, "bzImage")  # fails once more, and says why
+        print(f"mutants: {len(blamed)} mutants do not compile and are left out", flush=True)
+        dropped |= blamed
+    else:
+        raise Problem(f"mutants still do not compile after {ROUNDS} rounds (all of it in {log})")
+    return mechanical.in_image(tree, table, dropped)
+
+
+def build(source: Path, jobs: int, keep: bool, with_mechanical: bool = False) -> Path:
     """The image, from the cache or new."""
-    check_tools(source)
-    home = cache() / digest_of(source)
+    check_tools(source, with_mechanical)
+    home = cache() / digest_of(source, with_mechanical)
     image = home / "bzImage"
     if not image.exists():
         home.mkdir(exist_ok=True)
@@ -128,7 +163,12 @@ def build(source: Path, jobs: int, keep: bool) -> Path:
                 raise Problem(f"kernel.config asks for what Kconfig refuses: {' '.join(absent)}; name what it depends on too")
             compiler = "ccache gcc" if shutil.which("ccache") else "gcc"
             print(f"mutants: building with {jobs} jobs and {compiler}", flush=True)
-            run(tree, log, "nice", "-n", "10", "make", "-s", f"-j{jobs}", f"CC={compiler}", f"HOSTCC={compiler}", "bzImage")
+            make = ["nice", "-n", "10", "make", "-s", f"-j{jobs}", f"CC={compiler}", f"HOSTCC={compiler}"]
+            if with_mechanical:
+                table = make_mutated(tree, log, make)
+                (home / "mechanical.json").write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
+            else:
+                run(tree, log, *make, "bzImage")
             shutil.copy(tree / ".config", home / "config")
             shutil.copy(tree / "System.map", home / "System.map")
             shutil.copy(tree / "arch/x86/boot/bzImage", home / "bzImage.new")
@@ -139,8 +179,8 @@ def build(source: Path, jobs: int, keep: bool) -> Path:
             else:
                 shutil.rmtree(tree, ignore_errors=True)
         print(f"mutants: built in {time.monotonic() - begun:.0f} s", flush=True)
-    steady = cache() / "bzImage-6.12"
-    new = cache() / ".bzImage-6.12.new"
+    steady = cache() / ("bzImage-6.12-mechanical" if with_mechanical else "bzImage-6.12")
+    new = steady.with_name(f".{steady.name}.new")
     new.unlink(missing_ok=True)
     new.symlink_to(Path(home.name, "bzImage"))
     new.rename(steady)
@@ -153,10 +193,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--source", type=Path, default=SOURCE, help="the linux-source archive (default: %(default)s)")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--keep", action="store_true", help="keep the source tree")
+    parser.add_argument("--mechanical", action="store_true", help="with the mutants that mechanical.py derives from the source")
     options = parser.parse_args(arguments)
     try:
-        print(build(options.source, options.jobs, options.keep))
-    except Problem as problem:
+        print(build(options.source, options.jobs, options.keep, options.mechanical))
+    except (Problem, mechanical.Problem) as problem:
         print(f"mutants: {problem}", file=sys.stderr)
         return 3
     return 0

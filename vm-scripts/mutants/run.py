@@ -268,6 +268,7 @@ class Laboratory:
         self.lock = threading.Lock()
         self.baseline = Run({}, False, "", "", False)
         self.breaks: dict[str, list[str]] = {}
+        self.extra: list[str] = []  # options for 'vm'
         total = hashlib.sha256(image.read_bytes())
         self.program = options.runner or (options.build_dir or CHECKOUT / "build" / "default") / "suites" / "netns-tests"
         if not self.program.exists():
@@ -296,6 +297,7 @@ class Laboratory:
                 command += [option, str(value)]
         if self.options.timeout:
             command += ["--timeout", str(self.options.timeout)]
+        command += self.extra
         deadline = time.monotonic() + (self.options.limit if schedule is None else 36000)
         with (directory / "vm.log").open("wb") as log:
             try:
@@ -546,10 +548,21 @@ def main(arguments: Optional[list[str]] = None) -> int:
     parser.add_argument("--nics", metavar="LIST", help="passed on to 'vm'")
     parser.add_argument("--timeout", type=int, metavar="S", help="passed on to 'vm'")
     parser.add_argument("--limit", type=int, default=1200, metavar="S", help="give up on one machine after this time (default %(default)s)")
+    group = parser.add_argument_group("mutants derived from the kernel's source (mechanical.py), always together in one machine")
+    group.add_argument("--mechanical", action="store_true", help="these instead; with --only (numbers), --list, --kernel, --output, --document and what is passed on to 'vm'")
+    group.add_argument("--sample", type=int, metavar="N", help="N of those that a test gets to, of each operator the same number")
+    group.add_argument("--seed", type=int, default=1, metavar="S", help="another sample (default %(default)s)")
+    group.add_argument("--seconds", type=float, default=20, metavar="S", help="of tests for each mutant (default %(default)s)")
+    group.add_argument("--thorough", action="store_true", help="then all tests that get to it for each that survives")
+    group.add_argument("--tests", metavar="PATTERN", help="use these tests only")
     options = parser.parse_args(arguments)
     if options.jobs < 1:
         parser.error("--jobs wants 1 or more")
     try:
+        if options.mechanical:
+            import mechanical_sweep  # which needs what is in this file
+
+            return mechanical_sweep.main(options)
         return examine_all(options)
     except Problem as problem:
         print(f"mutants: {problem}", file=sys.stderr)

@@ -5,7 +5,11 @@
 // Reads /netns-schedule (lines "NUMBER TEST:TEST:..."), and for each line selects the mutant in
 // /sys/module/kernel/parameters/netns_mutant and runs the tests until one fails. Then it selects mutant 0 and runs the
 // test that failed once more: only if it passes there was the failure the mutant's doing, and not what an earlier
-// mutant left behind. If it does not, the machine is of no more use, and the sweep ends there.
+// mutant left behind. If it does not, the machine is of no more use, and the sweep ends there. With "NUMBER!" a test that
+// breaks (ERROR) counts like one that fails.
+//
+// Two other lines: "with OPTION:OPTION" sets options of the test program for what follows; "reach PATTERN:PATTERN" runs
+// tests with no mutant, and notes which mechanical mutants the kernel met in the time of each (run them with --jobs=1).
 //
 // The lines of the test program's stream are passed on; names of tests get the prefix "NUMBER/" and, in the run with
 // mutant 0, "NUMBER=0/".
@@ -33,6 +37,7 @@ namespace {
 constexpr const char* kProgram = "/netns-program";
 constexpr const char* kSchedule = "/netns-schedule";
 constexpr const char* kSelector = "/sys/module/kernel/parameters/netns_mutant";
+constexpr const char* kSeen = "/sys/module/kernel/parameters/netns_mutant_seen";
 constexpr std::string_view kStreamOption = "--stream=";
 
 bool WriteAll(int fd, std::string_view text) {
@@ -51,6 +56,20 @@ bool Select(const std::string& number) {
   const bool selected = WriteAll(fd, number);
   close(fd);
   return selected;
+}
+
+/// What the kernel noted since it was last asked: hexadecimal words separated by commas, without leading zeros.
+std::string TakeSeen() {
+  const int fd = open(kSeen, O_RDWR | O_CLOEXEC);
+  if (fd < 0) return "";
+  char buffer[4096];
+  const ssize_t got = read(fd, buffer, sizeof buffer);
+  WriteAll(fd, "0");
+  close(fd);
+  std::string text(buffer, got > 0 ? static_cast<std::size_t>(got) : 0);
+  while (!text.empty() && text.back() == '\n') text.pop_back();
+  const auto first = text.find_first_not_of("0,");
+  return first == std::string::npos ? "" : text.substr(first);
 }
 
 /// The text value of `key` in a line of the stream, which has no white space between its tokens; "" where it is absent.
@@ -72,7 +91,13 @@ class Sweep {
     std::string number;
     std::string tests;
     while (schedule >> number >> tests) {
-      if (!Examine(number, tests)) return 3;
+      if (number == "with") {
+        SetOptions(tests);
+      } else if (number == "reach") {
+        if (!Reach(tests)) return 3;
+      } else if (!Examine(number, tests)) {
+        return 3;
+      }
     }
     WriteAll(stream_, footer_);
     return 0;
@@ -80,13 +105,33 @@ class Sweep {
 
  private:
   struct Outcome {
-    std::string failed;  // the first test that said FAIL
+    std::string failed;  // the first test that said FAIL, or ERROR where that counts
     bool passed = false;
   };
 
   void Note(const std::string& text) { WriteAll(stream_, R"({"event":"note","level":"info","text":")" + text + "\"}\n"); }
 
-  bool Examine(const std::string& number, const std::string& tests) {
+  void SetOptions(const std::string& words) {
+    std::istringstream stream(words);
+    for (std::string word; std::getline(stream, word, ':');) {
+      const std::string name = word.substr(0, word.find('=') + 1);
+      std::erase_if(options_, [&](const std::string& option) { return option.starts_with(name); });
+      options_.push_back(word);
+    }
+  }
+
+  bool Reach(const std::string& tests) {
+    if (!Select("-1")) return false;
+    TakeSeen();
+    recording_ = true;
+    RunTests("0/", tests);
+    recording_ = false;
+    return Select("0");
+  }
+
+  bool Examine(std::string number, const std::string& tests) {
+    errors_count_ = number.ends_with('!');
+    if (errors_count_) number.pop_back();
     Note("mutant " + number + " begins");
     if (!Select(number)) {
       Note("mutant " + number + " cannot be selected: " + std::strerror(errno));
@@ -145,7 +190,7 @@ class Sweep {
         Take(text.substr(begin, end - begin + 1), prefix, outcome);
       }
       text.erase(0, begin);
-      if (!outcome.failed.empty() && !killed) killed = kill(child, SIGKILL) == 0;  // tests die with their runner
+      if (!outcome.failed.empty() && !killed && !recording_) killed = kill(child, SIGKILL) == 0;  // tests die with their runner
     }
     // The launcher's watchdog would wait for them.
     for (const std::string& test : running_) {
@@ -169,11 +214,16 @@ class Sweep {
       footer_ = line;
       return;
     }
-    if (event == "start") running_.insert(test);
+    if (event == "start") {
+      running_.insert(test);
+      if (recording_) TakeSeen();
+    }
     if (event == "end") {
+      if (recording_) Note("reached " + test + " " + TakeSeen());
       running_.erase(test);
       const std::string verdict = ValueOf(line, "verdict");
-      if (verdict == "FAIL" && outcome.failed.empty()) outcome.failed = test;
+      const bool failed = verdict == "FAIL" || (verdict == "ERROR" && errors_count_);
+      if (failed && outcome.failed.empty()) outcome.failed = test;
       outcome.passed = verdict == "PASS";
     }
     if (!test.empty()) line.insert(line.find("\"test\":\"") + 8, prefix);
@@ -184,6 +234,8 @@ class Sweep {
   std::vector<std::string> options_;
   std::set<std::string> running_;
   bool header_seen_ = false;
+  bool errors_count_ = false;
+  bool recording_ = false;
   std::string footer_;
 };
 
