@@ -56,17 +56,19 @@ std::optional<std::pair<std::string, int>> NicNeed(const std::string& need) {
 
 namespace {
 
+/// Built in and yet not there: sockets of AF_INET6 cannot be made with ipv6.disable=1.
+bool DisabledAtBoot(const std::string& symbol) {
+  if (symbol != "IPV6" && !symbol.starts_with("IPV6_")) return false;
+  char disabled = '0';
+  return std::ifstream("/sys/module/ipv6/parameters/disable") >> disabled && disabled == '1';
+}
+
 std::optional<Reason> MissingConfig(const std::string& symbol, const MachineState& machine) {
   char value = KernelConfig::Running().Value(symbol);
   if (value == 'n')
     return Reason{"needs-config:" + symbol, "CONFIG_" + symbol + " is not set",
                   "build the kernel with CONFIG_" + symbol + "=y or =m"};
-  // Built in and yet not there: sockets of AF_INET6 cannot be made then.
-  if (symbol == "IPV6" || symbol.starts_with("IPV6_")) {
-    char disabled = '0';
-    if (std::ifstream("/sys/module/ipv6/parameters/disable") >> disabled && disabled == '1')
-      return Reason{"needs-feature:ipv6", "the kernel was booted with ipv6.disable=1", "boot it without"};
-  }
+  if (DisabledAtBoot(symbol)) return Reason{"needs-feature:ipv6", "the kernel was booted with ipv6.disable=1", "boot it without"};
   if (value != 'm' || machine.disposable) return std::nullopt;
   // On somebody's machine no module is loaded: that would change it.
   std::string module = KernelConfig::ModuleName(symbol);
@@ -136,6 +138,7 @@ std::optional<std::string> ClaimedAllTheSame(const MissingNeed& missing, bool ma
   if (missing.code().starts_with("needs-config:")) {
     const std::string symbol = missing.code().substr(std::string("needs-config:").size());
     const KernelConfig& config = KernelConfig::Running();
+    if (DisabledAtBoot(symbol)) return std::nullopt;
     if (config.Value(symbol) == 'y') return "the kernel is built with CONFIG_" + symbol + "=y";
     if (config.Value(symbol) == 'm' && KernelConfig::ModuleLoaded(KernelConfig::ModuleName(symbol)))
       return "the kernel has CONFIG_" + symbol + "=m, and the module is loaded";
