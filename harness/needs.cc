@@ -58,7 +58,7 @@ namespace {
 
 /// Built in and yet not there: sockets of AF_INET6 cannot be made with ipv6.disable=1.
 bool DisabledAtBoot(const std::string& symbol) {
-  if (symbol != "IPV6" && !symbol.starts_with("IPV6_")) return false;
+  if (symbol.find("IPV6") == std::string::npos && !symbol.starts_with("IP6_")) return false;
   char disabled = '0';
   return std::ifstream("/sys/module/ipv6/parameters/disable") >> disabled && disabled == '1';
 }

@@ -117,7 +117,7 @@ NETNS_TEST(Misc, TlsSessionsAreCountedInTheirNamespaceOverIpv6, Covers("MISC-05"
 }
 
 // Documentation/networking/mptcp: counters of MPTcpExt in /proc/net/netstat.
-NETNS_TEST(Misc, MptcpConnectionsAreCountedInTheirNamespace, Covers("MISC-05"), Needs(Config("MPTCP"))) {
+NETNS_TEST(Misc, MptcpConnectionsAreCountedInTheirNamespace, Covers("MISC-05"), Needs(Config("MPTCP"), Config("IPV6"))) {
   Place a, b;
   const char* const names[] = {"MPCapableSYNRX", "MPCapableACKRX"};
   auto count = [](Place& place, const char* name) { return Counter(place.ns, "netstat", name).value_or(-1); };

@@ -436,8 +436,10 @@ const std::vector<Row>& Rows() {
       {"Dev", {"PROC-09"}, {"VETH"},
        [](auto& ns) {
          auto devices = AddDevices(ns);
-         return Made{{{"dev", With("pn1:")}, {"dev", With("pn2:")}, {"dev_snmp6/pn1", With("ifIndex")}, {"dev_snmp6/pn2", With("ifIndex")}},
-                     devices.undo};
+         Made made{{{"dev", With("pn1:")}, {"dev", With("pn2:")}}, devices.undo};
+         if (ns.ReadProcNet("if_inet6").ok())
+           for (const char* file : {"dev_snmp6/pn1", "dev_snmp6/pn2"}) made.sights.push_back({file, With("ifIndex")});
+         return made;
        }},
       {"Routes", {"PROC-10"}, {"VETH"},
        [](auto& ns) {
