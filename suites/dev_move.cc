@@ -764,15 +764,16 @@ NETNS_TEST(Dev, APacketSocketIsUnboundWhenItsDeviceMoves, Covers("DEV-42"), Need
     for (;;)
       if (::recv(socket.get(), buffer, sizeof buffer, MSG_DONTWAIT) < 0) return errno;
   };
-  const Fd of_west = bound(west), of_stays = bound(stays);
+  const Fd of_west = bound(west), of_stays = bound(stays), youngest = bound(west);
   EXPECT_EQ(bound_to(of_west), west);
-  next_error(of_west), next_error(of_stays);
+  next_error(of_west), next_error(of_stays), next_error(youngest);
   ASSERT_OK(a->MoveLink("west", b.ref())) << "a device in use by a packet socket";
   int error = 0;
   socklen_t size = sizeof error;
   ASSERT_EQ(::getsockopt(of_west.get(), SOL_SOCKET, SO_ERROR, &error, &size), 0);
   EXPECT_EQ(error, ENETDOWN) << ErrnoName(error);
   EXPECT_EQ(next_error(of_west), EAGAIN) << "reported once";
+  EXPECT_EQ(next_error(youngest), ENETDOWN) << "the youngest packet socket of the namespace";
   EXPECT_THAT(bound_to(of_west), AnyOf(-1, 0)) << "still bound";
   EXPECT_EQ(bound_to(of_stays), stays) << "control: a socket of another device";
   ASSERT_EQ(::getsockopt(of_stays.get(), SOL_SOCKET, SO_ERROR, &error, &size), 0);

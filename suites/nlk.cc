@@ -199,7 +199,7 @@ NETNS_TEST(Nlk, GetlinkWithATargetIdAsksAnotherNamespace, Covers("NLK-07", "NLK-
   EXPECT_THAT(a->Links({.target_nsid = 13}), FailsWith(EINVAL));
 }
 
-NETNS_TEST(Nlk, ATargetIdNeedsCapabilityOverThatNamespace, Covers("NLK-07", "NLK-08", "NLK-11"), Needs(Config("VETH"), UserNs())) {
+NETNS_TEST(Nlk, ATargetIdNeedsCapabilityOverThatNamespace, Covers("NLK-07", "NLK-08", "NLK-11", "USER-27"), Needs(Config("VETH"), UserNs())) {
   Place f;
   AddDevice(f, "theirs", {.index = 60});
   SETUP_OK(f->AddAddress("192.0.2.1/24", "theirs"));
@@ -218,6 +218,10 @@ NETNS_TEST(Nlk, ATargetIdNeedsCapabilityOverThatNamespace, Covers("NLK-07", "NLK
   EXPECT_THAT(LinkNames(f), ElementsAre("lo", "theirs"));
   // Control: the same id, asked by one that has the rights.
   EXPECT_THAT(own->GetLink("theirs", 12), Holds(testing::Field(&Link::index, 60)));
+  // Who asks has the rights; who opened the socket has not.
+  Rtnl borrowed = child.Run([] { return SETUP_OK(Rtnl::Open()); });
+  EXPECT_THAT(borrowed.GetLink("theirs", 12), FailsWith(EACCES));
+  EXPECT_THAT(borrowed.Links({.target_nsid = 12}), FailsWith(EACCES));
 }
 
 NETNS_TEST(Nlk, LinksAreCreatedAndDeletedByTargetId, Covers("NLK-09"), Needs(Config("VETH"), Config("BRIDGE"))) {

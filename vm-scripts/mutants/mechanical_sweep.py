@@ -25,8 +25,8 @@ import mechanical
 import run
 
 OUTCOMES = ("killed", "broken", "splat", "lasting", "survived")
-# The launcher's words for a machine that died while several tests ran.
-SHARED_FAULT = re.compile(r"(\S+) \((.*)\) with several tests in flight")
+# The launcher's words for a machine that died while several tests ran, or none.
+SHARED_FAULT = re.compile(r"\S+ (?:before the first test: (.*)$|\((.*)\) with several tests in flight)")
 TRIAGE = run.HERE / "mechanical-triage.yaml"
 
 
@@ -90,17 +90,19 @@ def read_machine(directory: Path) -> dict[int, Trial]:
     for event in run.events(directory / "events.jsonl"):
         kind = event.get("event")
         if kind == "note":
-            match = re.fullmatch(r"mutant (\d+) (begins|not confirmed|ends)", event.get("text", ""))
+            match = re.fullmatch(r"mutant (\d+) (begins|passes alone|not confirmed|ends)", event.get("text", ""))
             if match and match[2] == "begins":
                 current = trials[int(match[1])] = Trial("", [], first=not trials)
                 begun, kinds = event.get("time", 0.0), set()
             elif current is not None and not current.by and not current.outcome and (fault := SHARED_FAULT.match(event.get("text", ""))):
-                current.outcome, current.by, current.message = "splat", "one of those in flight", fault[2]
+                current.outcome, current.by, current.message = "splat", "the kernel", fault[1] or fault[2]
                 current.seconds = round(event.get("time", 0.0) - begun, 1)
             elif match and current is not None:
                 current.seconds = round(event.get("time", 0.0) - begun, 1)
                 if match[2] == "not confirmed":
                     current.outcome = "lasting"
+                elif match[2] == "passes alone":
+                    current.outcome, current.by, current.message = "", "", ""
                 elif not current.by:
                     current.outcome = "survived"
         elif kind == "end" and current is not None:
@@ -129,7 +131,9 @@ def fold(machines: Iterable[dict[int, Trial]]) -> dict[int, Trial]:
                 # In a machine of which it was the first, nobody else can have done it.
                 trial = dataclasses.replace(trial, outcome="killed" if trial.first else "lasting")
             old = folded.get(number)
-            if not trial.outcome or (old and old.outcome in ("killed", "broken", "splat")):
+            # A test that passes when it is tried again has not killed.
+            retracted = old is not None and trial.outcome == "survived" and old.by in trial.tests
+            if not trial.outcome or (old and old.outcome in ("killed", "broken", "splat") and not retracted):
                 continue
             if old and trial.outcome == "survived":
                 trial = dataclasses.replace(trial, tests=sorted({*old.tests, *trial.tests}), seconds=old.seconds + trial.seconds)
@@ -215,7 +219,10 @@ class Sweep:
         """Those to examine: of the reached ones --only, or a sample."""
         able = [mutant for mutant in self.table if any(self.tests[test].verdict == "PASS" for test in self.reach.get(mutant["number"], ()) if test in self.tests)]
         if self.options.only:
-            wanted = {int(number) for word in self.options.only.split(",") for first, _, last in [word.partition("-")] for number in range(int(first), int(last or first) + 1)}
+            if not re.fullmatch(r"\d+(-\d+)?(,\d+(-\d+)?)*", self.options.only):
+                raise run.Problem(f"--only {self.options.only}: with --mechanical, numbers and ranges of numbers", 2)
+            spans = [word.partition("-") for word in self.options.only.split(",")]
+            wanted = {number for first, _, last in spans for number in range(int(first), int(last or first) + 1)}
             return [mutant for mutant in able if mutant["number"] in wanted]
         if self.options.sample:
             return mechanical.sample(able, self.options.sample, self.options.seed, lambda mutant: mutant["operator"])
@@ -313,6 +320,12 @@ def document(
     for result in sorted(noticed, key=lambda result: result["number"]):
         where = f"{result['file']}:{result['line']} {result['function']}"
         lines.append(f"| {result['number']} | {result['operator']} | {where} | `{run.cell(result['text'])[:120]}` | {result['outcome']} | {result['by']} |")
+    for operator, title in (("no-capability", "Rights that no test went without"), ("no-comparison", "Comparisons that no test made of two that differ")):
+        unreached = [mutant for mutant in table if mutant["operator"] == operator and mutant["number"] not in reach]
+        lines += ["", f"## {title} ({len(unreached)})", ""]
+        for file in sorted({mutant["file"] for mutant in unreached}):
+            places = sorted({(mutant["line"], mutant["function"]) for mutant in unreached if mutant["file"] == file})
+            lines.append(f"- {file}: " + ", ".join(f"{line} {function}" for line, function in places))
     gone = [entry for name, entry in triage.items() if name not in {key(result) for result in survivors}]
     if gone:
         lines += ["", "## Survivors of earlier runs", "", "| mutant | verdict | why |", "|---|---|---|"]

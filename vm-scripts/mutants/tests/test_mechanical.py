@@ -220,6 +220,15 @@ class Streams(unittest.TestCase):
     def test_a_machine_that_died_with_several_tests_in_flight(self) -> None:
         trials = self.machine(self.note("mutant 1 begins"), self.note("oops (BUG: unable to) with several tests in flight: 1/A.B, 1/A.C; the machine boots again"))
         self.assertEqual((trials[1].outcome, trials[1].message), ("splat", "BUG: unable to"))
+        trials = self.machine(self.note("mutant 1 begins"), self.note("oops before the first test: BUG: NULL"))
+        self.assertEqual((trials[1].outcome, trials[1].message), ("splat", "BUG: NULL"))
+
+    def test_a_failure_only_next_to_others_is_no_kill(self) -> None:
+        trials = self.machine(
+            self.note("mutant 1 begins"), self.end("1/A.B", "FAIL", "expectation"), self.end("1=0/A.B", "PASS"),
+            self.end("1/A.B", "PASS"), self.note("mutant 1 passes alone"), self.note("mutant 1 confirmed"), self.note("mutant 1 ends"),
+        )  # fmt: skip
+        self.assertEqual((trials[1].outcome, trials[1].by), ("survived", ""))
 
     def test_a_lasting_failure_counts_in_a_fresh_machine(self) -> None:
         later = sweep.Trial("lasting", ["A.B"], by="A.B")
@@ -230,6 +239,11 @@ class Streams(unittest.TestCase):
         trial = sweep.fold([{1: sweep.Trial("survived", ["A.B"])}, {1: sweep.Trial("survived", ["A.C"])}])[1]
         self.assertEqual(trial.tests, ["A.B", "A.C"])
         self.assertEqual(sweep.fold([{1: trial}, {1: sweep.Trial("killed", ["A.D"], by="A.D")}])[1].outcome, "killed")
+
+    def test_a_kill_is_retracted_by_its_own_test(self) -> None:
+        kill = sweep.Trial("killed", ["A.B"], by="A.B")
+        self.assertEqual(sweep.fold([{1: kill}, {1: sweep.Trial("survived", ["A.C"])}])[1].outcome, "killed")
+        self.assertEqual(sweep.fold([{1: kill}, {1: sweep.Trial("survived", ["A.B"])}])[1].outcome, "survived")
 
     def test_the_tests_of_the_subject_come_first_and_the_quick_ones(self) -> None:
         tests = {"A": sweep.Known("PASS", ["DEV-01"], 9), "B": sweep.Known("PASS", ["SOCK-01"], 5), "C": sweep.Known("PASS", ["SOCK-02"], 1), "D": sweep.Known("MISS", ["SOCK-01"], 1), "E": sweep.Known("PASS", ["X-1"], 8)}
