@@ -67,7 +67,7 @@ void Mount(const char* type, const char* target, unsigned long flags = MS_NOSUID
     ::_exit(RunReported("", [&] {
       std::unique_ptr<Test> test(spec.make());
       for (const Need& need : spec.needs)
-        if (need.probe && !need.probe()) throw MissingNeed("needs-" + need.text, need.explanation);
+        if (need.probe && !need.probe()) throw MissingNeed("needs-" + need.text, need.explanation, "", need.since);
       test->Run();
     }));
   }

@@ -2,10 +2,12 @@
 #include "harness/needs.h"
 
 #include <sched.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <fstream>
 
 #include "harness/isolation.h"
@@ -18,8 +20,8 @@ Need Root() { return {"root"}; }
 Need Machine() { return {"machine"}; }
 Need Nic(std::string driver, int count) { return {"nic:" + driver + ":" + std::to_string(count)}; }
 Need UserNs() { return {"userns"}; }
-Need Feature(std::string name, std::string explanation, std::function<bool()> probe) {
-  return {"feature:" + name, std::move(probe), std::move(explanation)};
+Need Feature(std::string name, std::string explanation, std::function<bool()> probe, LinuxVersion since) {
+  return {"feature:" + name, std::move(probe), std::move(explanation), since};
 }
 
 std::vector<TestSpec>& AllTests() {
@@ -29,7 +31,7 @@ std::vector<TestSpec>& AllTests() {
 
 MachineState MachineState::Probe() {
   MachineState state;
-  state.net_namespaces = ::access("/proc/self/ns/net", F_OK) == 0;
+  state.net_namespaces = ::access("/proc/self/ns/net", F_OK) == 0 || KernelConfig::Running().Value("NET_NS") == 'y';
   state.pid_namespaces = ::access("/proc/self/ns/pid", F_OK) == 0;
   Fd pidfd;
   auto pid = ForkWithFlags(CLONE_NEWNS | (state.net_namespaces ? CLONE_NEWNET : 0), &pidfd);
@@ -54,23 +56,32 @@ std::optional<std::pair<std::string, int>> NicNeed(const std::string& need) {
 
 namespace {
 
+/// Built in and yet not there: sockets of AF_INET6 cannot be made with ipv6.disable=1.
+bool DisabledAtBoot(const std::string& symbol) {
+  if (symbol.find("IPV6") == std::string::npos && !symbol.starts_with("IP6_")) return false;
+  char disabled = '0';
+  return std::ifstream("/sys/module/ipv6/parameters/disable") >> disabled && disabled == '1';
+}
+
 std::optional<Reason> MissingConfig(const std::string& symbol, const MachineState& machine) {
   char value = KernelConfig::Running().Value(symbol);
   if (value == 'n')
     return Reason{"needs-config:" + symbol, "CONFIG_" + symbol + " is not set",
                   "build the kernel with CONFIG_" + symbol + "=y or =m"};
-  // Built in and yet not there: sockets of AF_INET6 cannot be made then.
-  if (symbol == "IPV6" || symbol.starts_with("IPV6_")) {
-    char disabled = '0';
-    if (std::ifstream("/sys/module/ipv6/parameters/disable") >> disabled && disabled == '1')
-      return Reason{"needs-feature:ipv6", "the kernel was booted with ipv6.disable=1", "boot it without"};
-  }
+  if (DisabledAtBoot(symbol)) return Reason{"needs-feature:ipv6", "the kernel was booted with ipv6.disable=1", "boot it without"};
   if (value != 'm' || machine.disposable) return std::nullopt;
   // On somebody's machine no module is loaded: that would change it.
   std::string module = KernelConfig::ModuleName(symbol);
   if (KernelConfig::ModuleLoaded(module)) return std::nullopt;
   return Reason{"needs-module:" + module, "the module " + module + " (CONFIG_" + symbol + "=m) is not loaded",
                 "run in a VM (netns-conformance vm), or: modprobe " + module};
+}
+
+/// On a machine of the suite's own nobody forbids user namespaces to root: where the kernel has them they must work.
+bool ClaimsUserNamespaces(const MachineState& machine) {
+  long limit = 0;
+  return machine.disposable && machine.real_root && KernelConfig::Running().Value("USER_NS") == 'y' &&
+         std::ifstream("/proc/sys/user/max_user_namespaces") >> limit && limit > 0;
 }
 
 Reason NeedsMachine() {
@@ -103,7 +114,7 @@ std::optional<Reason> Missing(const TestSpec& spec, const MachineState& machine)
       if (!machine.real_root)
         return Reason{"needs-cap:SYS_ADMIN", "needs CAP_SYS_ADMIN in the initial user namespace", "run as root"};
     } else if (need.text == "userns") {
-      if (!machine.user_namespaces)
+      if (!machine.user_namespaces && !ClaimsUserNamespaces(machine))
         return Reason{"needs-userns", "user namespaces cannot be used: " + machine.user_namespace_error,
                       "allow them: CONFIG_USER_NS, user.max_user_namespaces, kernel.unprivileged_userns_clone"};
     } else if (need.text == "machine") {
@@ -119,6 +130,25 @@ std::optional<Reason> Missing(const TestSpec& spec, const MachineState& machine)
                       "run with such cards: ./netns-conformance vm --nics=all" +
                           std::string(nic->first == "igb" ? ", with QEMU 8 or later" : "")};
     }
+  }
+  return std::nullopt;
+}
+
+std::optional<std::string> ClaimedAllTheSame(const MissingNeed& missing, bool machine_of_its_own) {
+  if (missing.code().starts_with("needs-config:")) {
+    const std::string symbol = missing.code().substr(std::string("needs-config:").size());
+    const KernelConfig& config = KernelConfig::Running();
+    if (DisabledAtBoot(symbol)) return std::nullopt;
+    if (config.Value(symbol) == 'y') return "the kernel is built with CONFIG_" + symbol + "=y";
+    if (config.Value(symbol) == 'm' && KernelConfig::ModuleLoaded(KernelConfig::ModuleName(symbol)))
+      return "the kernel has CONFIG_" + symbol + "=m, and the module is loaded";
+  }
+  // On somebody's machine a seccomp filter or another policy may stand before the kernel.
+  if (missing.since() > LinuxVersion{} && machine_of_its_own) {
+    utsname system{};
+    LinuxVersion running;
+    if (::uname(&system) == 0 && std::sscanf(system.release, "%d.%d", &running.major, &running.minor) == 2 && running >= missing.since())
+      return "Linux has this since " + std::to_string(missing.since().major) + "." + std::to_string(missing.since().minor) + ", and this is " + system.release;
   }
   return std::nullopt;
 }

@@ -21,7 +21,7 @@ struct MachineState {
   bool real_root = false;       ///< namespaces can be made in the initial user namespace
   bool user_namespaces = false;
   std::string user_namespace_error;
-  bool net_namespaces = false;  ///< CONFIG_NET_NS, seen by /proc/self/ns/net
+  bool net_namespaces = false;  ///< CONFIG_NET_NS is set, or /proc/self/ns/net is there
   bool pid_namespaces = false;
   bool full = false;
   /// Devices that may be leased: {driver, name}.
@@ -33,6 +33,10 @@ struct MachineState {
 
 /// The first need of `spec` that is not met, if any.
 std::optional<Reason> Missing(const TestSpec& spec, const MachineState& machine);
+
+/// What shows that this kernel claims to have what a test found missing: an option that is built in or whose module is
+/// loaded, or its version (asked only on a machine of the suite's own). Such a test fails; a MISS would hide the defect.
+std::optional<std::string> ClaimedAllTheSame(const MissingNeed& missing, bool machine_of_its_own);
 
 /// "nic:e1000:2" -> {"e1000", 2}; nullopt for another need.
 std::optional<std::pair<std::string, int>> NicNeed(const std::string& need);

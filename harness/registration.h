@@ -17,6 +17,8 @@
 #include <type_traits>
 #include <vector>
 
+#include "harness/result.h"
+
 namespace netns {
 
 /// Something that a test needs, in the words of the reason codes of docs/events.md.
@@ -24,6 +26,7 @@ struct Need {
   std::string text;                ///< "config:VETH", "root", "machine", "nic:e1000:2", "userns", "feature:NAME"
   std::function<bool()> probe = {};  ///< "feature" only; runs in the test's own process, before the body.
   std::string explanation = {};    ///< "feature" only: what a reader is told when the probe says no.
+  LinuxVersion since = {};         ///< "feature" only: from this version on a kernel that lacks it fails the test.
 };
 
 /// CONFIG_<symbol> must be y or m. Where no configuration can be read the test runs and finds out.
@@ -37,7 +40,7 @@ Need Nic(std::string driver = "", int count = 1);
 /// User namespaces can be created.
 Need UserNs();
 /// A run-time probe for what no configuration option tells (a version, a backport). Probe, do not compare versions.
-Need Feature(std::string name, std::string explanation, std::function<bool()> probe);
+Need Feature(std::string name, std::string explanation, std::function<bool()> probe, LinuxVersion since = {});
 
 struct Needs {
   template <class... N>

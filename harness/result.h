@@ -3,6 +3,7 @@
 // failed, with which errno, in the kernel's own words where it has any (netlink's extended acknowledgement).
 #pragma once
 
+#include <compare>
 #include <cerrno>
 #include <source_location>
 #include <stdexcept>
@@ -44,16 +45,25 @@ class SetupFailure : public std::runtime_error {
   std::source_location where_;
 };
 
-/// Thrown to leave a test that cannot run here, with a machine-readable reason (docs/events.md).
+/// A version of Linux by its first two numbers; {} for none.
+struct LinuxVersion {
+  int major = 0, minor = 0;
+  auto operator<=>(const LinuxVersion&) const = default;
+};
+
+/// Thrown to leave a test that cannot run here, with a machine-readable reason (docs/events.md). With `since` the feature is
+/// claimed by every Linux from that version on: its absence there is a failure (ClaimedAllTheSame(), harness/needs.h).
 class MissingNeed : public std::runtime_error {
  public:
-  MissingNeed(std::string code, const std::string& text, std::string remedy = {})
-      : std::runtime_error(text), code_(std::move(code)), remedy_(std::move(remedy)) {}
+  MissingNeed(std::string code, const std::string& text, std::string remedy = {}, LinuxVersion since = {})
+      : std::runtime_error(text), code_(std::move(code)), remedy_(std::move(remedy)), since_(since) {}
   const std::string& code() const { return code_; }
   const std::string& remedy() const { return remedy_; }
+  LinuxVersion since() const { return since_; }
 
  private:
   std::string code_, remedy_;
+  LinuxVersion since_;
 };
 
 /// Leaves a test whose preparation failed: as MISS where the kernel lacks an option for it, else as ERROR.

@@ -24,6 +24,7 @@
 #include "harness/kernel_config.h"
 #include "harness/needs.h"
 #include "harness/registration.h"
+#include "suites/support/clone.h"
 #include "suites/support/nsfs.h"
 
 #ifndef SIOCGSKNS
@@ -52,22 +53,11 @@ Status SetNs(const Fd& fd, int type) {
 /// The outcome of a step that may move the caller into other namespaces, taken in a process that is gone then.
 Status Elsewhere(const std::function<Status()>& step) { return RunBriefly(step, [] {}); }
 
-enum class Call { kClone, kClone3 };
-
 /// Makes a child that ends at once, and reaps it.
 Status CloneAndReap(Call call, std::uint64_t flags) {
-  long pid;
-  if (call == Call::kClone3) {
-    clone_args arguments{};
-    arguments.flags = flags;
-    arguments.exit_signal = SIGCHLD;
-    pid = ::syscall(SYS_clone3, &arguments, sizeof arguments);
-  } else {
-    pid = ::syscall(SYS_clone, flags | SIGCHLD, nullptr, nullptr, nullptr, 0);
-  }
-  if (pid < 0) return ErrnoError(call == Call::kClone3 ? "clone3" : "clone");
+  ASSIGN_OR_RETURN(const pid_t pid, CloneBy(call, flags));
   if (pid == 0) ::_exit(0);
-  if (::waitpid(static_cast<pid_t>(pid), nullptr, 0) != pid) return ErrnoError("waitpid");
+  if (::waitpid(pid, nullptr, 0) != pid) return ErrnoError("waitpid");
   return Ok();
 }
 /// Whether the caller has a child, running or dead.
@@ -165,7 +155,7 @@ NETNS_TEST(Conf, SetnsRefusesTheType, Covers("CONF-04"), WithoutNetNs{},
            Needs(Root(), Feature("setns-pidfd", "setns(2) takes a PID file descriptor (since Linux 5.8)", [] {
                            Fd self(static_cast<int>(::syscall(SYS_pidfd_open, ::getpid(), 0)));
                            return self.valid() && Elsewhere([&] { return SetNs(self, CLONE_NEWUTS); }).ok();
-                         }))) {
+                         }, LinuxVersion{5, 8}))) {
   const Fd self(static_cast<int>(::syscall(SYS_pidfd_open, ::getpid(), 0)));
   const auto enter = [&](int types) { return Elsewhere([&] { return SetNs(self, types); }); };
   EXPECT_THAT(enter(CLONE_NEWUTS), Succeeds()) << "control: a type that the kernel has";

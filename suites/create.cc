@@ -23,6 +23,7 @@
 #include "harness/child.h"
 #include "harness/registration.h"
 #include "suites/support/any_link.h"
+#include "suites/support/clone.h"
 #include "suites/support/nsfs.h"
 
 namespace netns {
@@ -51,7 +52,7 @@ Need PidfdSetns() {
   return Feature("setns-pidfd", "setns(2) takes a PID file descriptor (since Linux 5.8)", [] {
     Fd self(static_cast<int>(::syscall(SYS_pidfd_open, ::getpid(), 0)));
     return self.valid() && RunBriefly([&] { return SetNs(self.get(), CLONE_NEWNET); }, [] {}).code() != EINVAL;
-  });
+  }, LinuxVersion{5, 8});
 }
 
 /// What a fresh child sees at its first instructions.
@@ -59,21 +60,10 @@ struct View {
   ino_t net = 0, user = 0, owner = 0;
 };
 
-enum class Call { kClone, kClone3 };
-
 /// Clones a child of its own memory that looks where it is.
 Result<View> CloneAndLook(Call call, std::uint64_t flags) {
   ASSIGN_OR_RETURN(auto pipe, Pipe());
-  long pid;
-  if (call == Call::kClone3) {
-    clone_args arguments{};
-    arguments.flags = flags;
-    arguments.exit_signal = SIGCHLD;
-    pid = ::syscall(SYS_clone3, &arguments, sizeof arguments);
-  } else {
-    pid = ::syscall(SYS_clone, flags | SIGCHLD, nullptr, nullptr, nullptr, 0);
-  }
-  if (pid < 0) return ErrnoError(call == Call::kClone3 ? "clone3" : "clone");
+  ASSIGN_OR_RETURN(const pid_t pid, CloneBy(call, flags));
   if (pid == 0) {
     View view{InodeOf("/proc/self/ns/net"), InodeOf("/proc/self/ns/user"), 0};
     auto self = Open("/proc/self/ns/net", O_RDONLY);
@@ -84,14 +74,14 @@ Result<View> CloneAndLook(Call call, std::uint64_t flags) {
   pipe.second.Reset();
   View view;
   ssize_t n = TEMP_FAILURE_RETRY(::read(pipe.first.get(), &view, sizeof view));
-  ::waitpid(static_cast<pid_t>(pid), nullptr, 0);
+  ::waitpid(pid, nullptr, 0);
   if (n != sizeof view) return Error{EIO, "the child said nothing"};
   return view;
 }
 
 Need Clone3() {
   return Feature("clone3", "clone3(2) (since Linux 5.3)",
-                 [] { return ::syscall(SYS_clone3, nullptr, 0) < 0 && errno != ENOSYS && errno != EPERM; });
+                 [] { return ::syscall(SYS_clone3, nullptr, 0) < 0 && errno != ENOSYS && errno != EPERM; }, LinuxVersion{5, 3});
 }
 
 /// MISS where a policy forbids user namespaces to those without privilege.

@@ -135,7 +135,7 @@ std::optional<bool> ToldImmovable(Place& place, const std::string& device) {
 NETNS_TEST(Dev, ItIsToldWhichDevicesCannotBeMoved, Covers("DEV-29"), Needs(Config("VETH"), Config("BRIDGE"))) {
   Place a, b;
   if (!ToldImmovable(a, "lo"))
-    throw MissingNeed("needs-feature:netns-immutable", "this kernel tells by no means whether a device can be moved (6.12 to 6.14)");
+    throw MissingNeed("needs-feature:netns-immutable", "this kernel tells by no means whether a device can be moved (6.12 to 6.14)", "", LinuxVersion{6, 15});
   const int lower = AddDevice(a, "lower");
   struct Kind {
     const char* kind;
@@ -188,7 +188,7 @@ NETNS_TEST(Dev, NewsOfEthtoolStaysInTheNamespace, Covers("DEV-34", "NLK-04"), Ne
   auto requests = SETUP_OK(NetlinkSocket::Adopt(SETUP_OK(a.ns.Socket(AF_NETLINK, SOCK_RAW, NETLINK_GENERIC))));
   auto family = requests.ResolveFamily("ethtool");
   if (family.code() == ENOENT)
-    throw MissingNeed("needs-feature:ethtool-netlink", "no generic netlink family 'ethtool' (before 5.6)", "CONFIG_ETHTOOL_NETLINK");
+    throw MissingNeed("needs-config:ETHTOOL_NETLINK", "no generic netlink family 'ethtool' (before 5.6)", "use Linux 5.6 or later with CONFIG_ETHTOOL_NETLINK");
   const unsigned group = SETUP_OK(std::move(family)).groups.at("monitor");
   auto listen = [&](Place& place) {
     return SETUP_OK(RtnlMonitor::Adopt(SETUP_OK(place.ns.Socket(AF_NETLINK, SOCK_RAW, NETLINK_GENERIC)), {group}));

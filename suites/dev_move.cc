@@ -290,7 +290,7 @@ void RequireAltnameCollisions() {
   int with_it = 0;
   for (const Link& link : SETUP_OK(b->Links())) with_it += std::count(link.altnames.begin(), link.altnames.end(), "same") != 0;
   if (with_it == 2)
-    throw MissingNeed("needs-feature:altname-collisions", "a move does not look at alternative names", "use Linux 6.6 or later");
+    throw MissingNeed("needs-feature:altname-collisions", "a move does not look at alternative names", "use Linux 6.6 or later", LinuxVersion{6, 6});
 }
 
 NETNS_TEST(Dev, AnAlternativeNameThatIsTakenInTheTargetRefusesTheMove, Covers("DEV-16"), Needs(Config("VETH"))) {
@@ -379,7 +379,7 @@ bool HeedsNewIfindex() {
   SETUP_OK(a->MoveLink("probe", b.ref(), {.new_ifindex = 500}));
   return b->LinkByIndex(500).ok();
 }
-NETNS_TEST(Dev, ANewIndexForTheTargetIsHeeded, Covers("DEV-19"), Needs(Config("VETH"), Feature("new-ifindex", "IFLA_NEW_IFINDEX of a request is ignored (before 5.13)", HeedsNewIfindex))) {
+NETNS_TEST(Dev, ANewIndexForTheTargetIsHeeded, Covers("DEV-19"), Needs(Config("VETH"), Feature("new-ifindex", "IFLA_NEW_IFINDEX of a request is ignored (before 5.13)", HeedsNewIfindex, LinuxVersion{5, 13}))) {
   Place a, b;
   AddDevice(a, "west", {.index = 40}, true);
   AddDevice(b, "there", {.index = 600});

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // EVT: kernel uevents of network devices, and which namespaces hear them.
 #include <linux/capability.h>
+#include <poll.h>
+
+#include <cstring>
 
 #include "fixtures/link_monitor.h"
 #include "fixtures/nic.h"
@@ -91,6 +94,48 @@ void OnlyItsNamespaceHears(Place& a, const std::vector<std::pair<std::string, Pl
   SETUP_OK(a->DeleteLink("south"));
   EXPECT_THAT(here.Lines(), Contains("remove@/devices/virtual/net/south"));
   nobody_else("deletion", "south");
+}
+
+/// Who sent the next uevent of the caller's namespace, in the caller's terms.
+ucred SenderOfNextUevent() {
+  const Fd socket(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_KOBJECT_UEVENT));
+  sockaddr_nl address{};
+  address.nl_family = AF_NETLINK;
+  address.nl_groups = 1;
+  if (::bind(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) < 0) SETUP_OK(Status(ErrnoError("bind")));
+  SETUP_OK(SetSockOpt(socket, SOL_SOCKET, SO_PASSCRED, 1));
+  SETUP_OK(SETUP_OK(Rtnl::Open()).AddVeth("west", PeerSpec{.name = "east"}));
+  SETUP_OK(WaitFor(socket.get(), POLLIN, Deadline::OfTest(), "a uevent"));
+  char text[4096], control[256] = {};
+  iovec part{text, sizeof text};
+  msghdr header{};
+  header.msg_iov = &part;
+  header.msg_iovlen = 1;
+  header.msg_control = control;
+  header.msg_controllen = sizeof control;
+  if (::recvmsg(socket.get(), &header, 0) < 0) SETUP_OK(Status(ErrnoError("recvmsg")));
+  ucred sender{-1, 4711, 4711};
+  for (cmsghdr* item = CMSG_FIRSTHDR(&header); item != nullptr; item = CMSG_NXTHDR(&header, item))
+    if (item->cmsg_level == SOL_SOCKET && item->cmsg_type == SCM_CREDENTIALS) std::memcpy(&sender, CMSG_DATA(item), sizeof sender);
+  return sender;
+}
+
+// lib/kobject_uevent.c, uevent_net_broadcast_tagged(): a udev of a container believes only what comes from its root.
+NETNS_TEST(Evt, AreSentByRootOfTheOwner, Covers("EVT-01"), Needs(Config("VETH"), UserNs())) {
+  Actor owner = Actor::Start("owner");
+  if (IsRealRoot()) {
+    SETUP_OK(EnterMappedUserNamespace(owner, 100000, 65536));
+  } else {
+    SETUP_OK(EnterNewUserNamespace(owner));
+  }
+  SETUP_OK(owner.Unshare(CLONE_NEWNET));
+  const ucred sender = owner.Run([] { return SenderOfNextUevent(); });
+  EXPECT_EQ(sender.uid, 0u) << "the user who sends the uevents of a namespace, seen by its owner";
+  EXPECT_EQ(sender.gid, 0u);
+  EXPECT_EQ(sender.pid, 0) << "the kernel";
+  if (!IsRealRoot()) return;
+  Actor plain = Actor::Start("plain", CLONE_NEWNET);
+  EXPECT_EQ(plain.Run([] { return SenderOfNextUevent(); }).uid, 0u) << "control: a namespace of the initial owner";
 }
 
 NETNS_TEST(Evt, OfADeviceAreHeardInItsNamespaceOnly, Covers("EVT-01"), Needs(Config("VETH"), UserNs())) {

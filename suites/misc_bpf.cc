@@ -195,7 +195,7 @@ NETNS_TEST(Misc, BpfLinksDoNotKeepANamespaceAlive, Covers("MISC-03"), Needs(Root
 NETNS_TEST(Misc, BpfSeesTheCookieOfTheNamespaceOfTheSocket, Covers("MISC-04"), Needs(Root(), Config("BPF_SYSCALL"))) {
   using namespace bpf;
   auto a = NetNamespace::Create(), b = NetNamespace::Create();
-  if (!a.Cookie().ok()) throw MissingNeed("needs-feature:netns-cookie", "SO_NETNS_COOKIE is missing (before 5.14)");
+  if (!a.Cookie().ok()) throw MissingNeed("needs-feature:netns-cookie", "SO_NETNS_COOKIE is missing (before 5.14)", "", LinuxVersion{5, 14});
   const Fd cookie = SETUP_OK(CreateBpfMap(BPF_MAP_TYPE_ARRAY, 8));
   // On every message that is sent by a socket of the map. The context is the helper's argument.
   const Fd program = NeedsBpf(LoadBpf({BPF_PROG_TYPE_SK_MSG, BPF_SK_MSG_VERDICT,

@@ -81,14 +81,14 @@ Result<std::uint64_t> IdOf(int fd) {
 
 Need NsGetId() {
   return Feature("ns-get-id", "ioctl NS_GET_ID (since Linux 6.18)",
-                 [] { return IdOf(NetNamespace::Current().fd()).ok(); });
+                 [] { return IdOf(NetNamespace::Current().fd()).ok(); }, LinuxVersion{6, 18});
 }
 
 Need NetnsCookie() {
   return Feature("netns-cookie", "getsockopt SO_NETNS_COOKIE (since Linux 5.14)", [] {
     Fd socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
     return CookieOf(socket.get()).code() != ENOPROTOOPT;
-  });
+  }, LinuxVersion{5, 14});
 }
 
 struct Family {
@@ -417,7 +417,7 @@ Result<std::set<std::uint64_t>> ListNamespaces() {
 }
 
 NETNS_TEST(Nsfs, ListnsEnumeratesLiveNamespaces, Covers("NSFS-17"),
-           Needs(NsGetId(), Feature("listns", "listns(2) (since Linux 6.19)", [] { return ListNamespaces().ok(); }))) {
+           Needs(NsGetId(), Feature("listns", "listns(2) (since Linux 6.19)", [] { return ListNamespaces().ok(); }, LinuxVersion{6, 19}))) {
   Actor member = Actor::Start("member", CLONE_NEWNET);
   const std::uint64_t alive = SETUP_OK(IdOf(OfActor(member).fd()));
   EXPECT_THAT(ListNamespaces(), Holds(testing::Contains(SETUP_OK(IdOf(NetNamespace::Current().fd()))))) << "the caller's own";

@@ -155,7 +155,8 @@ Made UnixSocket(const NetNamespace& ns, int type, bool abstract) {
   return made;
 }
 
-Made PacketSocket(const NetNamespace& ns, int type, bool bound) {
+/// A packet socket; with `shared` as one of a fanout group, which the kernel registers in its place (packet(7), PACKET_FANOUT).
+Made PacketSocket(const NetNamespace& ns, int type, bool bound, bool shared = false) {
   Devices devices = AddDevices(ns);
   auto socket = Keep(SocketOr(ns, "PACKET", AF_PACKET, type, 0));
   sockaddr_ll address{};
@@ -163,6 +164,8 @@ Made PacketSocket(const NetNamespace& ns, int type, bool bound) {
   address.sll_protocol = htons(bound ? ETH_P_ALL : 0x88B6);  // ptype lists of a device only what wants all; 88b6 is for experiments
   address.sll_ifindex = bound ? devices.two : 0;
   Check(::bind(socket->get(), reinterpret_cast<sockaddr*>(&address), sizeof address), "bind");
+  const int fanout = 7 | PACKET_FANOUT_HASH << 16;
+  if (shared) Check(::setsockopt(socket->get(), SOL_PACKET, PACKET_FANOUT, &fanout, sizeof fanout), "setsockopt(PACKET_FANOUT)");
   Made made;
   made.sights.push_back({"packet", With(bound ? " 0003 " : " 88b6 ")});
   made.sights.push_back({"ptype", With(bound ? " pn2 " : "88b6 ")});
@@ -433,8 +436,10 @@ const std::vector<Row>& Rows() {
       {"Dev", {"PROC-09"}, {"VETH"},
        [](auto& ns) {
          auto devices = AddDevices(ns);
-         return Made{{{"dev", With("pn1:")}, {"dev", With("pn2:")}, {"dev_snmp6/pn1", With("ifIndex")}, {"dev_snmp6/pn2", With("ifIndex")}},
-                     devices.undo};
+         Made made{{{"dev", With("pn1:")}, {"dev", With("pn2:")}}, devices.undo};
+         if (ns.ReadProcNet("if_inet6").ok())
+           for (const char* file : {"dev_snmp6/pn1", "dev_snmp6/pn2"}) made.sights.push_back({file, With("ifIndex")});
+         return made;
        }},
       {"Routes", {"PROC-10"}, {"VETH"},
        [](auto& ns) {
@@ -476,8 +481,8 @@ const std::vector<Row>& Rows() {
       {"Tcp6", {"PROC-14"}, {"IPV6"}, [](auto& ns) { return BoundSocket(ns, "IPV6", AF_INET6, SOCK_STREAM, 0, {"tcp6"}, true, kPort); }},
       {"Udp", {"PROC-15"}, {}, [](auto& ns) { return BoundSocket(ns, "INET", AF_INET, SOCK_DGRAM, 0, {"udp"}, false, kPort); }},
       {"Udp6", {"PROC-15"}, {"IPV6"}, [](auto& ns) { return BoundSocket(ns, "IPV6", AF_INET6, SOCK_DGRAM, 0, {"udp6"}, false, kPort); }},
-      {"UdpLite", {"PROC-15"}, {}, [](auto& ns) { return BoundSocket(ns, "INET", AF_INET, SOCK_DGRAM, 136, {"udplite"}, false, kPort); }},
-      {"UdpLite6", {"PROC-15"}, {"IPV6"}, [](auto& ns) { return BoundSocket(ns, "IPV6", AF_INET6, SOCK_DGRAM, 136, {"udplite6"}, false, kPort); }},
+      {"UdpLite", {"PROC-15"}, {}, [](auto& ns) { return BoundSocket(ns, "UDPLITE", AF_INET, SOCK_DGRAM, 136, {"udplite"}, false, kPort); }},
+      {"UdpLite6", {"PROC-15"}, {"IPV6"}, [](auto& ns) { return BoundSocket(ns, "UDPLITE", AF_INET6, SOCK_DGRAM, 136, {"udplite6"}, false, kPort); }},
       {"Raw", {"PROC-16"}, {}, [](auto& ns) { return BoundSocket(ns, "INET", AF_INET, SOCK_RAW, 253, {"raw"}, false, 253); }},
       {"Raw6", {"PROC-16"}, {"IPV6"}, [](auto& ns) { return BoundSocket(ns, "IPV6", AF_INET6, SOCK_RAW, 253, {"raw6"}, false, 253); }},
       {"Ping", {"PROC-16"}, {},
@@ -495,6 +500,7 @@ const std::vector<Row>& Rows() {
       {"UnixPathname", {"PROC-17"}, {"UNIX"}, [](auto& ns) { return UnixSocket(ns, SOCK_SEQPACKET, false); }},
       {"PacketBound", {"PROC-18", "PROC-31"}, {"PACKET", "VETH"}, [](auto& ns) { return PacketSocket(ns, SOCK_RAW, true); }},
       {"PacketOfAllDevices", {"PROC-18", "PROC-31"}, {"PACKET", "VETH"}, [](auto& ns) { return PacketSocket(ns, SOCK_DGRAM, false); }},
+      {"PacketFanout", {"PROC-18", "PROC-31"}, {"PACKET", "VETH"}, [](auto& ns) { return PacketSocket(ns, SOCK_DGRAM, false, true); }},
       {"NetlinkRoute", {"PROC-19"}, {}, [](auto& ns) { return NetlinkSocketRow(ns, NETLINK_ROUTE); }},
       {"NetlinkGeneric", {"PROC-19"}, {}, [](auto& ns) { return NetlinkSocketRow(ns, NETLINK_GENERIC); }},
       {"NetlinkUevent", {"PROC-19"}, {}, [](auto& ns) { return NetlinkSocketRow(ns, NETLINK_KOBJECT_UEVENT); }},

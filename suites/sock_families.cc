@@ -295,7 +295,7 @@ NETNS_TEST(Sock, SocketsOfIoUringAreOfTheSubmittersNamespace, Covers("SOCK-28"))
     return ring.Run(request);
   };
   if (const int probe = open(AF_INET, SOCK_STREAM); probe == -EINVAL)
-    throw MissingNeed("needs-feature:IORING_OP_SOCKET", "io_uring of this kernel makes no sockets (since Linux 5.19)", "use a newer kernel");
+    throw MissingNeed("needs-feature:IORING_OP_SOCKET", "io_uring of this kernel makes no sockets (since Linux 5.19)", "use a newer kernel", LinuxVersion{5, 19});
   // Alternately, with one ring: it is the submitter that counts, not the ring's creator.
   for (int round = 0; round < 2; ++round) {
     for (auto [domain, type] : {std::pair{AF_INET, SOCK_STREAM}, {AF_INET, SOCK_DGRAM}, {AF_UNIX, SOCK_STREAM}, {AF_NETLINK, SOCK_RAW}}) {

@@ -514,7 +514,7 @@ void EchoHandling(const Family& family) {
   const std::string name = v4 ? "net.ipv4.icmp_echo_ignore_all" : "net.ipv6.icmp.echo_ignore_all";
   auto [here, there] = CreateTwoWithLoopback();
   Join(here, "eth0", there, "eth0");
-  if (!here.HasSysctl(name)) throw MissingNeed("needs-feature:echo_ignore_all", "no " + name + " in this kernel");
+  if (!here.HasSysctl(name)) throw MissingNeed("needs-feature:echo_ignore_all", "no " + name + " in this kernel", "", LinuxVersion{4, 20});
   const int protocol = v4 ? int{IPPROTO_ICMP} : int{IPPROTO_ICMPV6};
   Fd from_here = SETUP_OK(here.Socket(family.domain, SOCK_RAW, protocol)), from_there = SETUP_OK(there.Socket(family.domain, SOCK_RAW, protocol));
   std::uint16_t sequence = 0;

@@ -380,7 +380,7 @@ NETNS_TEST(Stack, ChildrenCanHaveTheirOwnTableOfConnections, Covers("STACK-16"))
     ASSERT_OK(parent.SetSysctl(table.child, "0"));
     EXPECT_EQ(entries(CreateInside(parent)), shared) << "control: shared again";
   }
-  if (found == 0) throw MissingNeed("needs-feature:tcp_child_ehash_entries", "no net.ipv4.tcp_child_ehash_entries (since Linux 6.1)");
+  if (found == 0) throw MissingNeed("needs-feature:tcp_child_ehash_entries", "no net.ipv4.tcp_child_ehash_entries (since Linux 6.1)", "", LinuxVersion{6, 1});
 }
 
 // MPTCP ------------------------------------------------------------------------------------------------------------------

@@ -258,7 +258,7 @@ NETNS_TEST(Stack, IdsOfXfrmInterfacesArePerNamespace, Covers("STACK-17"), Needs(
 xfrm_userpolicy_default DefaultOf(const NetNamespace& where) {
   auto socket = XfrmIn(where);
   auto answer = socket.Get(Request(XFRM_MSG_GETDEFAULT).Header(xfrm_userpolicy_default{}).Named("get the default policy"));
-  if (answer.code() == EINVAL) throw MissingNeed("needs-feature:xfrm-default", "no XFRM_MSG_GETDEFAULT", "use Linux 5.14 or later");
+  if (answer.code() == EINVAL) throw MissingNeed("needs-feature:xfrm-default", "no XFRM_MSG_GETDEFAULT", "use Linux 5.14 or later", LinuxVersion{5, 14});
   return SETUP_OK(std::move(answer)).Header<xfrm_userpolicy_default>();
 }
 void DefaultIsSeparate(const NetNamespace& here, const std::vector<const NetNamespace*>& others) {

@@ -395,12 +395,13 @@ void ActsInItsOwnNamespace(const Effect& effect) {
 const bool effects = [] {
   for (const Effect& effect : Effects()) {
     const Effect* row = &effect;
-    if (std::string_view(effect.sysctl).starts_with("net/ipv6"))
-      RegisterBody("Sysctl", std::string("ValueActsInItsOwnNamespace/") + effect.name, __FILE__, __LINE__,
-                   [row] { ActsInItsOwnNamespace(*row); }, Covers("SYSCTL-14", "SYSCTL-21"), Needs(Config("SYSCTL"), Config("IPV6")));
-    else
-      RegisterBody("Sysctl", std::string("ValueActsInItsOwnNamespace/") + effect.name, __FILE__, __LINE__,
-                   [row] { ActsInItsOwnNamespace(*row); }, Covers("SYSCTL-14"), Needs(Config("SYSCTL")));
+    Covers covers("SYSCTL-14");
+    if (std::string_view(effect.sysctl).starts_with("net/ipv6")) covers.list.push_back("SYSCTL-21");
+    // Some settings of TCP and UDP are looked at through sockets of IPv6, or of both.
+    static const std::set<std::string_view> kBySocketsOfIpv6 = {"KeepAliveTimeOfIpv6", "SendBuffer", "TimestampsOfIpv6", "WindowScaling", "LocalPortRangeOfTcp6", "PingGroupsOfIpv6"};
+    Needs needs(Config("SYSCTL"));
+    if (covers.list.size() > 1 || kBySocketsOfIpv6.contains(effect.name)) needs.list.push_back(Config("IPV6"));
+    RegisterBody("Sysctl", std::string("ValueActsInItsOwnNamespace/") + effect.name, __FILE__, __LINE__, [row] { ActsInItsOwnNamespace(*row); }, covers, needs);
   }
   return true;
 }();
@@ -575,7 +576,7 @@ std::string CongestionOf(const NetNamespace& ns, int domain) {
   return name;
 }
 
-NETNS_TEST(Sysctl, CongestionControlIsPerNamespace, Covers("SYSCTL-12", "SYSCTL-14"), Needs(Config("SYSCTL"))) {
+NETNS_TEST(Sysctl, CongestionControlIsPerNamespace, Covers("SYSCTL-12", "SYSCTL-14"), Needs(Config("SYSCTL"), Config("IPV6"))) {
   auto a = NetNamespace::Create(), b = NetNamespace::Create();
   const std::string knob = "net/ipv4/tcp_congestion_control";
   std::string old = SETUP_OK(b.Sysctl(knob));

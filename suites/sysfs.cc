@@ -350,7 +350,7 @@ NETNS_TEST(Sysfs, TheNewMountApiTakesTheNamespaceOfFsopen, Covers("SYSFS-11"), N
   auto mount = [&](Place& opener, Place& attacher) {
     mounter.Enter(opener.ns);
     const Fd context = mounter.actor().Run([] { return Fd(static_cast<int>(::syscall(SYS_fsopen, "sysfs", 1 /* FSOPEN_CLOEXEC */))); });
-    if (!context.valid()) throw MissingNeed("needs-feature:fsopen", "no fsopen(2)", "use Linux 5.2 or later");
+    if (!context.valid()) throw MissingNeed("needs-feature:fsopen", "no fsopen(2)", "use Linux 5.2 or later", LinuxVersion{5, 2});
     mounter.Enter(attacher.ns);
     return mounter.actor().Run([&]() -> Fd {
       if (::syscall(SYS_fsconfig, context.get(), 6 /* FSCONFIG_CMD_CREATE */, nullptr, nullptr, 0) < 0)

@@ -551,7 +551,7 @@ NETNS_TEST(User, TheLimitIsPerUser, Covers("USER-17"), Needs(Root(), UserNs())) 
 
 NETNS_TEST(User, ANewUserNamespaceHasNoLimitOfItsOwn, Covers("USER-18", "USER-19"), Needs(UserNs())) {
   auto outer = Limit();
-  if (outer.code() == ENOENT) throw MissingNeed("needs-feature:max_net_namespaces", "user.max_net_namespaces, since Linux 4.9");
+  if (outer.code() == ENOENT) throw MissingNeed("needs-feature:max_net_namespaces", "user.max_net_namespaces, since Linux 4.9", "", LinuxVersion{4, 9});
   Actor child = Actor::Start("child"), sibling = Actor::Start("sibling");
   SETUP_OK(EnterNewUserNamespace(child));
   SETUP_OK(EnterNewUserNamespace(sibling));
@@ -679,7 +679,7 @@ NETNS_TEST(User, OwnershipOfAttributesFollowsTheDevice, Covers("USER-22"),
   SETUP_OK(rtnl.MoveLink("moved", ByFd(inner.fd())));
   if (ids(inner, "moved/mtu").ok() && SETUP_OK(ids(inner, "lo/mtu")) == Ids{100000, 100000} &&
       SETUP_OK(ids(inner, "moved/mtu")) == kRoot && ::access("/proc/sys/net/core/tstamp_allow_data", F_OK) != 0)
-    throw MissingNeed("needs-feature:sysfs-ownership", "ownership that follows a device, since Linux 5.7");
+    throw MissingNeed("needs-feature:sysfs-ownership", "ownership that follows a device, since Linux 5.7", "", LinuxVersion{5, 7});
   check(inner, "moved", Ids{100000, 100000}, "moved to a namespace of another owner");
   check(outer, "stays", kRoot, "control: the one that was not moved");
   SETUP_OK(RtnlIn(inner).MoveLink("moved", ByFd(outer.fd())));

@@ -536,7 +536,7 @@ NETNS_TEST(Veth, FreeingANamespaceDestroysItsDevicesAndTheirPeers, Covers("VETH-
 // drivers/net/veth.c veth_dellink(): both ends may be on one list of the dying.
 NETNS_TEST(Veth, BothEndsMayDieAtTheSameTime, Covers("VETH-11"), Needs(Config("VETH"), UserNs()), Within{std::chrono::seconds(120)}) {
   Place witness;
-  for (int round = 0; round < 10; ++round) {
+  for (int round = 0; round < 5; ++round) {
     FreedOracle oracle(20);
     {
       std::vector<Place> places;

@@ -9,6 +9,7 @@
 #include "fixtures/user_namespace.h"
 #include "suites/support/listener.h"
 #include "suites/support/uppers.h"
+#include "suites/support/firewall.h"  // behind net/if.h, which linux/if.h respects only in this order
 
 namespace netns {
 namespace {
@@ -228,24 +229,33 @@ bool SawFrame(const Fd& socket, const std::function<bool(const std::string&)>& w
   return false;
 }
 
+/// Two tunnel devices over a wire between `a` and `far`; that of `a` has been moved to `b`.
+struct MovedTunnel {
+  explicit MovedTunnel(const UpperKind& kind) : wire(SETUP_OK(VethPair::Between(a.ns, far.ns))) {
+    const std::string near_end = kind.ipv6 ? "2001:db8::1" : "192.0.2.1", far_end = kind.ipv6 ? "2001:db8::2" : "192.0.2.2";
+    for (auto [place, local, remote] : {std::tuple(&a, near_end, far_end), std::tuple(&far, far_end, near_end)}) {
+      Status added = (*place)->AddLink(UpperSpec(kind, "tunnel", 0, 0, local, remote));
+      RequireBuiltIn(added, kind.symbol);
+      SETUP_OK(std::move(added));
+    }
+    SETUP_OK(a->MoveLink("tunnel", b.ref()));
+    inner_near = kind.carries_ipv6 ? "2001:db8:9::1" : "198.51.100.1";
+    inner_far = kind.carries_ipv6 ? "2001:db8:9::2" : "198.51.100.2";
+    for (auto [place, address] : {std::pair(&b, inner_near), std::pair(&far, inner_far)}) {
+      if (HasIpv6()) SETUP_OK(place->ns.SetSysctl("net/ipv6/conf/tunnel/accept_dad", "0"));
+      SETUP_OK((*place)->Up("tunnel"));
+      SETUP_OK((*place)->AddAddress(address + (kind.carries_ipv6 ? "/64" : "/24"), "tunnel", {.nodad = kind.carries_ipv6}));
+    }
+  }
+  Place a, b, far;
+  VethPair wire;
+  std::string inner_near, inner_far;
+};
+
 // net/ipv4/ip_tunnel.c (tunnel->net): inner packets where the device is, outer ones where it was made.
 void SendsWhereItWasMade(const UpperKind& kind) {
-  Place a, b, far;
-  auto wire = SETUP_OK(VethPair::Between(a.ns, far.ns));
-  const std::string near_end = kind.ipv6 ? "2001:db8::1" : "192.0.2.1", far_end = kind.ipv6 ? "2001:db8::2" : "192.0.2.2";
-  for (auto [place, local, remote] : {std::tuple(&a, near_end, far_end), std::tuple(&far, far_end, near_end)}) {
-    Status added = (*place)->AddLink(UpperSpec(kind, "tunnel", 0, 0, local, remote));
-    RequireBuiltIn(added, kind.symbol);
-    SETUP_OK(std::move(added));
-  }
-  SETUP_OK(a->MoveLink("tunnel", b.ref()));
-  const std::string inner_near = kind.carries_ipv6 ? "2001:db8:9::1" : "198.51.100.1";
-  const std::string inner_far = kind.carries_ipv6 ? "2001:db8:9::2" : "198.51.100.2";
-  for (auto [place, address] : {std::pair(&b, inner_near), std::pair(&far, inner_far)}) {
-    if (HasIpv6()) SETUP_OK(place->ns.SetSysctl("net/ipv6/conf/tunnel/accept_dad", "0"));
-    SETUP_OK((*place)->Up("tunnel"));
-    SETUP_OK((*place)->AddAddress(address + (kind.carries_ipv6 ? "/64" : "/24"), "tunnel", {.nodad = kind.carries_ipv6}));
-  }
+  MovedTunnel moved(kind);
+  auto& [a, b, far, wire, inner_near, inner_far] = moved;
   // All that goes over the wire is of the tunnel: outer addresses, never a naked inner packet.
   auto probe = PacketSocket(a.ns, wire.west_link().index, ETH_P_ALL);
   if (!probe.ok()) RequireBuiltIn(probe.error(), "PACKET");
@@ -266,6 +276,53 @@ void SendsWhereItWasMade(const UpperKind& kind) {
   // Control: without the wire of that namespace nothing passes, whatever the device's own namespace has.
   SETUP_OK(a->Down("west"));
   EXPECT_THAT(Ping(b.ns, inner_far, {.deadline = Deadline::In(500ms)}), Not(Succeeds()));
+}
+
+/// Packets with the mark 0x55: outer ones that leave by `wire`, inner ones that come by the tunnel. What comes by `wire` gets it.
+class Marks {
+ public:
+  Marks(const NetNamespace& ns, const std::string& wire) : nft_(NeedsNftables(Nftables::In(ns), "nf_tables")) {
+    NftBatch batch;
+    batch.AddTable(NFPROTO_INET, "t");
+    batch.AddChain({.table = "t", .name = "out", .hook = NF_INET_LOCAL_OUT, .priority = 500});
+    batch.AddChain({.table = "t", .name = "in", .hook = NF_INET_PRE_ROUTING, .priority = -500});
+    batch.AddRule({.table = "t", .chain = "out", .oif = wire, .counter = true, .comment = "out"});
+    batch.AddRule({.table = "t", .chain = "out", .oif = wire, .mark = 0x55, .counter = true, .comment = "marked out"});
+    batch.AddRule({.table = "t", .chain = "in", .iif = wire, .set_mark = 0x55});
+    batch.AddRule({.table = "t", .chain = "in", .iif = "tunnel", .counter = true, .comment = "in"});
+    batch.AddRule({.table = "t", .chain = "in", .iif = "tunnel", .mark = 0x55, .counter = true, .comment = "marked in"});
+    NeedsNftables(nft_.Commit(batch), "rules");
+  }
+  std::uint64_t Of(const std::string& what) {
+    for (const NftRule& rule : SETUP_OK(nft_.Rules(NFPROTO_INET)))
+      if (rule.comment == what) return rule.packets;
+    return 0;
+  }
+
+ private:
+  Nftables nft_;
+};
+
+// net/ipv4/ip_tunnel_core.c iptunnel_xmit(), __iptunnel_pull_header(): what crosses from one namespace to another is scrubbed.
+void ScrubsTheMark(const UpperKind& kind) {
+  MovedTunnel moved(kind);
+  auto& [a, b, far, wire, inner_near, inner_far] = moved;
+  Marks in_a(a.ns, "west"), in_b(b.ns, "no wire"), in_far(far.ns, "east");
+  const auto send = [](Place& from, Place& to, const std::string& address) {
+    const Fd receiver = SETUP_OK(UdpBind(to.ns, Inet(address, 4000)));
+    const Fd sender = SETUP_OK(from.ns.Socket(Inet(address).family(), SOCK_DGRAM));
+    SETUP_OK(SetSockOpt(sender, SOL_SOCKET, SO_MARK, 0x55));
+    SETUP_OK(SendTo(sender, "x", Inet(address, 4000)));
+    EXPECT_OK(Receive(receiver)) << "control: it gets through";
+  };
+  send(b, far, inner_far);
+  EXPECT_GT(in_a.Of("out"), 0u) << "control: outer packets";
+  EXPECT_EQ(in_a.Of("marked out"), 0u) << "the mark of the sender's namespace is on the outer packet of another";
+  EXPECT_GT(in_far.Of("marked in"), 0u) << "control: inside one namespace the mark of an outer packet stays";
+  send(far, b, inner_near);
+  EXPECT_GT(in_far.Of("marked out"), 0u) << "control: inside one namespace the mark of the inner packet stays";
+  EXPECT_GT(in_b.Of("in"), 0u) << "control: inner packets";
+  EXPECT_EQ(in_b.Of("marked in"), 0u) << "the mark of the outer packet's namespace is on the inner one of another";
 }
 
 [[maybe_unused]] const bool registered = [] {
@@ -289,6 +346,11 @@ void SendsWhereItWasMade(const UpperKind& kind) {
     if (kind.clash != 0 && !kind.on_a_device) add("KeysAreScopedPerNamespace", KeysAreScopedPerNamespace, Covers("VIRT-15"));
     if (!kind.on_a_device && of != "xfrm" && of != "vti" && of != "vti6")
       add("SendsWhereItWasMade", SendsWhereItWasMade, Covers("VIRT-04"));
+    if (!kind.on_a_device && of != "xfrm" && of != "vti" && of != "vti6") {
+      needs.list.push_back(Config("NF_TABLES"));
+      needs.list.push_back(Config("NF_TABLES_INET"));
+      add("ScrubsTheMark", ScrubsTheMark, Covers("VIRT-04", "VETH-22"));
+    }
   }
   return true;
 }();

@@ -46,7 +46,7 @@ NETNS_TEST(Scratch, SetUpStepFails, Covers("X-01")) {
 }
 NETNS_TEST(Scratch, SetUpStepLacksAnOption, Covers("X-01")) {
   Error error{EOPNOTSUPP, "add veth link 'a'"};
-  error.lacking = "VETH";
+  error.lacking = "WARP_DRIVE";
   SETUP_OK(Status(error));
   ADD_FAILURE() << "never reached";
 }
@@ -109,6 +109,10 @@ class FailingFixture : public Test {
 NETNS_TEST_F(FailingFixture, BodyIsNotRun, Covers("X-01")) { ADD_FAILURE() << "never reached"; }
 NETNS_TEST(Scratch, MissesAFeature, Covers("X-01"), Needs(Feature("WARP", "this kernel has no warp drive", [] { return false; }))) {
   ADD_FAILURE() << "never reached";
+}
+NETNS_TEST(Scratch, MissesAnOptionThatIsSet, Covers("X-01")) { throw MissingNeed("needs-config:NAMESPACES", "nothing is isolated"); }
+NETNS_TEST(Scratch, MissesAFeatureOfOldLinux, Covers("X-01")) {
+  throw MissingNeed("needs-feature:WHEEL", "there is no wheel", "", LinuxVersion{2, 6});
 }
 NETNS_TEST(Scratch, RecordsProperties, Covers("X-01")) {
   Property("colour", "blue");

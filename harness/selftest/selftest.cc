@@ -22,7 +22,9 @@
 #include <random>
 #include <sstream>
 
+#include "harness/kernel_config.h"
 #include "harness/known_defects.h"
+#include "harness/needs.h"
 #include "harness/wait.h"
 
 namespace {
@@ -149,7 +151,7 @@ TEST(Verdict, FailedSetUpStepIsErrorNotFail) {
 TEST(Verdict, SetUpStepThatTheKernelWasBuiltWithoutIsMissWithTheOption) {
   ScratchRun run = RunScratch("Scratch.SetUpStepLacksAnOption");
   EXPECT_EQ("MISS", run.Verdict("Scratch.SetUpStepLacksAnOption"));
-  EXPECT_EQ("needs-config:VETH", run.End("Scratch.SetUpStepLacksAnOption")["reason"]["code"]);
+  EXPECT_EQ("needs-config:WARP_DRIVE", run.End("Scratch.SetUpStepLacksAnOption")["reason"]["code"]);
   EXPECT_EQ(0, run.exit_status);
 }
 
@@ -229,6 +231,19 @@ TEST(Verdict, SkipsKeepTheirReason) {
   EXPECT_THAT(std::string(run.End("Scratch.SkipsInActor")["reason"]["text"]), HasSubstr("said by an actor"));
   EXPECT_EQ("needs-feature:WARP", run.End("Scratch.MissesAFeature")["reason"]["code"]);
   EXPECT_EQ(0, run.exit_status);
+}
+
+TEST(Verdict, WhatTheKernelClaimsToHaveIsNoMiss) {
+  if (netns::KernelConfig::Running().Value("NAMESPACES") != 'y') GTEST_SKIP() << "the configuration of this kernel cannot be read";
+  ScratchRun run = RunScratch("Scratch.MissesAnOptionThatIsSet:Scratch.MissesAFeatureOfOldLinux");
+  EXPECT_EQ("FAIL", run.Verdict("Scratch.MissesAnOptionThatIsSet"));
+  EXPECT_THAT(std::string(run.End("Scratch.MissesAnOptionThatIsSet")["failures"][0]["message"]),
+              HasSubstr("CONFIG_NAMESPACES=y, but: nothing is isolated"));
+  EXPECT_EQ("MISS", run.Verdict("Scratch.MissesAFeatureOfOldLinux")) << "on somebody's machine a policy may be the reason";
+  const netns::MissingNeed old("needs-feature:WHEEL", "there is no wheel", "", netns::LinuxVersion{2, 6});
+  EXPECT_THAT(netns::ClaimedAllTheSame(old, /*machine_of_its_own=*/true).value_or(""), HasSubstr("since 2.6"));
+  const netns::MissingNeed future("needs-feature:WARP", "no warp drive", "", netns::LinuxVersion{99, 0});
+  EXPECT_FALSE(netns::ClaimedAllTheSame(future, true)) << "control";
 }
 
 TEST(Verdict, FatalFailureInSetUpKeepsTheBodyFromRunning) {

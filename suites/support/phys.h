@@ -43,6 +43,16 @@ inline LinkSpec Vlan(const std::string& name, const std::string& lower, std::uin
   return {.name = name, .kind = "vlan", .link = LinkRef(lower), .data = [id](Request& r) { r.U16(1 /* IFLA_VLAN_ID */, id); }};
 }
 
+/// Whether altnames move with a device, tried with a virtual one.
+inline bool AltnamesMove() {
+  auto a = NetNamespace::Create(), b = NetNamespace::Create();
+  Rtnl in_a = SETUP_OK(Rtnl::In(a));
+  SETUP_OK(in_a.AddVeth("probe", "other"));
+  if (!in_a.AddAltname("probe", "alternative").ok()) return false;
+  SETUP_OK(in_a.MoveLink("probe", ByFd(b.fd())));
+  return SETUP_OK(Rtnl::In(b)).LinkByName("alternative").ok();
+}
+
 /// Names for namespaces, and which of them hold a card: asked by netlink, sysfs and /proc/net/dev, which must agree.
 class Places {
  public:
@@ -129,10 +139,11 @@ class FreedProbe {
   NetNamespace fence_;
 };
 
-inline void Configure(const NetNamespace& ns, const std::string& name, int host) {
+/// Brings a device up with an address of each family, and waits until it runs. `net4` is a /24 with its last dot.
+inline void Configure(const NetNamespace& ns, const std::string& name, int host, const std::string& net4 = "192.0.2.") {
   Rtnl rtnl = SETUP_OK(Rtnl::In(ns));
   SETUP_OK(rtnl.Up(name));
-  SETUP_OK(rtnl.AddAddress("192.0.2." + std::to_string(host) + "/24", name));
+  SETUP_OK(rtnl.AddAddress(net4 + std::to_string(host) + "/24", name));
   SETUP_OK(rtnl.AddAddress("2001:db8::" + std::to_string(host) + "/64", name, {.nodad = true}));
   SETUP_OK(Eventually("carrier on " + name, [&] {
     Link link = SETUP_OK(rtnl.LinkByName(name));

@@ -252,6 +252,26 @@ inline std::vector<std::string> Drain(const Fd& socket) {
   return all;
 }
 
+inline std::size_t CountWith(const std::vector<std::string>& datagrams, const std::string& marker) {
+  return static_cast<std::size_t>(std::count_if(datagrams.begin(), datagrams.end(), [&](const std::string& text) { return text.find(marker) != std::string::npos; }));
+}
+/// What has come to each of the sockets, once `count` datagrams with `marker` have come to them together, or some seconds are
+/// over. A busy kernel passes on what was sent over loopback only after the sender has been answered (ksoftirqd).
+inline std::vector<std::vector<std::string>> DrainWhen(std::initializer_list<const Fd*> sockets, std::size_t count, const std::string& marker) {
+  std::vector<std::vector<std::string>> all(sockets.size());
+  const Deadline deadline = Deadline::In(std::chrono::seconds(10));
+  for (;;) {
+    std::size_t i = 0, there = 0;
+    std::vector<pollfd> more;
+    for (const Fd* socket : sockets) {
+      for (std::string& text : Drain(*socket)) all[i].push_back(std::move(text));
+      there += CountWith(all[i++], marker);
+      more.push_back({socket->get(), POLLIN, 0});
+    }
+    if (there >= count || ::poll(more.data(), more.size(), deadline.PollMs()) <= 0) return all;
+  }
+}
+
 /// rtnetlink in a namespace.
 inline Rtnl RtnlIn(const NetNamespace& where) {
   return SETUP_OK(Rtnl::Adopt(SETUP_OK(where.Socket(AF_NETLINK, SOCK_RAW, 0))));

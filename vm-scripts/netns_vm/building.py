@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -30,12 +31,25 @@ def build(directory: Optional[Path], targets: list[str]) -> Path:
 
 
 def _step(what: str, command: list[str]) -> None:
+    """Runs a step of the build; shows how far it is, and all that it said where it fails."""
+    said: list[str] = []
+    live = sys.stderr.isatty()
+    if not live:
+        print(f"{what}: {' '.join(command)}", file=sys.stderr, flush=True)
     try:
-        done = subprocess.run(command, cwd=paths.CHECKOUT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        with subprocess.Popen(command, cwd=paths.CHECKOUT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace") as step:
+            assert step.stdout
+            for line in step.stdout:
+                said.append(line)
+                if live and (match := re.match(r"\[\d+/\d+\]", line)):
+                    sys.stderr.write(f"\r{what} {match.group()}\x1b[K")
+                    sys.stderr.flush()
+        if live:
+            sys.stderr.write("\r\x1b[K")
     except FileNotFoundError:
         raise MachineProblem(f"{command[0]} is not installed; install the packages of vm-scripts/packages.txt") from None
-    if done.returncode:
-        sys.stdout.write(done.stdout[-8000:])
+    if step.returncode:
+        sys.stdout.write("".join(said)[-8000:])
         raise MachineProblem(f"{what} failed: {' '.join(command)}")
 
 

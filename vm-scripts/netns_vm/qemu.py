@@ -104,10 +104,11 @@ class Machine:
     memory_mb: int
     cpus: int
     nics: Sequence[Nic]
+    plain_cpu: bool = False
 
     def command(self, console_fd: int, serial_fd: int, virtio_fd: int) -> list[str]:
         words = [binary(), "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-name", "netns-conformance"]
-        words += ["-machine", "q35"] + accelerator.options(self.accelerator)
+        words += ["-machine", "q35"] + accelerator.options(self.accelerator, self.plain_cpu)
         words += ["-m", str(self.memory_mb), "-smp", str(self.cpus)]
         words += ["-kernel", str(self.image), "-initrd", str(self.initramfs), "-append", self.command_line]
         # append=on: QEMU would try to truncate the pipe.

@@ -81,6 +81,7 @@ class Run:
         self._accelerator = "tcg"
         self._reason = ""
         self._kvm_suspect = False
+        self._plain_cpu = False
 
     def run(self) -> Result:
         begun = time.monotonic()
@@ -188,7 +189,7 @@ class Run:
     def _boot(self, image: Path, console_file) -> Ending:  # type: ignore[no-untyped-def]
         request = self._request
         command_line = " ".join(filter(None, (GUEST_ARGUMENTS, accelerator.kernel_arguments(self._accelerator), request.append.strip())))
-        machine = qemu.Machine(images.direct(request.kernel.image), image, command_line, self._accelerator, request.memory_mb, request.cpus, self._nics)
+        machine = qemu.Machine(images.direct(request.kernel.image), image, command_line, self._accelerator, request.memory_mb, request.cpus, self._nics, self._plain_cpu)
         return Guest(machine, self._joined, console_file, request.limits, self._deadline, self._observe, self._progress.tick).run()
 
     def _observe(self, event: Event) -> None:
@@ -234,6 +235,11 @@ class Run:
             self._progress.say(f"{fault.text}; still running: {', '.join(joined.in_flight) or 'nothing'}; raise --timeout")
             joined.note(fault.text, "warning")
             return False
+        if joined.boot_header is None and not joined.in_flight and self._accelerator == "tcg" and not self._plain_cpu and "invalid opcode" in ending.console:
+            self._plain_cpu = True
+            self._progress.say(f"{fault.text}: this kernel cannot do without what our emulated CPU leaves out; booting again with all of it")
+            joined.note(f"boot {boot} ended before the first test ({fault.text}); the machine boots again with -cpu {accelerator.PLAIN_TCG_CPU}", "warning")
+            return True
         if joined.boot_header is None and not joined.in_flight:
             self._progress.say(f"{fault.kind} before the first test: {fault.text}\n" + last_lines(ending.console))
             joined.note(f"{fault.kind} before the first test: {fault.text}", "warning")
