@@ -113,10 +113,11 @@ def read_machine(directory: Path) -> dict[int, Trial]:
             if verdict == "SKIP":
                 continue
             current.tests.append(name or event["test"])
-            if verdict in ("FAIL", "ERROR"):
+            # All of these pass on the unchanged code: MISS says that what they need has gone.
+            if verdict in ("FAIL", "ERROR", "MISS"):
                 failures = event.get("failures") or []
                 kinds = {failure.get("kind", "") for failure in failures}
-                current.by, current.message = current.tests[-1], failures[0].get("message", "")[:300] if failures else ""
+                current.by, current.message = current.tests[-1], (failures[0].get("message", "")[:300] if failures else "")
                 faulty = bool(kinds) and kinds <= run.FAULTS
                 current.outcome = "splat" if faulty else "killed" if verdict == "FAIL" else "broken"
     return trials
@@ -289,7 +290,7 @@ def document(
         + (f"a sample (`--sample {options.sample} --seed {options.seed}`), as many of each operator as there are." if options.sample else "those that were chosen."),
         f"Each was given the tests that reach it, those of its subject first, for up to {options.seconds} s of them"
         + (", and what survived then all of them." if options.thorough else ".")
-        + " *killed*: a test says FAIL, and passes again without the mutant. *broken*: a test could not even be set up. *splat*:",
+        + " *killed*: a test says FAIL, and passes again without the mutant. *broken*: a test could not even be set up, or lacked what it needs. *splat*:",
         "the kernel itself gave it away, by a warning, a crash or silence. *lasting*: a test failed, and went on failing when the",
         "mutant was gone: it has left the machine in disorder, in which nothing else was tried then. (`--thorough` tries it again,",
         "as the first in a fresh machine, where the failure can only be its own.)",

@@ -213,6 +213,10 @@ class Streams(unittest.TestCase):
         self.assertEqual([trial.outcome for trial in trials.values()], ["killed", "broken", "survived", "splat", "lasting"])
         self.assertEqual((trials[1].by, trials[3].tests, trials[1].first, trials[2].first), ("A.C", ["A.B"], True, False))
 
+    def test_a_need_that_is_gone_is_noticed(self) -> None:
+        trials = self.machine(self.note("mutant 1 begins"), self.end("1/A.B", "MISS"), self.note("mutant 1 ends"))
+        self.assertEqual((trials[1].outcome, trials[1].by), ("broken", "A.B"))
+
     def test_a_machine_that_was_switched_off_says_nothing_of_its_last_mutant(self) -> None:
         trials = self.machine(self.note("mutant 1 begins"), self.end("1/A.B", "PASS"))
         self.assertEqual((trials[1].outcome, sweep.fold([trials])), ("", {}))
