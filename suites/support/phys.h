@@ -161,11 +161,11 @@ inline Status SendOnce(const NetNamespace& ns, const std::string& address) {
 
 /// A UDP datagram from `a` to `b` and its answer. Asks again until the deadline: switches and cards may lose the first.
 inline Status RoundTrip(const NetNamespace& a, const NetNamespace& b, const std::string& from, const std::string& to) {
-  SockAddr source = Inet(from, 4000), target = Inet(to, 4001);
-  ASSIGN_OR_RETURN(Fd asks, a.Socket(source.family(), SOCK_DGRAM));
-  ASSIGN_OR_RETURN(Fd answers, b.Socket(target.family(), SOCK_DGRAM));
-  if (::bind(asks.get(), source.get(), source.length()) < 0) return ErrnoError("bind(" + from + ")");
-  if (::bind(answers.get(), target.get(), target.length()) < 0) return ErrnoError("bind(" + to + ")");
+  // The kernel chooses the ports: another test may use the initial namespace at the same time.
+  ASSIGN_OR_RETURN(Fd asks, UdpBind(a, Inet(from, 0)));
+  ASSIGN_OR_RETURN(Fd answers, UdpBind(b, Inet(to, 0)));
+  ASSIGN_OR_RETURN(const SockAddr source, GetSockName(asks));
+  ASSIGN_OR_RETURN(const SockAddr target, GetSockName(answers));
   return Eventually("a datagram from " + from + " to " + to + " and its answer", [&] {
     char byte = 'q';
     if (::sendto(asks.get(), &byte, 1, 0, target.get(), target.length()) < 0) return false;
