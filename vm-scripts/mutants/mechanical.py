@@ -14,13 +14,14 @@ from __future__ import annotations
 import bisect
 import ctypes
 import dataclasses
-import json
 import random
 import re
 import shutil
 import sys
 from pathlib import Path
 from typing import Any, Callable, Iterable, Iterator, Optional
+
+import plain_yaml
 
 sys.path.append("/usr/lib/python3/dist-packages")  # where Debian has it, for a Python that is not Debian's
 
@@ -110,21 +111,10 @@ class Edit:
 
 def read_places(path: Path) -> list[Place]:
     """mechanical.yaml, in the plain form that its head describes."""
-    entries: list[dict[str, Any]] = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        if not line.strip() or line.startswith("#"):
-            continue
-        match = re.match(r"(- |  )(\w+): (.*)$", line)
-        if not match or (match[1] == "  " and not entries):
-            raise Problem(f"{path}:{number}: not 'key: value' of a list of mappings: {line}")
-        if match[1] == "- ":
-            entries.append({})
-        value: Any = match[3]
-        if value.startswith("["):
-            value = [word.strip() for word in value.strip("[]").split(",") if word.strip()]
-        entries[-1][match[2]] = value
     try:
-        return [Place(**entry) for entry in entries]
+        return [Place(**entry) for entry in plain_yaml.read(path)]
+    except ValueError as error:
+        raise Problem(str(error)) from None
     except TypeError as error:
         raise Problem(f"{path}: {error}") from None
 

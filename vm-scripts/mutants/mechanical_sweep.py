@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, Iterable, Optional
 
 import mechanical
+import plain_yaml
 import run
 
 OUTCOMES = ("killed", "broken", "splat", "lasting", "survived")
@@ -161,9 +162,7 @@ def plan(mutant: dict[str, Any], tests: dict[str, Known], reach: set[str], secon
 
 def read_triage(path: Path) -> dict[str, dict[str, str]]:
     """The survivors that somebody has looked at, by key()."""
-    triage: dict[str, dict[str, str]] = {}
-    if not path.exists():
-        return triage
+    return {entry["mutant"]: entry for entry in plain_yaml.read(path)} if path.exists() else {}
     entry: dict[str, str] = {}
     for line in path.read_text(encoding="utf-8").splitlines():
         match = re.match(r"(- |  )(\w+): (.*)$", line)

@@ -30,6 +30,8 @@ import time
 from pathlib import Path
 from typing import Any, Iterator, Optional
 
+import plain_yaml
+
 HERE = Path(__file__).resolve().parent
 CHECKOUT = HERE.parents[1]
 FAULTS = {"panic", "oops", "lockup", "hung-task", "silence", "reboot", "kernel-log"}
@@ -85,25 +87,10 @@ class Run:
 
 def read_mutants(path: Path) -> list[Mutant]:
     """mutants.yaml, in the plain form that its head describes."""
-    entries: list[dict[str, Any]] = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        if not line.strip() or line.startswith("#"):
-            continue
-        match = re.match(r"(- |  )(\w+): (.*)$", line)
-        if not match or (match[1] == "  " and not entries):
-            raise Problem(f"{path}:{number}: not 'key: value' of a list of mappings: {line}", 2)
-        if match[1] == "- ":
-            entries.append({})
-        value: Any = match[3]
-        if value.startswith("["):
-            value = [word.strip() for word in value.strip("[]").split(",")]
-        elif value.startswith('"'):
-            value = json.loads(value)
-        elif value.isdigit():
-            value = int(value)
-        entries[-1][match[2]] = value
     try:
-        return [Mutant(**entry) for entry in entries]
+        return [Mutant(**entry) for entry in plain_yaml.read(path)]
+    except ValueError as error:
+        raise Problem(str(error), 2) from None
     except TypeError as error:
         raise Problem(f"{path}: {error}", 2) from None
 
