@@ -163,17 +163,6 @@ def plan(mutant: dict[str, Any], tests: dict[str, Known], reach: set[str], secon
 def read_triage(path: Path) -> dict[str, dict[str, str]]:
     """The survivors that somebody has looked at, by key()."""
     return {entry["mutant"]: entry for entry in plain_yaml.read(path)} if path.exists() else {}
-    entry: dict[str, str] = {}
-    for line in path.read_text(encoding="utf-8").splitlines():
-        match = re.match(r"(- |  )(\w+): (.*)$", line)
-        if not match:
-            continue
-        if match[1] == "- ":
-            entry = {}
-        entry[match[2]] = json.loads(match[3]) if match[3].startswith('"') else match[3]
-        if match[2] == "why":
-            triage[entry["mutant"]] = entry
-    return triage
 
 
 def key(mutant: dict[str, Any]) -> str:
