@@ -9,6 +9,7 @@
 #include "fixtures/nic.h"
 #include "fixtures/sockets.h"
 #include "fixtures/user_namespace.h"
+#include "suites/support/other_root.h"
 #include "suites/support/place.h"
 #include "suites/support/watched.h"
 
@@ -122,13 +123,7 @@ ucred SenderOfNextUevent() {
 
 // lib/kobject_uevent.c, uevent_net_broadcast_tagged(): a udev of a container believes only what comes from its root.
 NETNS_TEST(Evt, AreSentByRootOfTheOwner, Covers("EVT-01"), Needs(Config("VETH"), UserNs())) {
-  Actor owner = Actor::Start("owner");
-  if (IsRealRoot()) {
-    SETUP_OK(EnterMappedUserNamespace(owner, 100000, 65536));
-  } else {
-    SETUP_OK(EnterNewUserNamespace(owner));
-  }
-  SETUP_OK(owner.Unshare(CLONE_NEWNET));
+  Actor owner = StartOtherRoot("owner");
   const ucred sender = owner.Run([] { return SenderOfNextUevent(); });
   EXPECT_EQ(sender.uid, 0u) << "the user who sends the uevents of a namespace, seen by its owner";
   EXPECT_EQ(sender.gid, 0u);

@@ -26,6 +26,7 @@
 #include "harness/registration.h"
 #include "suites/support/any_link.h"
 #include "suites/support/nsfs.h"
+#include "suites/support/other_root.h"
 
 namespace netns {
 namespace {
@@ -757,13 +758,7 @@ NETNS_TEST(User, TheCreatorOfTheOwnerMayMountItsSysfs, Covers("USER-24"), Needs(
 }
 
 NETNS_TEST(User, RestrictedProcFilesAreReadableForTheOwnersRoot, Covers("USER-25"), Needs(UserNs(), Config("NF_CONNTRACK"))) {
-  Actor root = Actor::Start("root");
-  if (IsRealRoot()) {  // another user than the root of the machine
-    SETUP_OK(EnterMappedUserNamespace(root, 100000, 65536));
-  } else {
-    SETUP_OK(EnterNewUserNamespace(root));
-  }
-  SETUP_OK(root.Unshare(CLONE_NEWNET));
+  Actor root = StartOtherRoot("root");
   int seen = 0;
   for (const char* name : {"nf_conntrack", "ip_tables_names", "ip_tables_matches", "netfilter/nfnetlink_log", "netfilter/nfnetlink_queue", "stat/nf_conntrack"}) {
     SCOPED_TRACE(name);
