@@ -9,7 +9,6 @@
 #include "fixtures/nic.h"
 #include "fixtures/sockets.h"
 #include "fixtures/user_namespace.h"
-#include "suites/support/other_root.h"
 #include "suites/support/place.h"
 #include "suites/support/watched.h"
 
@@ -123,7 +122,7 @@ ucred SenderOfNextUevent() {
 
 // lib/kobject_uevent.c, uevent_net_broadcast_tagged(): a udev of a container believes only what comes from its root.
 NETNS_TEST(Evt, AreSentByRootOfTheOwner, Covers("EVT-01"), Needs(Config("VETH"), UserNs())) {
-  Actor owner = StartOtherRoot("owner");
+  Actor owner = StartNamespaceRoot("owner");
   const ucred sender = owner.Run([] { return SenderOfNextUevent(); });
   EXPECT_EQ(sender.uid, 0u) << "the user who sends the uevents of a namespace, seen by its owner";
   EXPECT_EQ(sender.gid, 0u);

@@ -26,7 +26,6 @@
 #include "harness/registration.h"
 #include "suites/support/any_link.h"
 #include "suites/support/nsfs.h"
-#include "suites/support/other_root.h"
 
 namespace netns {
 namespace {
@@ -758,7 +757,7 @@ NETNS_TEST(User, TheCreatorOfTheOwnerMayMountItsSysfs, Covers("USER-24"), Needs(
 }
 
 NETNS_TEST(User, RestrictedProcFilesAreReadableForTheOwnersRoot, Covers("USER-25"), Needs(UserNs(), Config("NF_CONNTRACK"))) {
-  Actor root = StartOtherRoot("root");
+  Actor root = StartNamespaceRoot("root");
   int seen = 0;
   for (const char* name : {"nf_conntrack", "ip_tables_names", "ip_tables_matches", "netfilter/nfnetlink_log", "netfilter/nfnetlink_queue", "stat/nf_conntrack"}) {
     SCOPED_TRACE(name);

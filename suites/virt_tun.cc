@@ -246,10 +246,12 @@ NETNS_TEST(Virt, MakingATunDeviceNeedsRightsOverTheNamespaceOfItsFile, Covers("V
     }
   }
   const Fd attach = OpenTun(a.ns);
-  EXPECT_OK(container.Run([&] { return SetIff(attach, "mine"); })) << "its user owns the device";
+  Actor same = Actor::Start("same user");
+  SETUP_OK(EnterNewUserNamespace(same));
+  EXPECT_OK(same.Run([&] { return SetIff(attach, "mine"); })) << "its user owns the device";
   if (IsRealRoot()) {
     const Fd refused = OpenTun(a.ns);
-    EXPECT_THAT(container.Run([&] { return SetIff(refused, "theirs"); }), FailsWith(EPERM)) << "of another user";
+    EXPECT_THAT(same.Run([&] { return SetIff(refused, "theirs"); }), FailsWith(EPERM)) << "of another user";
     EXPECT_OK(SetIff(refused, "theirs")) << "control: with rights over the namespace";
   }
 }
