@@ -28,10 +28,12 @@ WITHOUT_A_WORD = "the guest rebooted without a word: the kernel is damaged, not 
 
 @dataclasses.dataclass
 class Limits:
-    """Seconds. `boot`: until the tests begin; `silence`: without a byte on any channel; `test`: for one test."""
+    """Seconds. `boot`: until the tests begin; `silence`: without a byte on any channel (and `silence_before_tests`,
+    where that is less); `test`: for one test."""
 
     boot: float = 180.0
     silence: float = 150.0
+    silence_before_tests: float = 150.0
     test: float = 600.0
     total: float = 3600.0
 
@@ -175,8 +177,9 @@ class Guest:
             return Fault("no-output", "ERROR", f"the guest says nothing within {accelerator.FIRST_OUTPUT_SECONDS:.0f} s")
         if self._joined.boot_header is None and now - self._begun > limits.boot:
             return Fault("silence", "ERROR", f"the tests did not begin within {limits.boot:.0f} s of the boot")
-        if now - last_heard > limits.silence:
-            return Fault("silence", "ERROR", f"the guest was silent for {limits.silence:.0f} s: the kernel hangs, or this machine is overloaded")
+        silence = limits.silence if self._joined.boot_header is not None else min(limits.silence, limits.silence_before_tests)
+        if now - last_heard > silence:
+            return Fault("silence", "ERROR", f"the guest was silent for {silence:.0f} s: the kernel hangs, or this machine is overloaded")
         for test, started in self._joined.in_flight.items():
             if now - started > limits.test:
                 return Fault("silence", "ERROR", f"{test} did not end within {limits.test:.0f} s, and the guest's own deadline did not stop it")

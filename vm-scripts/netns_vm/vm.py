@@ -25,6 +25,7 @@ GUEST_ARGUMENTS = (
     " nokaslr net.ifnames=0 random.trust_cpu=on"
 )
 BUSY_BOOT_LIMIT = 10
+FIRST_SILENCE_SECONDS = 60.0  # before the tests of the first boot begin
 SHARED_FAULT_LIMIT = 2  # faults with several tests in flight before all run one at a time
 
 
@@ -82,6 +83,7 @@ class Run:
         self._reason = ""
         self._kvm_suspect = False
         self._plain_cpu = False
+        self._fell_silent = False  # once, before the tests began
 
     def run(self) -> Result:
         begun = time.monotonic()
@@ -190,7 +192,8 @@ class Run:
         request = self._request
         command_line = " ".join(filter(None, (GUEST_ARGUMENTS, accelerator.kernel_arguments(self._accelerator), request.append.strip())))
         machine = qemu.Machine(images.direct(request.kernel.image), image, command_line, self._accelerator, request.memory_mb, request.cpus, self._nics, self._plain_cpu)
-        return Guest(machine, self._joined, console_file, request.limits, self._deadline, self._observe, self._progress.tick).run()
+        limits = request.limits if self._fell_silent else dataclasses.replace(request.limits, silence_before_tests=FIRST_SILENCE_SECONDS)
+        return Guest(machine, self._joined, console_file, limits, self._deadline, self._observe, self._progress.tick).run()
 
     def _observe(self, event: Event) -> None:
         self._progress.observe(event)
@@ -239,6 +242,12 @@ class Run:
             self._plain_cpu = True
             self._progress.say(f"{fault.text}: this kernel cannot do without what our emulated CPU leaves out; booting again with all of it")
             joined.note(f"boot {boot} ended before the first test ({fault.text}); the machine boots again with -cpu {accelerator.PLAIN_TCG_CPU}", "warning")
+            return True
+        if joined.boot_header is None and not joined.in_flight and self._accelerator == "tcg" and fault.kind == "silence" and not self._fell_silent:
+            # Seen once under a heavy load: the kernel spun in the middle of its start. One that hangs does so again.
+            self._fell_silent = True
+            self._progress.say(f"{fault.text}; booting again, in case it was the emulator\n" + last_lines(ending.console))
+            joined.note(f"boot {boot} fell silent before the first test ({fault.text}); the machine boots again", "warning")
             return True
         if joined.boot_header is None and not joined.in_flight:
             self._progress.say(f"{fault.kind} before the first test: {fault.text}\n" + last_lines(ending.console))
