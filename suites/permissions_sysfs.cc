@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// USER: rows of the table of rights (permissions.cc) for attributes of devices in sysfs (Documentation/ABI/testing/
+// sysfs-class-net, sysfs-class-net-queues). They belong to root of the owner, whom their mode lets write; besides, the kernel
+// asks for CAP_NET_ADMIN: in the user namespace of the owner, or in the initial one where it is about queues and processors.
+#include <sys/mount.h>
+#include <sys/stat.h>
+
+#include "suites/support/rights.h"
+
+namespace netns::rights {
+namespace {
+
+//                                    nobody  child  owner  parent  ancestor  sibling  -NET_ADMIN  -SYS_ADMIN  creator
+constexpr Rights kInitialAttribute = {A,     A,     P,     P,      ok,       A,       P,          P,          A};
+
+constexpr const char* kItsSysfs = "/tmp/its-queues";
+
+/// A device with two queues, and the sysfs of the namespace for everybody to see.
+void ShowQueues(World& world) {
+  if (!world.Has("itsq")) SETUP_OK(world.root().AddVeth("itsq", "peerq", {.tx_queues = 2, .rx_queues = 2}));
+  if (::access(kItsSysfs, F_OK) == 0) return;
+  ::mkdir(kItsSysfs, 0755);
+  Status mounted = world.ns->In([]() -> Status {
+    if (::mount("sysfs", kItsSysfs, "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr) < 0) return ErrnoError("mount(sysfs)");
+    return Ok();
+  });
+  SETUP_OK(std::move(mounted));
+}
+
+Step Attribute(const char* name, const char* value) {
+  return {name, [=](World&) -> Status {
+            const Status written = WriteFile(std::string(kItsSysfs) + "/class/net/itsq/" + name, value);
+            if (written.code() == ENOENT) return Error{EOPNOTSUPP, std::string("writing ") + name};
+            // That a veth has no such thing is told only to those who may ask for it.
+            return Heard(written, {EOPNOTSUPP});
+          }};
+}
+
+std::vector<Operation> Operations() {
+  auto row = [](const char* name, const Rights& rights, const Rights& one_user, std::vector<Step> steps, const char* config = "SYSFS") {
+    return Operation{name, {"USER-21", "SYSFS-07"}, From::kInside, rights, Effect::kNone, All(std::move(steps)), ShowQueues, config, &one_user};
+  };
+  return {
+      row("WriteAttributesOfADevice", kAttribute, kAttribute1, {Attribute("ifalias", "queues"), Attribute("netdev_group", "0"), Attribute("flags", "0x1002")}),
+      row("WriteReceiveQueuesOfAQueue", kAttribute, kAttribute1, {Attribute("queues/tx-0/xps_rxqs", "1")}, "XPS"),
+      row("WriteTheQueueLengthOfADevice", kInitialAttribute, kRefused, {Attribute("tx_queue_len", "500")}),
+      row("WriteWhenADeviceInterrupts", kInitialAttribute, kRefused, {Attribute("gro_flush_timeout", "0"), Attribute("napi_defer_hard_irqs", "0")}),
+      row("WriteReceivingProcessors", kInitialAttribute, kRefused, {Attribute("queues/rx-0/rps_cpus", "1"), Attribute("queues/rx-0/rps_flow_cnt", "0")}, "RPS"),
+      row("WriteSendingProcessors", kInitialAttribute, kRefused, {Attribute("queues/tx-0/xps_cpus", "1")}, "XPS"),
+      row("WriteTheRateOfAQueue", kInitialAttribute, kRefused, {Attribute("queues/tx-0/tx_maxrate", "0")}, "XPS"),
+  };
+}
+
+const bool registered = RegisterOperations(Operations(), /*with_devices=*/false, __FILE__, __LINE__);
+
+}  // namespace
+}  // namespace netns::rights
