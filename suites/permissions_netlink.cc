@@ -168,6 +168,14 @@ Status AttachToATun() {
   return Ok();
 }
 
+Status MakeATapOfFragments() {
+  ASSIGN_OR_RETURN(Fd tun, Open(TunFile(), O_RDWR));
+  ifreq request = NamedRequest("itstap");
+  request.ifr_flags = IFF_TAP | IFF_NAPI | IFF_NAPI_FRAGS;
+  if (::ioctl(tun.get(), TUNSETIFF, &request) < 0) return ErrnoError("ioctl(TUNSETIFF)");
+  return Ok();
+}
+
 /// A device node of ppp that every user may open: what is tested is the kernel's rule, not the mode of a file.
 std::string PppFile() {
   static const std::string file = [] {
@@ -267,6 +275,9 @@ std::vector<Operation> Operations() {
          if (!IsRealRoot()) throw MissingNeed("needs-root", "an ordinary user knows no other user to give a device to");
          TunFile();
        }},
+      // drivers/net/tun.c: frames as user space likes them, for tests of the machine
+      {"MakeATapOfFragments", {"VIRT-14"}, kInside, kInitial, kNone, [](W) { return MakeATapOfFragments(); }, {}, "TUN", &kRefused, false,
+       [] { TunFile(); }},
       {"OpenAPppFile", {"VIRT-21"}, kInside, kOwnNetAdmin, kNone, [](W) { return Discard(OpenPpp()); }, {}, "PPP", nullptr, false, [] { PppFile(); }},
       {"MakeAPppUnit", {"VIRT-21", "USER-07"}, kInside, kOwnAndNetAdmin, kNone, [](W) { return MakeAPppUnit(); }, {}, "PPP", nullptr, false, [] { PppFile(); }},
 

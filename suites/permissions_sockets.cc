@@ -6,6 +6,7 @@
 #include <netinet/ip.h>
 #include <sys/resource.h>
 #include <sys/un.h>
+#include <time.h>
 
 #include "suites/support/rights.h"
 
@@ -14,17 +15,19 @@
 #include <linux/inet_diag.h>
 #include <linux/packet_diag.h>
 #include <linux/sock_diag.h>
+#include <linux/sockios.h>
 
 namespace netns::rights {
 namespace {
 
 // What the C library may not have yet.
-constexpr int kSoPriority = 12, kIpXfrmPolicy = 17, kIpv6XfrmPolicy = 35, kIpv6Transparent = 75, kIpv6JoinAnycast = 27;
+constexpr int kSoPriority = 12, kSoTxTime = 61, kSoPreferBusyPoll = 69, kSoBusyPollBudget = 70;
+constexpr int kIpXfrmPolicy = 17, kIpv6XfrmPolicy = 35, kIpv6Transparent = 75, kIpv6JoinAnycast = 27;
 constexpr int kIpv6HopOptions = 54, kIpv6OptionsBeforeRouting = 55, kIpv6DestinationOptions = 59, kMrtAssert = 207, kTcpRepair = 19;
 constexpr int kIpTransparent = 19, kAfXdp = 44;
 constexpr std::uint32_t kMark = 0x77;
 
-constexpr int T = ETOOMANYREFS, H = ENODATA;
+constexpr int T = ETOOMANYREFS, H = ENODATA, S = ESRCH;
 //                                       nobody  child  owner  parent  ancestor  sibling  -NET_ADMIN  -SYS_ADMIN  creator
 constexpr Rights kInitialFile      = {A,     A,     A,     A,      ok,       A,       A,          A,          A};
 constexpr Rights kRefusedFile      = {A,     A,     A,     A,      A,        A,       A,          A,          A};
@@ -32,6 +35,7 @@ constexpr Rights kRefusedFile      = {A,     A,     A,     A,      A,        A, 
 constexpr Rights kNetAdminOrRaw    = {P,     P,     ok,    ok,     ok,       P,       kEither,    ok,         ok};
 // A capability in the user namespace of the actor itself.
 constexpr Rights kOwnCapability    = {P,     ok,    ok,    ok,     ok,       ok,      ok,         ok,         P};
+constexpr Rights kFound            = {S,     S,     ok,    ok,     ok,       S,       S,          ok,         ok};
 constexpr Rights kShown            = {H,     H,     ok,    ok,     ok,       H,       H,          ok,         ok};
 constexpr Rights kTooManyInFlight  = {T,     T,     T,     T,      ok,       T,       T,          T,          T};
 constexpr Rights kTooManyInFlight1 = {T,     T,     T,     T,      T,        T,       T,          T,          T};
@@ -97,6 +101,14 @@ Step OptionOfOnePacket(const char* name, int option) {
             return SendWith(socket, reinterpret_cast<sockaddr*>(&to), sizeof to, IPPROTO_IPV6, option, kPadding, sizeof kPadding, name);
           }};
 }
+Status SendAt(int clock) {
+  const struct {  // sock_txtime
+    int clock;
+    unsigned flags;
+  } time{clock, 0};
+  const Fd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  return Set(socket, SOL_SOCKET, kSoTxTime, &time, sizeof time, "SO_TXTIME");
+}
 void BringLoopbackUp(World& world) { SETUP_OK(world.root().Up("lo")); }
 
 std::function<void(World&)> MakeASocket(int family, int type, int protocol) {
@@ -116,6 +128,36 @@ Status JoinAnycast(World& world) {
   return Set(socket, IPPROTO_IPV6, kIpv6JoinAnycast, &request, sizeof request, "IPV6_JOIN_ANYCAST");
 }
 
+// --- flow labels (include/uapi/linux/in6.h)
+
+/// in6_flowlabel_req, whose header does not go with the C library's.
+struct FlowLabel {
+  in6_addr to = in6addr_loopback;
+  std::uint32_t label = 0;
+  std::uint8_t action = 0 /* IPV6_FL_A_GET */, share = 1 /* IPV6_FL_S_EXCL */;
+  std::uint16_t flags = 1 /* IPV6_FL_F_CREATE */, expires = 0, linger = 0;
+  std::uint32_t padding = 0;
+};
+Status Manage(const Fd& socket, const FlowLabel& request) {
+  return Set(socket, IPPROTO_IPV6, 32 /* IPV6_FLOWLABEL_MGR */, &request, sizeof request, "IPV6_FLOWLABEL_MGR");
+}
+std::uint32_t its_label = 0x12345;
+void MakeAFlowLabel(World& world) {
+  world.socket = SETUP_OK(world.ns->Socket(AF_INET6, SOCK_DGRAM));
+  ++its_label;  // that of the turn before stays for a while after its socket
+  SETUP_OK(Manage(world.socket, {.label = htonl(its_label)}));
+}
+/// Longer than anybody may hold one: 150 s.
+Status MakeALongFlowLabel() {
+  const Fd socket(::socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  return Manage(socket, {.expires = 160, .linger = 160});
+}
+/// One that another socket holds.
+Status RenewItsFlowLabel() {
+  const Fd socket(::socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  return Manage(socket, {.label = htonl(its_label), .action = 2 /* IPV6_FL_A_RENEW */, .share = 0 /* IPV6_FL_S_NONE */, .flags = 0, .expires = 10, .linger = 10});
+}
+
 // --- unix(7): SCM_CREDENTIALS, SCM_RIGHTS
 
 Fd other_end;
@@ -124,6 +166,13 @@ void MakeAPair(World& world) {
   if (::socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, pair) < 0) throw SetupFailure(ErrnoError("socketpair").ToString(), std::source_location::current());
   world.socket = Fd(pair[0]);
   other_end = Fd(pair[1]);
+}
+void MakeANamedSocket(World& world) {
+  world.socket = SETUP_OK(world.ns->Socket(AF_UNIX, SOCK_DGRAM));
+  sockaddr_un address{AF_UNIX, "/tmp/its-socket"};
+  ::unlink(address.sun_path);
+  if (::bind(world.socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) < 0)
+    throw SetupFailure(ErrnoError("bind of a named socket").ToString(), std::source_location::current());
 }
 Status Claim(World& world, std::function<void(ucred&)> change) {
   ucred who{::getpid(), ::geteuid(), ::getegid()};
@@ -279,6 +328,18 @@ std::vector<Operation> Operations() {
             MakeASocket(AF_INET, SOCK_DGRAM, 0)(world);
             SETUP_OK(BindToDevice(world, "lo"));
           }),
+      {"PreferBusyPolling", {"USER-28"}, kInside, kInitial, kNone,
+       All({Option("SO_PREFER_BUSY_POLL", AF_INET, SOCK_DGRAM, SOL_SOCKET, kSoPreferBusyPoll, 1),
+            Option("SO_BUSY_POLL_BUDGET", AF_INET, SOCK_DGRAM, SOL_SOCKET, kSoBusyPollBudget, 100)}), {}, "NET_RX_BUSY_POLL", &kRefused, false,
+       [] {
+         const Fd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+         const int off = 0;
+         if (Set(socket, SOL_SOCKET, kSoPreferBusyPoll, &off, sizeof off, "SO_PREFER_BUSY_POLL").code() == ENOPROTOOPT)
+           throw MissingNeed("needs-feature:SO_PREFER_BUSY_POLL", "SO_PREFER_BUSY_POLL, since Linux 5.11", "", LinuxVersion{5, 11});
+       }},
+      // tc-etf(8): by the clock of a card, unlike the monotonic one
+      row("SendAtTimesOfAnotherClock", kNetAdmin, {{"SO_TXTIME", [](World&) { return SendAt(CLOCK_TAI); }}}),
+      {"SendAtTimesOfTheMonotonicClock", {"USER-28"}, kInside, kEverybody, kNone, [](World&) { return SendAt(CLOCK_MONOTONIC); }, {}, "INET"},
       // ip(7), capabilities(7): CAP_NET_ADMIN, or CAP_NET_RAW "bind to any address for transparent proxying"
       row("MakeASocketTransparent", kOtherCap, {Option("IP_TRANSPARENT", AF_INET, SOCK_STREAM, IPPROTO_IP, kIpTransparent, 1)}),
       row("MakeAnIpv6SocketTransparent", kOtherCap, {Option("IPV6_TRANSPARENT", AF_INET6, SOCK_STREAM, IPPROTO_IPV6, kIpv6Transparent, 1)}, {}, "IPV6"),
@@ -298,6 +359,8 @@ std::vector<Operation> Operations() {
             SETUP_OK(world.root().Up("its0"));
             if (Status added = world.root().AddAddress("2001:db8:9::1/64", "its0", {.nodad = true}); added.code() != EEXIST) SETUP_OK(std::move(added));
           }, "IPV6"),
+      {"MakeALongFlowLabel", {"USER-28"}, kInside, kInitial, kNone, [](World&) { return MakeALongFlowLabel(); }, {}, "IPV6", &kRefused},
+      row("RenewAFlowLabelOfAnotherSocket", kFound, {{"IPV6_FL_A_RENEW", [](World&) { return RenewItsFlowLabel(); }}}, MakeAFlowLabel, "IPV6"),
       row("RepairATcpConnection", kNetAdmin, {Option("TCP_REPAIR", AF_INET, SOCK_STREAM, IPPROTO_TCP, kTcpRepair, 1)}),
       // capabilities(7): "modify routing tables"
       row("ConfigureMulticastRoutingBySomeSocket", kNetAdminFile, {OptionOfRoots("MRT_ASSERT", IPPROTO_IP, kMrtAssert, 0)},
@@ -309,6 +372,14 @@ std::vector<Operation> Operations() {
        All({{"IPPROTO_UDP", [](World&) { return OpenSocket(AF_INET6, SOCK_RAW, IPPROTO_UDP); }},
             {"IPPROTO_ICMPV6", [](World&) { return OpenSocket(AF_INET6, SOCK_RAW, IPPROTO_ICMPV6); }}}), {}, "IPV6"},
 
+      // include/uapi/linux/un.h: gives the file of a socket's name
+      {"OpenTheFileOfASocket", {"USER-07"}, kInside, kNetAdmin, kNone,
+       [](World& world) -> Status {
+         const Fd file(::ioctl(world.socket.get(), 0x89E0 /* SIOCUNIXFILE */));
+         if (!file.valid()) return ErrnoError("ioctl(SIOCUNIXFILE)");
+         return Ok();
+       },
+       MakeANamedSocket, "UNIX"},
       // unix(7): who sends credentials must name its own ids, unless it has CAP_SYS_ADMIN, CAP_SETUID or CAP_SETGID. User and
       // group are those of the sender's user namespace, and so is the capability; a process id is one of its pid namespace,
       // whose owner decides.
