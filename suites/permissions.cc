@@ -233,19 +233,6 @@ Status AddBridgeByIoctl() {
   return Ioctl(SIOCBRADDBR, name, "ioctl(SIOCBRADDBR)");
 }
 
-/// Whether an iptables table is told of at all; a table that is not there is another matter.
-Status AskForAnIptablesTable() {
-  Fd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  if (!socket.valid()) return ErrnoError("socket(AF_INET)");
-  alignas(8) char info[84] = "filter";  // struct ipt_getinfo: the name comes first
-  socklen_t size = sizeof info;
-  if (::getsockopt(socket.get(), SOL_IP, 64 /* IPT_SO_GET_INFO */, info, &size) < 0) {
-    if (errno == ENOPROTOOPT || errno == ENOENT) return Error{EOPNOTSUPP, "getsockopt(IPT_SO_GET_INFO)"};
-    return ErrnoError("getsockopt(IPT_SO_GET_INFO)");
-  }
-  return Ok();
-}
-
 /// A request to replace a legacy table by nonsense: who may replace it is told so, and anybody else is not even listened to.
 Status ReplaceTable(int family, int level, int option) {
   Fd socket(::socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0));
@@ -299,16 +286,6 @@ Status ListenToAll() {
   const int on = 1;
   if (::setsockopt(socket.get(), SOL_NETLINK, NETLINK_LISTEN_ALL_NSID, &on, sizeof on) < 0)
     return ErrnoError("setsockopt(NETLINK_LISTEN_ALL_NSID)");
-  return Ok();
-}
-
-Status BindLow(int family) {
-  Fd socket(::socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  sockaddr_storage address{};
-  address.ss_family = static_cast<sa_family_t>(family);
-  reinterpret_cast<sockaddr_in&>(address).sin_port = htons(80);
-  if (::bind(socket.get(), reinterpret_cast<sockaddr*>(&address), family == AF_INET ? sizeof(sockaddr_in) : sizeof(sockaddr_in6)) < 0)
-    return ErrnoError("bind to port 80");
   return Ok();
 }
 
@@ -450,7 +427,6 @@ std::vector<Operation> Operations() {
       by_ioctl("AddABridgeByIoctl", AddBridgeByIoctl, "BRIDGE"),
       {"AddAnIpv6AddressByIoctl", {"USER-04", "USER-07"}, kInside, kNetAdmin, Effect::kState, [](W w) { return AddIpv6AddressByIoctl(w); }, {}, "IPV6"},
       {"SetAFeatureByIoctl", {"USER-07"}, kInside, kNetAdmin, Effect::kNone, [](W) { return SetFeatureByIoctl(); }, {}, "VETH"},
-      {"AskForAnIptablesTable", {"USER-07"}, kInside, kNetAdmin, Effect::kNone, [](W) { return AskForAnIptablesTable(); }, {}, "IP_NF_FILTER"},
       replace("ReplaceAnIptablesTable", AF_INET, SOL_IP, 64 /* IPT_SO_SET_REPLACE */, "IP_NF_FILTER"),
       replace("ReplaceAnIp6tablesTable", AF_INET6, SOL_IPV6, 64 /* IP6T_SO_SET_REPLACE */, "IP6_NF_FILTER"),
       replace("ReplaceAnArptablesTable", AF_INET, SOL_IP, 96 /* ARPT_SO_SET_REPLACE */, "IP_NF_ARPFILTER"),
@@ -479,7 +455,6 @@ std::vector<Operation> Operations() {
       {"OpenARawSocket", {"USER-08"}, kInside, kOtherCap, Effect::kNone, [](W) { return OpenSocket(AF_INET, SOCK_RAW, IPPROTO_UDP); }, {}, "INET"},
       {"OpenAPacketSocket", {"USER-08"}, kInside, kOtherCap, Effect::kNone,
        [](W) { return OpenSocket(AF_PACKET, SOCK_DGRAM, htons(ETH_P_ALL)); }, {}, "PACKET"},
-      {"BindAPrivilegedPort", {"USER-09"}, kInside, kOtherCapFile, Effect::kNone, [](W) { return BindLow(AF_INET); }, {}, "INET"},
       {"MountItsSysfs", {"USER-24"}, kInside, kSysAdmin, Effect::kNone, [](W) { return MountSysfs(); }, {}, "SYSFS"},
       {"WriteADeviceAttribute", {"USER-21", "USER-07"}, kHome, kAttribute, Effect::kState,
        [](W) { return WriteFile(std::string(kItsSysfs) + "/class/net/its0/mtu", "1400"); }, ShowItsSysfs, "SYSFS", &kAttribute1},

@@ -220,6 +220,29 @@ Operation AskForATable(const Legacy& table) {
           {}, table.config};
 }
 
+/// An option that is read, of which only the size and the first number matter.
+Status GetOption(int level, int option, socklen_t size) {
+  const Fd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  std::uint32_t value[32] = {0x100 /* IP_SET_OP_VERSION */, 6};
+  if (::getsockopt(socket.get(), level, option, value, &size) < 0) return ErrnoError("getsockopt(" + std::to_string(option) + ")");
+  return Ok();
+}
+Status FlushIpvs() {
+  const Fd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  if (::setsockopt(socket.get(), SOL_IP, 1157 /* IP_VS_SO_SET_FLUSH */, nullptr, 0) < 0) return ErrnoError("setsockopt(IP_VS_SO_SET_FLUSH)");
+  return Ok();
+}
+/// Its option is there once its module is, which a request for its subsystem brings.
+void NeedIpset() {
+  NetlinkSocket socket = SETUP_OK(NetlinkSocket::Open(NETLINK_NETFILTER));
+  struct {  // nfgenmsg
+    std::uint8_t family, version;
+    std::uint16_t resource;
+  } header{AF_INET, 0, 0};
+  (void)socket.Ack(Request(6 << 8 | 1 /* IPSET_CMD_PROTOCOL */).Header(header).Named("ask for ipset"));
+  if (GetOption(SOL_IP, 83, 8).code() == ENOPROTOOPT) throw MissingNeed("needs-config:IP_SET", "getsockopt knows no SO_IP_SET");
+}
+
 std::vector<Operation> Operations() {
   using R = Rtnl&;
   using W = World&;
@@ -281,9 +304,19 @@ std::vector<Operation> Operations() {
       {"OpenAPppFile", {"VIRT-21"}, kInside, kOwnNetAdmin, kNone, [](W) { return Discard(OpenPpp()); }, {}, "PPP", nullptr, false, [] { PppFile(); }},
       {"MakeAPppUnit", {"VIRT-21", "USER-07"}, kInside, kOwnAndNetAdmin, kNone, [](W) { return MakeAPppUnit(); }, {}, "PPP", nullptr, false, [] { PppFile(); }},
 
+      AskForATable({"AskForAnIptablesTable", "IP_NF_FILTER", AF_INET, SOL_IP, 64 /* IPT_SO_GET_INFO */, 84}),
       AskForATable({"AskForAnIp6tablesTable", "IP6_NF_FILTER", AF_INET6, SOL_IPV6, 64 /* IP6T_SO_GET_INFO */, 84}),
       AskForATable({"AskForAnArptablesTable", "IP_NF_ARPFILTER", AF_INET, SOL_IP, 96 /* ARPT_SO_GET_INFO */, 68}),
       AskForATable({"AskForAnEbtablesTable", "BRIDGE_EBT_T_FILTER", AF_INET, SOL_IP, 128 /* EBT_SO_GET_INFO */, 120}),
+      {"AskIpvsByOption", {"USER-07"}, kInside, kNetAdmin, kNone,
+       All({{"IP_VS_SO_GET_INFO", [](W) { return GetOption(SOL_IP, 1153, 12); }}, {"IP_VS_SO_SET_FLUSH", [](W) { return FlushIpvs(); }}}), {}, "IP_VS",
+       nullptr, false, [] { NeedFamily("IPVS", "IP_VS"); }},
+      {"AskIpsetByOption", {"USER-07"}, kInside, kNetAdmin, kNone, [](W) { return GetOption(SOL_IP, 83 /* SO_IP_SET */, 8); }, {}, "IP_SET", nullptr, false,
+       NeedIpset},
+      {"ListWhatIsInside", {"USER-07"}, kInside, kEverybody, kNone,
+       All({{"addresses", Request_([](R r, W) { return Discard(r.Addresses()); })}, {"routes", Request_([](R r, W) { return Discard(r.Routes()); })},
+            {"rules", Request_([](R r, W) { return Discard(r.Rules(AF_INET)); })}, {"neighbours", Request_([](R r, W) { return Discard(r.Neighbours()); })},
+            {"qdiscs", Request_([](R r, W) { return Discard(r.Qdiscs()); })}, {"nsids", Request_([](R r, W) { return Discard(r.Nsids()); })}})},
   };
 }
 

@@ -128,6 +128,19 @@ Status JoinAnycast(World& world) {
   return Set(socket, IPPROTO_IPV6, kIpv6JoinAnycast, &request, sizeof request, "IPV6_JOIN_ANYCAST");
 }
 
+Step BindLow(const char* name, int family, int type, int protocol = 0) {
+  return {name, [=](World&) -> Status {
+            const Fd socket(::socket(family, type | SOCK_CLOEXEC, protocol));
+            if (!socket.valid()) return ErrnoError("socket");
+            sockaddr_storage address{};
+            address.ss_family = static_cast<sa_family_t>(family);
+            reinterpret_cast<sockaddr_in&>(address).sin_port = htons(80);
+            if (::bind(socket.get(), reinterpret_cast<sockaddr*>(&address), family == AF_INET ? sizeof(sockaddr_in) : sizeof(sockaddr_in6)) < 0)
+              return ErrnoError("bind to port 80");
+            return Ok();
+          }};
+}
+
 // --- flow labels (include/uapi/linux/in6.h)
 
 /// in6_flowlabel_req, whose header does not go with the C library's.
@@ -367,6 +380,13 @@ std::vector<Operation> Operations() {
           MakeASocket(AF_INET, SOCK_RAW, IPPROTO_IGMP), "IP_MROUTE"),
       row("ConfigureIpv6MulticastRoutingBySomeSocket", kNetAdminFile, {OptionOfRoots("MRT6_ASSERT", IPPROTO_IPV6, kMrtAssert, 0)},
           MakeASocket(AF_INET6, SOCK_RAW, IPPROTO_ICMPV6), "IPV6_MROUTE"),
+      // ip(7), ipv6(7), sctp(7): "ports below 1024"
+      {"BindAPrivilegedPort", {"USER-09"}, kInside, kOtherCapFile, kNone, All({BindLow("TCP", AF_INET, SOCK_STREAM), BindLow("UDP", AF_INET, SOCK_DGRAM)}),
+       {}, "INET"},
+      {"BindAPrivilegedIpv6Port", {"USER-09"}, kInside, kOtherCapFile, kNone,
+       All({BindLow("TCP", AF_INET6, SOCK_STREAM), BindLow("UDP", AF_INET6, SOCK_DGRAM)}), {}, "IPV6"},
+      {"BindAPrivilegedSctpPort", {"USER-09"}, kInside, kOtherCapFile, kNone,
+       All({BindLow("one-to-one", AF_INET, SOCK_STREAM, IPPROTO_SCTP), BindLow("one-to-many", AF_INET, SOCK_SEQPACKET, IPPROTO_SCTP)}), {}, "IP_SCTP"},
       {"OpenAnXdpSocket", {"USER-08", "SOCK-25"}, kInside, kOtherCap, kNone, [](World&) { return OpenSocket(kAfXdp, SOCK_RAW, 0); }, {}, "XDP_SOCKETS"},
       {"OpenARawIpv6Socket", {"USER-08"}, kInside, kOtherCap, kNone,
        All({{"IPPROTO_UDP", [](World&) { return OpenSocket(AF_INET6, SOCK_RAW, IPPROTO_UDP); }},

@@ -27,13 +27,23 @@ void ShowQueues(World& world) {
   SETUP_OK(std::move(mounted));
 }
 
-Step Attribute(const char* name, const char* value) {
+Step Attribute(const char* name, const char* value, const char* device = "itsq") {
   return {name, [=](World&) -> Status {
-            const Status written = WriteFile(std::string(kItsSysfs) + "/class/net/itsq/" + name, value);
+            const Status written = WriteFile(std::string(kItsSysfs) + "/class/net/" + device + "/" + name, value);
             if (written.code() == ENOENT) return Error{EOPNOTSUPP, std::string("writing ") + name};
             // That a veth has no such thing is told only to those who may ask for it.
             return Heard(written, {EOPNOTSUPP});
           }};
+}
+
+/// The same with a bridge, of which the device is a port.
+void ShowABridge(World& world) {
+  ShowQueues(world);
+  if (world.Has("itsbr")) return;
+  Status added = world.root().AddLink({.name = "itsbr", .kind = "bridge"});
+  if (added.code() == EOPNOTSUPP) throw MissingNeed("needs-config:BRIDGE", added.error().ToString());
+  SETUP_OK(std::move(added));
+  SETUP_OK(world.root().SetLink("itsq", {.master = LinkRef("itsbr")}));
 }
 
 std::vector<Operation> Operations() {
@@ -48,6 +58,11 @@ std::vector<Operation> Operations() {
       row("WriteReceivingProcessors", kInitialAttribute, kRefused, {Attribute("queues/rx-0/rps_cpus", "1"), Attribute("queues/rx-0/rps_flow_cnt", "0")}, "RPS"),
       row("WriteSendingProcessors", kInitialAttribute, kRefused, {Attribute("queues/tx-0/xps_cpus", "1")}, "XPS"),
       row("WriteTheRateOfAQueue", kInitialAttribute, kRefused, {Attribute("queues/tx-0/tx_maxrate", "0")}, "XPS"),
+      // Documentation/networking/bridge.rst
+      {"WriteAttributesOfABridge", {"USER-21", "SYSFS-07"}, From::kInside, kAttribute, Effect::kNone,
+       All({Attribute("bridge/ageing_time", "30000", "itsbr"), Attribute("bridge/stp_state", "0", "itsbr"), Attribute("brport/path_cost", "100"),
+            Attribute("brport/priority", "32")}),
+       ShowABridge, "BRIDGE", &kAttribute1},
   };
 }
 
