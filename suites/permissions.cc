@@ -289,6 +289,12 @@ Status ListenToAll() {
   return Ok();
 }
 
+Status NamespaceOfPidfd(int pidfd) {
+  const Fd ns(::ioctl(pidfd, _IO(0xFF, 4) /* PIDFD_GET_NET_NAMESPACE */, 0));
+  if (!ns.valid()) return ErrnoError("ioctl(PIDFD_GET_NET_NAMESPACE)");
+  return Ok();
+}
+
 constexpr const char *kMounted = "/tmp/its-ns", *kItsSysfs = "/tmp/its-sys";
 
 void BindMountIt(World& world) {
@@ -447,6 +453,9 @@ std::vector<Operation> Operations() {
        Request_([](R r, W) { return Discard(r.Links({.target_nsid = kNsid})); }), GiveItAnIdAtHome},
       {"ListAddressesThroughAnNsid", {"NSID-05"}, kHome, kByNsid, Effect::kNone,
        Request_([](R r, W) { return Discard(r.Addresses({.target_nsid = kNsid})); }), GiveItAnIdAtHome},
+      {"AskForAnNsidThroughAnNsid", {"NSID-05"}, kHome, kByNsid, Effect::kNone,
+       All({{"one", Request_([](R r, W w) { return Discard(r.GetNsid(ByFd(w.ns->fd()), kNsid)); })},
+            {"all", Request_([](R r, W) { return Discard(r.Nsids(kNsid)); })}}), GiveItAnIdAtHome},
       {"DeleteADeviceThroughAnNsid", {"NSID-05", "USER-07"}, kHome, kByNsidAdmin, Effect::kState,
        Request_([](R r, W w) { return r.DeleteLink(IndexOfIts0(w), kNsid); }), GiveItAnIdAtHome},
       {"ListenToAllNsids", {"USER-26"}, kInside, kOtherCap, Effect::kNone, [](W) { return ListenToAll(); }},
@@ -475,6 +484,14 @@ std::vector<Operation> Operations() {
        }},
       {"OpenTheNsFileOfAMember", {"NSFS-07"}, kHome, kOtherCapFile, Effect::kNone,
        [](W w) { return Discard(Open(w.member->Proc("ns/net"), O_RDONLY)); }},
+      // PIDFD_GET_NET_NAMESPACE(2const): governed by a ptrace access mode PTRACE_MODE_READ_FSCREDS check, as the file
+      {"AskAPidfdForTheNamespace", {"NSFS-07"}, kHome, kOtherCapFile, Effect::kNone,
+       [](W w) { return NamespaceOfPidfd(w.member->pidfd()); }, {}, nullptr, nullptr, false,
+       [] {
+         Actor self = Actor::Start("member");
+         if (NamespaceOfPidfd(self.pidfd()).code() == ENOTTY || NamespaceOfPidfd(self.pidfd()).code() == EINVAL)
+           throw MissingNeed("needs-feature:PIDFD_GET_NET_NAMESPACE", "PIDFD_GET_NET_NAMESPACE, since Linux 6.11", "", LinuxVersion{6, 11});
+       }},
       {"AskForTheOwner", {"NSFS-09", "USER-01"}, kHome, kDescendants, Effect::kNone,
        [](W w) { return Discard(OwnerOf(w.ns->fd())); }, {}, nullptr, &kDescendants1},
       {"AskASocketForItsNamespace", {"NSFS-20"}, kHome, kNetAdmin, Effect::kNone,

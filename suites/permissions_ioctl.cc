@@ -9,6 +9,7 @@
 #include "suites/support/rights.h"
 
 // After the C library's headers: in this order they go together.
+#include <linux/ethtool.h>
 #include <linux/if_bonding.h>
 #include <linux/if_bridge.h>
 #include <linux/if_tunnel.h>
@@ -63,6 +64,12 @@ void Mac(ifreq& request) {
 void Time(ifreq& request) {
   static hwtstamp_config config{};
   request.ifr_data = reinterpret_cast<char*>(&config);
+}
+
+void DriverInfo(ifreq& request) {
+  static ethtool_drvinfo info{};
+  info.cmd = ETHTOOL_GDRVINFO;
+  request.ifr_data = reinterpret_cast<char*>(&info);
 }
 
 // --- addresses, routes, neighbours
@@ -263,6 +270,10 @@ std::vector<Operation> Operations() {
            Device("SIOCADDMULTI", SIOCADDMULTI, MulticastMac), Device("SIOCDELMULTI", SIOCDELMULTI, MulticastMac),
            Device("SIOCSMIIREG", SIOCSMIIREG, nothing),
            Device("SIOCSHWTSTAMP", SIOCSHWTSTAMP, Time)}, AddIts0),  // Documentation/networking/timestamping.rst
+      {"AskForADeviceByIoctl", {"USER-07"}, From::kInside, kEverybody, Effect::kNone,
+       All({Device("SIOCGIFFLAGS", SIOCGIFFLAGS, nothing), Device("SIOCGIFMTU", SIOCGIFMTU, nothing), Device("SIOCGIFINDEX", SIOCGIFINDEX, nothing),
+            Device("SIOCGIFHWADDR", SIOCGIFHWADDR, nothing), Device("SIOCGIFTXQLEN", SIOCGIFTXQLEN, nothing),
+            Device("SIOCETHTOOL(ETHTOOL_GDRVINFO)", SIOCETHTOOL, DriverInfo)}), AddIts0},
       // netdevice(7): "a privileged operation". What it takes is of the machine, and asked for in the initial user namespace.
       {"SetTheQueueLengthOfADeviceByIoctl", {"USER-07"}, From::kInside, kInitial, Effect::kNone,
        All({Device("SIOCSIFTXQLEN", SIOCSIFTXQLEN, [](ifreq& r) { r.ifr_qlen = 500; }), Device("SIOCSIFMAP", SIOCSIFMAP, nothing)}), AddIts0,

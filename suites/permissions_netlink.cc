@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include "fixtures/bpf.h"
 #include "suites/support/any_link.h"
 #include "suites/support/rights.h"
 #include "suites/support/tun.h"
@@ -86,11 +87,13 @@ Status ConnectTo(unsigned port) {
 
 // --- generic netlink
 
-/// Leaves the test where the kernel has no such family. The name alone does not bring every module, but a kind of link may.
+/// Leaves the test where the kernel has no such family. Its name does not bring every module, but that of a device does, where
+/// real root asks for it.
 void NeedFamily(const char* family, const char* config) {
   NetlinkSocket socket = SETUP_OK(NetlinkSocket::Open(NETLINK_GENERIC));
   if (socket.ResolveFamily(family).ok()) return;
-  (void)SETUP_OK(Rtnl::Open()).AddLink({.name = "unneeded", .kind = family});
+  ifreq device = NamedRequest(family);
+  (void)Ioctl(SIOCGIFINDEX, device, "ioctl(SIOCGIFINDEX)", AF_UNIX);
   if (auto found = socket.ResolveFamily(family); !found.ok())
     throw MissingNeed(std::string("needs-config:") + config, "generic netlink has no family " + std::string(family) + ": " + found.error().ToString());
 }
@@ -308,6 +311,11 @@ std::vector<Operation> Operations() {
       AskForATable({"AskForAnIp6tablesTable", "IP6_NF_FILTER", AF_INET6, SOL_IPV6, 64 /* IP6T_SO_GET_INFO */, 84}),
       AskForATable({"AskForAnArptablesTable", "IP_NF_ARPFILTER", AF_INET, SOL_IP, 96 /* ARPT_SO_GET_INFO */, 68}),
       AskForATable({"AskForAnEbtablesTable", "BRIDGE_EBT_T_FILTER", AF_INET, SOL_IP, 128 /* EBT_SO_GET_INFO */, 120}),
+      // capabilities(7), CAP_BPF, and CAP_NET_ADMIN for programs of the network: over the kernel, whatever a namespace's root may
+      {"LoadABpfProgram", {"USER-29"}, kInside, kInitial, kNone,
+       All({{"of devices", [](W) { return Discard(LoadBpf({BPF_PROG_TYPE_XDP, 0, bpf::Return(2 /* XDP_PASS */)})); }},
+            {"of traffic control", [](W) { return Discard(LoadBpf({BPF_PROG_TYPE_SCHED_CLS, 0, bpf::Return(0)})); }}}),
+       {}, "BPF_SYSCALL", &kRefused},
       {"AskIpvsByOption", {"USER-07"}, kInside, kNetAdmin, kNone,
        All({{"IP_VS_SO_GET_INFO", [](W) { return GetOption(SOL_IP, 1153, 12); }}, {"IP_VS_SO_SET_FLUSH", [](W) { return FlushIpvs(); }}}), {}, "IP_VS",
        nullptr, false, [] { NeedFamily("IPVS", "IP_VS"); }},

@@ -8,6 +8,10 @@
 #include <sys/un.h>
 #include <time.h>
 
+#include <iterator>
+#include <set>
+#include <sstream>
+
 #include "suites/support/rights.h"
 
 // After the C library's headers: in this order they go together.
@@ -126,6 +130,28 @@ Status JoinAnycast(World& world) {
   std::memcpy(&request.ipv6mr_multiaddr, address, sizeof address);
   request.ipv6mr_interface = static_cast<unsigned>(IndexOfIts0(world));
   return Set(socket, IPPROTO_IPV6, kIpv6JoinAnycast, &request, sizeof request, "IPV6_JOIN_ANYCAST");
+}
+
+Status ChooseCongestionControl(const std::string& name) {
+  const Fd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  return Set(socket, IPPROTO_TCP, 13 /* TCP_CONGESTION */, name.c_str(), static_cast<socklen_t>(name.size()), "TCP_CONGESTION");
+}
+/// An algorithm that is there and not for everybody. Real root brings one where there is none.
+const std::string& RestrictedCongestionControl() {
+  static const std::string found = [] {
+    auto names = [](const char* file) {
+      std::istringstream words(SETUP_OK(ReadFile(file)));
+      return std::set<std::string>(std::istream_iterator<std::string>(words), {});
+    };
+    for (const char* name : {"", "htcp", "westwood", "vegas", "dctcp"}) {
+      if (name[0] != '\0') (void)ChooseCongestionControl(name);
+      const auto allowed = names("/proc/sys/net/ipv4/tcp_allowed_congestion_control");
+      for (const std::string& one : names("/proc/sys/net/ipv4/tcp_available_congestion_control"))
+        if (!allowed.contains(one)) return one;
+    }
+    throw MissingNeed("needs-feature:restricted-congestion-control", "every algorithm that is loaded is allowed to all", "modprobe tcp_htcp");
+  }();
+  return found;
 }
 
 Step BindLow(const char* name, int family, int type, int protocol = 0) {
@@ -372,6 +398,12 @@ std::vector<Operation> Operations() {
             SETUP_OK(world.root().Up("its0"));
             if (Status added = world.root().AddAddress("2001:db8:9::1/64", "its0", {.nodad = true}); added.code() != EEXIST) SETUP_OK(std::move(added));
           }, "IPV6"),
+      // tcp(7), TCP_CONGESTION: "Unprivileged processes are limited to choosing one of the algorithms in
+      // tcp_allowed_congestion_control. Privileged processes (CAP_NET_ADMIN) can choose from any of the available ones."
+      {"ChooseARestrictedCongestionControl", {"USER-28", "SYSCTL-12"}, kInside, kNetAdmin, kNone,
+       [](World&) { return ChooseCongestionControl(RestrictedCongestionControl()); }, {}, "INET", nullptr, false, [] { RestrictedCongestionControl(); }},
+      {"ChooseAnAllowedCongestionControl", {"USER-28", "SYSCTL-12"}, kInside, kEverybody, kNone,
+       [](World&) { return ChooseCongestionControl("reno"); }, {}, "INET"},
       {"MakeALongFlowLabel", {"USER-28"}, kInside, kInitial, kNone, [](World&) { return MakeALongFlowLabel(); }, {}, "IPV6", &kRefused},
       row("RenewAFlowLabelOfAnotherSocket", kFound, {{"IPV6_FL_A_RENEW", [](World&) { return RenewItsFlowLabel(); }}}, MakeAFlowLabel, "IPV6"),
       row("RepairATcpConnection", kNetAdmin, {Option("TCP_REPAIR", AF_INET, SOCK_STREAM, IPPROTO_TCP, kTcpRepair, 1)}),
