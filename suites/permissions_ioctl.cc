@@ -74,14 +74,16 @@ void DriverInfo(ifreq& request) {
 
 // --- addresses, routes, neighbours
 
-Status Ipv4Route(unsigned long request, const char* what) {
+Status Ipv4Route(unsigned long request, const char* what, const Fd* socket = nullptr) {
   char device[] = "its0";
   rtentry route{};
   route.rt_dst = Ipv4(0xCB007100);  // 203.0.113.0/24
   route.rt_genmask = Ipv4(0xFFFFFF00);
   route.rt_flags = RTF_UP;
   route.rt_dev = device;
-  return Ioctl(request, route, what);
+  if (socket == nullptr) return Ioctl(request, route, what);
+  if (::ioctl(socket->get(), request, &route) < 0) return ErrnoError(what);
+  return Ok();
 }
 Status Neighbour4(unsigned long request, const char* what) {
   arpreq entry{};
@@ -108,14 +110,42 @@ struct Ipv6Address {
   int index = 0;
 };
 template <class Request>
-Step Ipv6(const char* name, unsigned long call, in6_addr Request::* field) {
-  return {name, [=](World& world) {
+Step Ipv6(const char* name, unsigned long call, in6_addr Request::* field, bool of_roots = false) {
+  return {name, [=](World& world) -> Status {
             Request request;
             const unsigned char address[16] = {0x20, 0x01, 0x0D, 0xB8, 0, 7};
             std::memcpy(&(request.*field), address, sizeof address);
             request.index = IndexOfIts0(world);
-            return Ioctl(call, request, name, AF_INET6);
+            if (!of_roots) return Ioctl(call, request, name, AF_INET6);
+            if (::ioctl(world.socket.get(), call, &request) < 0) return ErrnoError(name);
+            return Ok();
           }};
+}
+
+// --- by a socket of another namespace than one's own, which stays with that
+
+template <class Argument>
+Status IoctlOfRoots(World& world, unsigned long request, Argument& argument, const char* what) {
+  if (::ioctl(world.socket.get(), request, &argument) < 0) return ErrnoError(what);
+  return Ok();
+}
+Step DeviceOfRoots(const char* name, unsigned long request, std::function<void(ifreq&)> fill) {
+  return {name, [=](World& world) {
+            ifreq argument = NamedRequest("its0");
+            fill(argument);
+            return Heard(IoctlOfRoots(world, request, argument, name), {EOPNOTSUPP});
+          }};
+}
+void Feature(ifreq& request) {
+  static ethtool_value value{};
+  value = {ETHTOOL_SGRO, 1};
+  request.ifr_data = reinterpret_cast<char*>(&value);
+}
+std::function<void(World&)> MakeASocket(int family, std::function<void(World&)> before) {
+  return [=](World& world) {
+    before(world);
+    world.socket = SETUP_OK(world.ns->Socket(family, SOCK_DGRAM));
+  };
 }
 
 // --- VLANs (vconfig(8)), bonds (Documentation/networking/bonding.rst), bridges (brctl(8))
@@ -168,6 +198,17 @@ Step BridgeByName(const char* name, unsigned long request, unsigned long old_com
             if (::ioctl(socket.get(), request, old_command == 0 ? static_cast<void*>(bridge) : arguments) < 0) return ErrnoError(name);
             return Ok();
           }};
+}
+Status BridgeOfRoots(World& world, unsigned long request, const char* what) {
+  char bridge[IFNAMSIZ] = "itsbr3";
+  return IoctlOfRoots(world, request, bridge, what);
+}
+Status VlanOfRoots(World& world, int command, const char* device) {
+  vlan_ioctl_args request{};
+  request.cmd = command;
+  std::strcpy(request.device1, device);
+  if (command == ADD_VLAN_CMD) request.u.VID = 20;
+  return IoctlOfRoots(world, SIOCSIFVLAN, request, "ioctl(SIOCSIFVLAN)");
 }
 void PutABridgeIntoIt(World& world) {
   AddIts0(world);
@@ -260,6 +301,10 @@ std::vector<Operation> Operations() {
     return Operation{name, {"USER-04", "USER-07"}, From::kInside, kNetAdmin, Effect::kNone, All(std::move(steps)),
                      prepare != nullptr ? std::function<void(World&)>(prepare) : nullptr, config};
   };
+  // user_namespaces(7): the owner of the namespace is asked, here of that of the socket (SOCK-14). At home most actors are root.
+  auto by_socket_of_roots = [](const char* name, std::vector<Step> steps, std::function<void(World&)> prepare, const char* config) {
+    return Operation{name, {"USER-07", "SOCK-14"}, From::kHome, kNetAdmin, Effect::kNone, All(std::move(steps)), std::move(prepare), config};
+  };
   auto nothing = [](auto&) {};
   return {
       row("ConfigureADeviceByIoctl",
@@ -287,6 +332,27 @@ std::vector<Operation> Operations() {
       row("ChangeIpv6AddressesByIoctl",
           {Ipv6("SIOCSIFADDR", SIOCSIFADDR, &Ipv6Address::address), Ipv6("SIOCDIFADDR", SIOCDIFADDR, &Ipv6Address::address)}, BringIts0Up, "IPV6"),
       row("ChangeIpv6RoutesByIoctl", {Ipv6("SIOCADDRT", SIOCADDRT, &Ipv6Route::to), Ipv6("SIOCDELRT", SIOCDELRT, &Ipv6Route::to)}, BringIts0Up, "IPV6"),
+
+      by_socket_of_roots("ConfigureADeviceByASocketOfRoots",
+                         {DeviceOfRoots("SIOCSIFFLAGS", SIOCSIFFLAGS, [](ifreq& r) { r.ifr_flags = IFF_UP; }),
+                          DeviceOfRoots("SIOCSIFMTU", SIOCSIFMTU, [](ifreq& r) { r.ifr_mtu = 1400; }), DeviceOfRoots("SIOCSIFHWADDR", SIOCSIFHWADDR, Mac),
+                          DeviceOfRoots("SIOCSHWTSTAMP", SIOCSHWTSTAMP, Time), DeviceOfRoots("SIOCETHTOOL(ETHTOOL_SGRO)", SIOCETHTOOL, Feature),
+                          DeviceOfRoots("SIOCSIFADDR", SIOCSIFADDR, [](ifreq& r) { r.ifr_addr = Ipv4(0xC0000205); }),
+                          {"SIOCADDRT", [](World& world) { return Ipv4Route(SIOCADDRT, "ioctl(SIOCADDRT)", &world.socket); }},
+                          {"SIOCDELRT", [](World& world) { return Ipv4Route(SIOCDELRT, "ioctl(SIOCDELRT)", &world.socket); }}},
+                         MakeASocket(AF_INET, BringIts0Up), "INET"),
+      by_socket_of_roots("ChangeIpv6ByASocketOfRoots",
+                         {Ipv6("SIOCSIFADDR", SIOCSIFADDR, &Ipv6Address::address, true), Ipv6("SIOCDIFADDR", SIOCDIFADDR, &Ipv6Address::address, true),
+                          Ipv6("SIOCADDRT", SIOCADDRT, &Ipv6Route::to, true), Ipv6("SIOCDELRT", SIOCDELRT, &Ipv6Route::to, true)},
+                         MakeASocket(AF_INET6, BringIts0Up), "IPV6"),
+      by_socket_of_roots("AddABridgeByASocketOfRoots",
+                         {{"SIOCBRADDBR", [](World& world) { return BridgeOfRoots(world, SIOCBRADDBR, "ioctl(SIOCBRADDBR)"); }},
+                          {"SIOCBRDELBR", [](World& world) { return BridgeOfRoots(world, SIOCBRDELBR, "ioctl(SIOCBRDELBR)"); }}},
+                         MakeASocket(AF_UNIX, [](World&) {}), "BRIDGE"),
+      by_socket_of_roots("AddAVlanByASocketOfRoots",
+                         {{"ADD_VLAN_CMD", [](World& world) { return VlanOfRoots(world, ADD_VLAN_CMD, "its0"); }},
+                          {"DEL_VLAN_CMD", [](World& world) { return VlanOfRoots(world, DEL_VLAN_CMD, "its0.20"); }}},
+                         MakeASocket(AF_UNIX, PutAVlanIntoIt), "VLAN_8021Q"),
 
       row("ConfigureAVlanByIoctl",
           {Vlan("SET_VLAN_INGRESS_PRIORITY_CMD", SET_VLAN_INGRESS_PRIORITY_CMD, [](auto& r) { r.vlan_qos = 3; }),

@@ -203,7 +203,7 @@ Status MakeAPppUnit() {
   return Ok();
 }
 
-// --- legacy firewall tables
+// --- legacy firewall tables, by a socket of root's in the namespace
 
 struct Legacy {
   const char *name, *config;
@@ -211,16 +211,15 @@ struct Legacy {
   socklen_t size;  ///< of the structure that tells of a table, which begins with its name
 };
 Operation AskForATable(const Legacy& table) {
-  return {table.name, {"USER-07"}, From::kInside, kNetAdmin, Effect::kNone,
-          [=](World&) -> Status {
-            const Fd socket(::socket(table.family, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  return {table.name, {"USER-07", "SOCK-14"}, From::kHome, kNetAdmin, Effect::kNone,
+          [=](World& world) -> Status {
             alignas(8) char info[128] = "filter";
             socklen_t size = table.size;
             // A table that is not there is another matter.
-            if (::getsockopt(socket.get(), table.level, table.option, info, &size) < 0 && errno != ENOENT) return ErrnoError("getsockopt for a legacy table");
+            if (::getsockopt(world.socket.get(), table.level, table.option, info, &size) < 0 && errno != ENOENT) return ErrnoError("getsockopt for a legacy table");
             return Ok();
           },
-          {}, table.config};
+          [=](World& world) { world.socket = SETUP_OK(world.ns->Socket(table.family, SOCK_DGRAM)); }, table.config};
 }
 
 /// An option that is read, of which only the size and the first number matter.

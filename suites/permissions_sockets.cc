@@ -334,6 +334,12 @@ std::vector<Operation> Operations() {
                 const char* config = "INET") {
     return Operation{name, {"USER-28", "SOCK-22"}, From::kInside, rights, Effect::kNone, All(std::move(steps)), std::move(prepare), config};
   };
+  // A socket stays with the namespace in which it was made, whoever has it, and at home most are root: the owner of the socket's
+  // namespace is asked, and neither that of the namespace in which the process is nor its own.
+  auto by_socket_of_roots = [](const char* name, const Rights& rights, std::vector<Step> steps, std::function<void(World&)> prepare,
+                               const char* config = "INET") {
+    return Operation{name, {"USER-28", "SOCK-22", "SOCK-14"}, From::kHome, rights, Effect::kNone, All(std::move(steps)), std::move(prepare), config};
+  };
   const auto xfrm = [](const Step& step) {  // no policy that is one: what matters is who is told so
     return Step{step.name, [=](World& world) { return Heard(step.attempt(world), {EINVAL, EOPNOTSUPP, ENOPROTOOPT}); }};
   };
@@ -359,7 +365,7 @@ std::vector<Operation> Operations() {
       {"DebugASocket", {"USER-28"}, kInside, kInitialFile, kNone, All({Option("SO_DEBUG", AF_INET, SOCK_STREAM, SOL_SOCKET, SO_DEBUG, 1)}), {}, "INET",
        &kRefusedFile},
       // Unbound sockets may be bound to a device by anybody since Linux 5.7; one that is bound already stays there.
-      row("BindABoundSocketToAnotherDevice", kOtherCap,
+      by_socket_of_roots("BindABoundSocketToAnotherDevice", kOtherCap,
           {{"SO_BINDTODEVICE", [](World& world) { return BindToDevice(world, "its0"); }},
            {"SO_BINDTODEVICE of none", [](World& world) { return BindToDevice(world, ""); }}},
           [](World& world) {
@@ -380,6 +386,34 @@ std::vector<Operation> Operations() {
       row("SendAtTimesOfAnotherClock", kNetAdmin, {{"SO_TXTIME", [](World&) { return SendAt(CLOCK_TAI); }}}),
       {"SendAtTimesOfTheMonotonicClock", {"USER-28"}, kInside, kEverybody, kNone, [](World&) { return SendAt(CLOCK_MONOTONIC); }, {}, "INET"},
       // ip(7), capabilities(7): CAP_NET_ADMIN, or CAP_NET_RAW "bind to any address for transparent proxying"
+      by_socket_of_roots("SetOptionsOfASocketOfRoots", kNetAdminOrRaw,
+                         {OptionOfRoots("SO_MARK", SOL_SOCKET, SO_MARK, 7), OptionOfRoots("SO_PRIORITY", SOL_SOCKET, kSoPriority, 7),
+                          OptionOfRoots("IP_TRANSPARENT", IPPROTO_IP, kIpTransparent, 1),
+                          {"SO_MARK of one packet",
+                           [](World& world) {
+                             const std::uint32_t mark = 7;
+                             sockaddr to = Ipv4(INADDR_LOOPBACK);
+                             reinterpret_cast<sockaddr_in&>(to).sin_port = htons(9);
+                             return SendWith(world.socket, &to, sizeof to, SOL_SOCKET, SO_MARK, &mark, sizeof mark, "SO_MARK");
+                           }}},
+                         [](World& world) {
+                           BringLoopbackUp(world);
+                           MakeASocket(AF_INET, SOCK_DGRAM, 0)(world);
+                         }),
+      by_socket_of_roots("SetOptionsOfAnIpv6SocketOfRoots", kOtherCap,
+                         {OptionOfRoots("IPV6_TRANSPARENT", IPPROTO_IPV6, kIpv6Transparent, 1),
+                          {"IPV6_HOPOPTS", [](World& world) { return Set(world.socket, IPPROTO_IPV6, kIpv6HopOptions, kPadding, sizeof kPadding, "IPV6_HOPOPTS"); }}},
+                         MakeASocket(AF_INET6, SOCK_DGRAM, 0), "IPV6"),
+      by_socket_of_roots("SetTheIpsecPolicyOfASocketOfRoots", kNetAdmin, {xfrm(OptionOfRoots("IP_XFRM_POLICY", IPPROTO_IP, kIpXfrmPolicy, 0))},
+                         MakeASocket(AF_INET, SOCK_DGRAM, 0)),
+      by_socket_of_roots("BindASocketOfRootsToAPrivilegedPort", kOtherCapFile,
+                         {{"bind", [](World& world) -> Status {
+                             sockaddr address = Ipv4(INADDR_ANY);
+                             reinterpret_cast<sockaddr_in&>(address).sin_port = htons(80);
+                             if (::bind(world.socket.get(), &address, sizeof address) < 0) return ErrnoError("bind to port 80");
+                             return Ok();
+                           }}},
+                         MakeASocket(AF_INET, SOCK_STREAM, 0)),
       row("MakeASocketTransparent", kOtherCap, {Option("IP_TRANSPARENT", AF_INET, SOCK_STREAM, IPPROTO_IP, kIpTransparent, 1)}),
       row("MakeAnIpv6SocketTransparent", kOtherCap, {Option("IPV6_TRANSPARENT", AF_INET6, SOCK_STREAM, IPPROTO_IPV6, kIpv6Transparent, 1)}, {}, "IPV6"),
       row("SetTheIpsecPolicyOfASocket", kNetAdmin, {xfrm(Option("IP_XFRM_POLICY", AF_INET, SOCK_DGRAM, IPPROTO_IP, kIpXfrmPolicy, 0)),
@@ -408,9 +442,9 @@ std::vector<Operation> Operations() {
       row("RenewAFlowLabelOfAnotherSocket", kFound, {{"IPV6_FL_A_RENEW", [](World&) { return RenewItsFlowLabel(); }}}, MakeAFlowLabel, "IPV6"),
       row("RepairATcpConnection", kNetAdmin, {Option("TCP_REPAIR", AF_INET, SOCK_STREAM, IPPROTO_TCP, kTcpRepair, 1)}),
       // capabilities(7): "modify routing tables"
-      row("ConfigureMulticastRoutingBySomeSocket", kNetAdminFile, {OptionOfRoots("MRT_ASSERT", IPPROTO_IP, kMrtAssert, 0)},
+      by_socket_of_roots("ConfigureMulticastRoutingBySomeSocket", kNetAdminFile, {OptionOfRoots("MRT_ASSERT", IPPROTO_IP, kMrtAssert, 0)},
           MakeASocket(AF_INET, SOCK_RAW, IPPROTO_IGMP), "IP_MROUTE"),
-      row("ConfigureIpv6MulticastRoutingBySomeSocket", kNetAdminFile, {OptionOfRoots("MRT6_ASSERT", IPPROTO_IPV6, kMrtAssert, 0)},
+      by_socket_of_roots("ConfigureIpv6MulticastRoutingBySomeSocket", kNetAdminFile, {OptionOfRoots("MRT6_ASSERT", IPPROTO_IPV6, kMrtAssert, 0)},
           MakeASocket(AF_INET6, SOCK_RAW, IPPROTO_ICMPV6), "IPV6_MROUTE"),
       // ip(7), ipv6(7), sctp(7): "ports below 1024"
       {"BindAPrivilegedPort", {"USER-09"}, kInside, kOtherCapFile, kNone, All({BindLow("TCP", AF_INET, SOCK_STREAM), BindLow("UDP", AF_INET, SOCK_DGRAM)}),
@@ -425,7 +459,7 @@ std::vector<Operation> Operations() {
             {"IPPROTO_ICMPV6", [](World&) { return OpenSocket(AF_INET6, SOCK_RAW, IPPROTO_ICMPV6); }}}), {}, "IPV6"},
 
       // include/uapi/linux/un.h: gives the file of a socket's name
-      {"OpenTheFileOfASocket", {"USER-07"}, kInside, kNetAdmin, kNone,
+      {"OpenTheFileOfASocket", {"USER-07"}, From::kHome, kNetAdmin, kNone,
        [](World& world) -> Status {
          const Fd file(::ioctl(world.socket.get(), 0x89E0 /* SIOCUNIXFILE */));
          if (!file.valid()) return ErrnoError("ioctl(SIOCUNIXFILE)");

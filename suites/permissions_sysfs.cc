@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// USER: rows of the table of rights (permissions.cc) for attributes of devices in sysfs (Documentation/ABI/testing/
-// sysfs-class-net, sysfs-class-net-queues). They belong to root of the owner, whom their mode lets write; besides, the kernel
-// asks for CAP_NET_ADMIN: in the user namespace of the owner, or in the initial one where it is about queues and processors.
+// USER: rows of the table of rights (permissions.cc) for sysctls, and for attributes of devices in sysfs (Documentation/ABI/
+// testing/sysfs-class-net, sysfs-class-net-queues). They belong to root of the owner, whom their mode lets write; besides, the
+// kernel asks for CAP_NET_ADMIN: in the user namespace of the owner, or in the initial one where it is about queues and
+// processors.
+#include <fcntl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 
@@ -58,6 +60,13 @@ std::vector<Operation> Operations() {
       row("WriteReceivingProcessors", kInitialAttribute, kRefused, {Attribute("queues/rx-0/rps_cpus", "1"), Attribute("queues/rx-0/rps_flow_cnt", "0")}, "RPS"),
       row("WriteSendingProcessors", kInitialAttribute, kRefused, {Attribute("queues/tx-0/xps_cpus", "1")}, "XPS"),
       row("WriteTheRateOfAQueue", kInitialAttribute, kRefused, {Attribute("queues/tx-0/tx_maxrate", "0")}, "XPS"),
+      // A sysctl asks again when it is written, whoever has opened it.
+      {"WriteASysctlThatRootOpened", {"SYSCTL-16", "USER-20"}, From::kHome, kNetAdmin, Effect::kNone,
+       [](World& world) -> Status {
+         if (::pwrite(world.socket.get(), "65", 2, 0) < 0) return ErrnoError("write to a sysctl");
+         return Ok();
+       },
+       [](World& world) { world.socket = SETUP_OK(world.ns->OpenIn("/proc/sys/net/ipv4/ip_default_ttl", O_WRONLY)); }, "SYSCTL"},
       // Documentation/networking/bridge.rst
       {"WriteAttributesOfABridge", {"USER-21", "SYSFS-07"}, From::kInside, kAttribute, Effect::kNone,
        All({Attribute("bridge/ageing_time", "30000", "itsbr"), Attribute("bridge/stp_state", "0", "itsbr"), Attribute("brport/path_cost", "100"),
