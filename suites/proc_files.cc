@@ -27,6 +27,7 @@
 
 #include "fixtures/net_namespace.h"
 #include "fixtures/netlink.h"
+#include "fixtures/nic.h"
 #include "fixtures/rtnl.h"
 #include "fixtures/user_namespace.h"
 #include "harness/assertions.h"
@@ -618,19 +619,73 @@ void ShowsOnlyItsNamespace(const Row& row) {
   if (in_second.undo) in_second.undo();
 }
 
+// The initial namespace is where a kernel puts, or finds, what it forgets to ask the namespace of: both ways.
+void ShowsNothingOfTheInitialNamespace(const Row& row) {
+  const std::string name = row.name;
+  auto initial = InitialNetNamespace();
+  auto a = NetNamespace::Create(), b = NetNamespace::Create();
+  auto seen = [](const NetNamespace& ns, const Sight& sight) { return Count(ns.ReadProcNet(sight.file), sight).value_or(0); };
+  // Tables that stay when they are not used any more, and may be there already.
+  const bool stays = name.starts_with("IpTables") || name.starts_with("Ip6Tables") || name == "ArpTables";
+  Made made = row.make(a);
+  std::vector<Sight> sights;
+  for (const Sight& sight : made.sights)
+    if (a.ReadProcNet(sight.file).ok()) sights.push_back(sight);
+  if (sights.empty())
+    throw MissingNeed(std::string("needs-config:") + made.sights.front().config, "this kernel has no /proc/net/" + made.sights.front().file);
+  std::vector<int> before;
+  for (const Sight& sight : sights) {
+    SCOPED_TRACE("/proc/net/" + sight.file);
+    EXPECT_OK(Eventually("the object to be listed in its own namespace", [&] { return seen(a, sight) > 0; }, Deadline::In(std::chrono::seconds(10)))) << "control";
+    before.push_back(seen(initial, sight));
+    if (!stays) {
+      EXPECT_EQ(before.back(), 0) << "proc_pid_net(5): an object of another namespace is listed in the initial one";
+    }
+  }
+  Made another = row.make(b);
+  for (std::size_t i = 0; i < sights.size(); ++i)
+    EXPECT_EQ(seen(initial, sights[i]), before[i]) << "/proc/net/" << sights[i].file << ": an object of another namespace is listed in the initial one";
+  for (Made* each : {&made, &another})
+    if (each->undo) each->undo();
+  // And of the initial namespace; what cannot be taken away again is not made there.
+  if (!made.undo) return;
+  std::vector<std::pair<std::string, std::string>> settings;
+  for (const char* file : {"net/ipv6/conf/default/addr_gen_mode", "net/ipv6/conf/all/forwarding", "net/ipv4/ping_group_range"})
+    if (const auto value = initial.Sysctl(file); value.ok()) settings.emplace_back(file, *value);
+  Made there = row.make(initial);
+  auto fresh = NetNamespace::Create(), born = initial.In([] { return NetNamespace::Create(); });
+  for (const Sight& sight : sights) {
+    SCOPED_TRACE("/proc/net/" + sight.file);
+    EXPECT_OK(Eventually("the object to be listed in the initial namespace", [&] { return seen(initial, sight) > 0; }, Deadline::In(std::chrono::seconds(10)))) << "control";
+    for (const NetNamespace* each : {&a, &fresh, &born})
+      EXPECT_EQ(seen(*each, sight), 0) << "proc_pid_net(5): an object of the initial namespace is listed in another one";
+  }
+  there.undo();
+  for (const auto& [file, value] : settings) std::ignore = initial.SetSysctl(file, value);
+  for (const Sight& sight : sights)
+    EXPECT_OK(Eventually("the object to be gone from the initial namespace", [&] { return seen(initial, sight) == 0; }, Deadline::In(std::chrono::seconds(10))))
+        << "control: /proc/net/" << sight.file;
+}
+
 const bool rows = [] {
   for (const Row& row : Rows()) {
-    TestSpec spec;
-    spec.suite = "Proc";
-    spec.name = std::string("FileShowsOnlyItsNamespace/") + row.name;
-    spec.file = __FILE__;
-    spec.line = __LINE__;
-    for (const char* id : row.covers) spec.covers.push_back(id);
-    spec.needs.push_back(Config("PROC_FS"));
-    for (const char* symbol : row.configs) spec.needs.push_back(Config(symbol));
-    const Row* at = &row;
-    spec.make = [at] { return new BodyTest([at] { ShowsOnlyItsNamespace(*at); }); };
-    AllTests().push_back(std::move(spec));
+    const auto add = [&](const char* name, void (*body)(const Row&), bool initial) {
+      TestSpec spec;
+      spec.suite = "Proc";
+      spec.name = std::string(name) + "/" + row.name;
+      spec.file = __FILE__;
+      spec.line = __LINE__;
+      for (const char* id : row.covers) spec.covers.push_back(id);
+      spec.needs.push_back(Config("PROC_FS"));
+      for (const char* symbol : row.configs) spec.needs.push_back(Config(symbol));
+      if (initial) spec.needs.push_back(Machine());
+      spec.exclusive = initial;
+      const Row* at = &row;
+      spec.make = [at, body] { return new BodyTest([at, body] { body(*at); }); };
+      AllTests().push_back(std::move(spec));
+    };
+    add("FileShowsOnlyItsNamespace", ShowsOnlyItsNamespace, false);
+    add("FileShowsNothingOfTheInitialNamespace", ShowsNothingOfTheInitialNamespace, true);
   }
   return true;
 }();
