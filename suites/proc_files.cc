@@ -31,6 +31,7 @@
 #include "fixtures/rtnl.h"
 #include "fixtures/user_namespace.h"
 #include "harness/assertions.h"
+#include "harness/kernel_config.h"
 #include "harness/registration.h"
 #include "suites/support/in_namespace.h"
 
@@ -689,6 +690,64 @@ const bool rows = [] {
   }
   return true;
 }();
+
+// network_namespaces(7): when a namespace is freed, its resources go: its own. One of everything is in a namespace that stays
+// and in one that ends. Some rows do not go together (two protocols on one port): these are in a second pair, or a third.
+NETNS_TEST(Life, TheEndOfANamespaceTakesNothingOfAnother, Covers("LIFE-01", "PROC-37"), Needs(Config("PROC_FS"), UserNs()), Within{std::chrono::seconds(60)}) {
+  constexpr int kPairs = 4;
+  struct Object {
+    const char* name;
+    const NetNamespace& where;
+    Made made;
+    std::vector<bool> seen;
+  };
+  auto count = [](const NetNamespace& ns, const Sight& sight) { return Count(ns.ReadProcNet(sight.file), sight).value_or(0); };
+  FreedOracle oracle(kPairs);
+  std::vector<NetNamespace> stay;
+  std::vector<Object> objects;
+  {
+    std::vector<NetNamespace> doomed;
+    std::vector<Made> of_doomed;
+    for (int i = 0; i < kPairs; ++i) {
+      stay.push_back(NetNamespace::Create());
+      doomed.push_back(oracle.Create());
+    }
+    for (const Row& row : Rows()) {
+      if (std::any_of(row.configs.begin(), row.configs.end(), [](const char* symbol) { return KernelConfig::Running().Value(symbol) == 'n'; })) continue;
+      for (std::size_t pair = 0; pair < stay.size(); ++pair) {
+        try {
+          objects.push_back({row.name, stay[pair], row.make(stay[pair]), {}});
+          of_doomed.push_back(row.make(doomed[pair]));
+          break;
+        } catch (const MissingNeed&) {
+          break;
+        } catch (const SetupFailure&) {
+          if (pair + 1 == stay.size()) throw;
+        }
+      }
+    }
+    for (Object& object : objects)
+      for (const Sight& sight : object.made.sights) {
+        const bool there = object.where.ReadProcNet(sight.file).ok();
+        // mcfilter6 starts with the group that a device joined last, whoever did.
+        if (there && sight.file != "mcfilter6") {
+          EXPECT_OK(Eventually("the object to be listed", [&] { return count(object.where, sight) > 0; }, Deadline::In(std::chrono::seconds(10)))) << "control: " << object.name;
+        }
+        object.seen.push_back(there && count(object.where, sight) > 0);
+      }
+  }
+  ASSERT_GT(objects.size(), 10u) << "control: there is something to be lost";
+  // All of them have ended when there is room for as many again.
+  std::vector<NetNamespace> again;
+  for (int i = 0; i < kPairs; ++i) again.push_back(SETUP_OK(oracle.CreateWhenRoom()));
+  for (const Object& object : objects)
+    for (std::size_t i = 0; i < object.made.sights.size(); ++i) {
+      const Sight& sight = object.made.sights[i];
+      if (!object.seen[i]) continue;
+      EXPECT_GT(count(object.where, sight), 0)
+          << object.name << ", /proc/net/" << sight.file << ": network_namespaces(7): what this namespace has was taken when another one ended";
+    }
+}
 
 // What /proc/net/ip6_flowlabel lists: ipv6(7), flow labels are leased from a table of the namespace.
 NETNS_TEST(Proc, AFlowLabelIsTakenOnlyInItsNamespace, Covers("PROC-33"), Needs(Config("IPV6"))) {

@@ -193,6 +193,98 @@ NETNS_TEST(Sock, PortsOfAllAddressesAreOfOneNamespaceOverIpv6, Covers("SOCK-02",
   PortsOfAllAddresses(Families()[1]);
 }
 
+// sctp(7) and others ------------------------------------------------------------------------------------------------------------
+
+// Endpoints of SCTP are in a table of 64 buckets.
+void EndpointsAmongMany(const Family& family) {
+  constexpr int kSctp = 132;
+  constexpr std::size_t kNamespaces = 20;
+  const SockAddr address = SockAddr::Ip(family.loopback, 7000);
+  std::vector<NetNamespace> places;
+  std::vector<Fd> listeners, clients;
+  for (std::size_t i = 0; i < kNamespaces; ++i) {
+    places.push_back(CreateWithLoopback());
+    const auto probe = places.back().Socket(family.domain, SOCK_STREAM, kSctp);
+    if (!probe.ok()) RequireBuiltIn(probe.code(), "IP_SCTP");
+    auto listener = Listener(places.back(), address, kSctp);
+    ASSERT_OK(listener) << "sctp(7): the port is taken in another namespace";
+    listeners.push_back(SETUP_OK(std::move(listener)));
+  }
+  for (const NetNamespace& place : places) {
+    auto client = Connected(place, SOCK_STREAM, address, kSctp);
+    ASSERT_OK(client);
+    clients.push_back(SETUP_OK(std::move(client)));
+  }
+  for (std::size_t i = 0; i < kNamespaces; ++i) {
+    SCOPED_TRACE(TextOf(i));
+    ASSERT_OK(WaitFor(listeners[i].get(), POLLIN, Soon(), "an association")) << "sctp(7): an association of this namespace did not come to its own listener";
+    auto accepted = Accept(listeners[i]);
+    ASSERT_OK(accepted);
+    ASSERT_OK(Send(clients[i], TextOf(i)));
+    ASSERT_THAT(Receive(*accepted, Soon()), Holds(TextOf(i)));
+    EXPECT_FALSE(Readable(listeners[i])) << "sctp(7): an association of another namespace";
+  }
+}
+NETNS_TEST(Sock, AmongManyNamespacesEachSctpEndpointHearsItsOwnOverIpv4, Covers("SOCK-05", "STACK-19"), Needs(Config("IP_SCTP")), Within{std::chrono::seconds(60)}) {
+  EndpointsAmongMany(Families()[0]);
+}
+NETNS_TEST(Sock, AmongManyNamespacesEachSctpEndpointHearsItsOwnOverIpv6, Covers("SOCK-05", "STACK-19"), Needs(Config("IP_SCTP"), Config("IPV6")), Within{std::chrono::seconds(60)}) {
+  EndpointsAmongMany(Families()[1]);
+}
+
+// ip-l2tp(8): tunnels over IP; the id of a connection is the port of such a socket. All are in one list.
+void L2tpOverIp(const Family& family) {
+  constexpr int kL2tp = 115;  // IPPROTO_L2TP
+  auto [here, there] = CreateTwoWithLoopback();
+  const auto open = [&](const NetNamespace& where, std::uint32_t id) -> Result<Fd> {
+    ASSIGN_OR_RETURN(Fd socket, where.Socket(family.domain, SOCK_DGRAM, kL2tp));
+    // struct sockaddr_l2tpip and sockaddr_l2tpip6: the id is behind the address.
+    char bytes[128] = {};
+    const SockAddr address = SockAddr::Ip(family.loopback);
+    std::memcpy(bytes, address.get(), address.size());
+    const std::size_t at = family.domain == AF_INET ? 8 : 28;
+    std::memcpy(bytes + at, &id, sizeof id);
+    const auto size = static_cast<socklen_t>(family.domain == AF_INET ? 16 : 32);
+    if (::bind(socket.get(), reinterpret_cast<const sockaddr*>(bytes), size) < 0) return ErrnoError("bind of L2TP connection " + std::to_string(id));
+    return socket;
+  };
+  auto first = open(here, 7);
+  if (!first.ok()) RequireBuiltIn(first.code(), "L2TP_IP");
+  ASSERT_OK(first);
+  EXPECT_THAT(open(here, 7), FailsWith(EADDRINUSE)) << "control: taken in one namespace";
+  EXPECT_THAT(open(there, 7), Succeeds()) << "network_namespaces(7): the id is taken in another namespace";
+}
+NETNS_TEST(Sock, L2tpConnectionsOverIpv4AreOfOneNamespace, Covers("VIRT-21", "SOCK-27"), Needs(Config("L2TP_IP"))) { L2tpOverIp(Families()[0]); }
+NETNS_TEST(Sock, L2tpConnectionsOverIpv6AreOfOneNamespace, Covers("VIRT-21", "SOCK-27"), Needs(Config("L2TP_IP"), Config("IPV6"))) { L2tpOverIp(Families()[1]); }
+
+// Documentation/networking/phonet.rst: a socket is an object of its namespace's network.
+NETNS_TEST(Sock, PhonetObjectsAreOfOneNamespace, Covers("SOCK-27", "PROC-28"), Needs(Root(), Config("PHONET"))) {
+  auto [here, there] = CreateTwoWithLoopback();
+  const auto open = [](const NetNamespace& where) -> Result<Fd> {
+    ASSIGN_OR_RETURN(Fd socket, where.Socket(35 /* AF_PHONET */, SOCK_DGRAM, 1 /* PN_PROTO_PHONET */));
+    struct {
+      sa_family_t family;
+      std::uint8_t object, device, resource, zero[11];
+    } address{35, 0x51, 0, 0, {}};
+    static_assert(sizeof address == 16);
+    if (::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0) return ErrnoError("bind(phonet object 0x51)");
+    return socket;
+  };
+  const auto lines = [](const NetNamespace& where) {
+    const std::string text = SETUP_OK(where.ReadProcNet("phonet"));
+    return std::count(text.begin(), text.end(), '\n') - 1;
+  };
+  auto first = open(here);
+  if (!first.ok()) RequireBuiltIn(first.code(), "PHONET");
+  ASSERT_OK(first);
+  EXPECT_THAT(open(here), FailsWith(EADDRINUSE)) << "control: taken in one namespace";
+  EXPECT_EQ(lines(here), 1) << "control: /proc/net/phonet";
+  EXPECT_EQ(lines(there), 0) << "an object of another namespace is listed";
+  auto second = open(there);
+  EXPECT_THAT(second, Succeeds()) << "phonet.rst: the object is taken in another namespace";
+  EXPECT_EQ(lines(here), 1) << "an object of another namespace is listed";
+}
+
 // packet(7) --------------------------------------------------------------------------------------------------------------------
 
 // Sockets that are bound to no device get the frames of all devices: of their namespace.

@@ -394,35 +394,123 @@ Status SendFrom(const Fd& socket, const in6_addr& source, const SockAddr& to) {
   if (::sendmsg(socket.get(), &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) return ErrnoError("sendmsg(IPV6_PKTINFO)");
   return Ok();
 }
+/// The same over IPv4 (ip(7), IP_PKTINFO, ipi_spec_dst).
+Status SendFrom(const Fd& socket, const in_addr& source, const SockAddr& to) {
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(in_pktinfo))] = {};
+  char text[] = "x";
+  iovec part{text, 1};
+  msghdr message{};
+  message.msg_name = const_cast<sockaddr*>(to.get());
+  message.msg_namelen = to.size();
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof control;
+  cmsghdr* item = CMSG_FIRSTHDR(&message);
+  item->cmsg_level = IPPROTO_IP;
+  item->cmsg_type = IP_PKTINFO;
+  item->cmsg_len = CMSG_LEN(sizeof(in_pktinfo));
+  in_pktinfo info{};
+  info.ipi_spec_dst = source;
+  std::memcpy(CMSG_DATA(item), &info, sizeof info);
+  if (::sendmsg(socket.get(), &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) return ErrnoError("sendmsg(IP_PKTINFO)");
+  return Ok();
+}
+/// One namespace has many addresses, others have none of them: they can neither be sent from nor bound to there.
+template <class Address>
+void AddressesAreOfOneNamespace(const Family& family, const NetNamespace& here, const std::vector<std::string>& addresses, bool bindable) {
+  constexpr int kOthers = 20;
+  std::vector<NetNamespace> others;
+  for (int i = 0; i < kOthers; ++i) others.push_back(CreateWithLoopback());
+  const SockAddr to = SockAddr::Ip(family.loopback, 9);
+  const auto send_from = [&](const Fd& socket, const std::string& text) {
+    Address address{};
+    ::inet_pton(family.domain, text.c_str(), &address);
+    return SendFrom(socket, address, to);
+  };
+  const Fd sender = SETUP_OK(here.Socket(family.domain, SOCK_DGRAM));
+  for (const std::string& address : addresses) {
+    EXPECT_THAT(send_from(sender, address), Succeeds()) << "control: an address of the namespace, " << address;
+    if (bindable) {
+      EXPECT_THAT(Bound(here, SOCK_DGRAM, SockAddr::Ip(address)), Succeeds()) << "control: an address of the namespace, " << address;
+    }
+  }
+  for (const NetNamespace& other : others) {
+    other.In([&] {
+      const Fd socket(::socket(family.domain, SOCK_DGRAM | SOCK_CLOEXEC, 0)), unbound(::socket(family.domain, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+      EXPECT_THAT(send_from(socket, family.loopback), Succeeds()) << "control: an address of the namespace";
+      for (const std::string& address : addresses) {
+        ASSERT_THAT(send_from(socket, address), testing::AnyOf(FailsWith(EINVAL), FailsWith(ENETUNREACH))) << "network_namespaces(7): an address of another namespace is no address of this one, " << address;
+        ASSERT_THAT(Bind(unbound, SockAddr::Ip(address)), FailsWith(EADDRNOTAVAIL)) << "network_namespaces(7): an address of another namespace is no address of this one, " << address;
+      }
+    });
+  }
+}
 NETNS_TEST(Stack, AnycastAddressesAreOfTheNamespace, Covers("STACK-02", "STACK-03", "PROC-33"), Needs(Config("IPV6"), Config("VETH"))) {
   constexpr int kJoinAnycast = 27;  // IPV6_JOIN_ANYCAST
-  constexpr int kAddresses = 60, kOthers = 20;
   auto here = CreateWithLoopback();
   AddDevice(here, "eth0", kWire);
   AddAddress(here, "2001:db8::1/64", "eth0");
-  std::vector<NetNamespace> others;
-  for (int i = 0; i < kOthers; ++i) others.push_back(CreateWithLoopback());
   const Fd member = SETUP_OK(here.Socket(AF_INET6, SOCK_DGRAM));
-  const SockAddr to = SockAddr::Ip("::1", 9);
-  std::vector<in6_addr> addresses;
-  for (int i = 1; i <= kAddresses; ++i) {
+  std::vector<std::string> addresses;
+  for (int i = 1; i <= 60; ++i) {
+    addresses.push_back("2001:db8::a:" + std::to_string(i));
     ipv6_mreq request{};
-    ::inet_pton(AF_INET6, ("2001:db8::a:" + std::to_string(i)).c_str(), &request.ipv6mr_multiaddr);
+    ::inet_pton(AF_INET6, addresses.back().c_str(), &request.ipv6mr_multiaddr);
     request.ipv6mr_interface = kWire;
     if (::setsockopt(member.get(), IPPROTO_IPV6, kJoinAnycast, &request, sizeof request) < 0)
       throw SetupFailure(ErrnoError("setsockopt(IPV6_JOIN_ANYCAST)").ToString(), std::source_location::current());
-    addresses.push_back(request.ipv6mr_multiaddr);
   }
-  const Fd sender = SETUP_OK(here.Socket(AF_INET6, SOCK_DGRAM));
-  for (const in6_addr& address : addresses) EXPECT_THAT(SendFrom(sender, address, to), Succeeds()) << "control: an anycast address of the namespace";
+  AddressesAreOfOneNamespace<in6_addr>(Families()[1], here, addresses, false);
   EXPECT_THAT(here.ReadProcNet("anycast6"), Holds(HasSubstr("20010db80000000000000000000a0001"))) << "control";
-  for (const NetNamespace& other : others) {
-    const Fd socket = SETUP_OK(other.Socket(AF_INET6, SOCK_DGRAM));
-    EXPECT_THAT(SendFrom(socket, in6addr_loopback, to), Succeeds()) << "control: an address of the namespace";
-    for (const in6_addr& address : addresses)
-      ASSERT_THAT(SendFrom(socket, address, to), FailsWith(EINVAL)) << "ipv6(7): an anycast address of another namespace is no address of this one";
-    EXPECT_THAT(other.ReadProcNet("anycast6"), Holds(Not(HasSubstr("20010db80000000000000000000a"))));
+  EXPECT_THAT(NetNamespace::Create().ReadProcNet("anycast6"), Holds(Not(HasSubstr("20010db80000000000000000000a"))));
+}
+void ManyAddresses(const Family& family) {
+  auto here = CreateWithLoopback();
+  Rtnl rtnl = RtnlIn(here);
+  std::vector<std::string> addresses;
+  for (int i = 1; i <= 40; ++i) {
+    addresses.push_back(family.Host(i));
+    SETUP_OK(rtnl.AddAddress(addresses.back() + "/" + std::to_string(family.host_prefix), "lo", AddressOptions{.nodad = family.domain == AF_INET6}));
   }
+  for (const std::string& address : addresses) WaitUntilLocal(here, address);
+  if (family.domain == AF_INET) {
+    AddressesAreOfOneNamespace<in_addr>(family, here, addresses, true);
+  } else {
+    AddressesAreOfOneNamespace<in6_addr>(family, here, addresses, true);
+  }
+}
+NETNS_TEST(Stack, ManyIpv4AddressesAreOfOneNamespace, Covers("STACK-01", "STACK-07")) { ManyAddresses(Families()[0]); }
+NETNS_TEST(Stack, ManyIpv6AddressesAreOfOneNamespace, Covers("STACK-02", "STACK-07"), Needs(Config("IPV6"))) { ManyAddresses(Families()[1]); }
+
+// ip-route(8), src: a route goes when the address that it prefers as a source does, in its namespace.
+NETNS_TEST(Route, AnAddressThatGoesTakesNoRoutesOfAnotherNamespace, Covers("ROUTE-01", "STACK-03")) {
+  constexpr int kNamespaces = 8, kAddresses = 20;
+  std::vector<NetNamespace> all;
+  std::vector<std::string> addresses;
+  for (int i = 1; i <= kAddresses; ++i) addresses.push_back("192.0.2." + std::to_string(i));
+  for (int i = 0; i < kNamespaces; ++i) {
+    all.push_back(CreateWithLoopback());
+    Rtnl rtnl = RtnlIn(all.back());
+    for (int n = 0; n < kAddresses; ++n) {
+      const std::string& address = addresses[static_cast<std::size_t>(n)];
+      SETUP_OK(rtnl.AddAddress(address + "/32", "lo"));
+      SETUP_OK(rtnl.AddRoute(RouteSpec{.to = "198.51.100." + std::to_string(n + 1) + "/32", .dev = "lo", .src = address}));
+    }
+  }
+  const auto routes = [](const NetNamespace& where) {
+    int count = 0;
+    for (const Route& route : SETUP_OK(RtnlIn(where).Routes(RouteFilter{.family = AF_INET, .table = RT_TABLE_MAIN})))
+      if (route.to.starts_with("198.51.100.")) ++count;
+    return count;
+  };
+  for (int i = 0; i < kNamespaces; i += 2) {
+    Rtnl rtnl = RtnlIn(all[static_cast<std::size_t>(i)]);
+    for (const std::string& address : addresses) SETUP_OK(rtnl.DeleteAddress(address + "/32", "lo"));
+  }
+  for (int i = 0; i < kNamespaces; ++i)
+    EXPECT_EQ(routes(all[static_cast<std::size_t>(i)]), i % 2 == 0 ? 0 : kAddresses)
+        << (i % 2 == 0 ? "control: ip-route(8), the addresses of its own have gone" : "ip-route(8): routes went with an address of another namespace");
 }
 
 // Who is told ---------------------------------------------------------------------------------------------------------------
