@@ -704,17 +704,19 @@ NETNS_TEST(Life, TheEndOfANamespaceTakesNothingOfAnother, Covers("LIFE-01", "PRO
   auto count = [](const NetNamespace& ns, const Sight& sight) { return Count(ns.ReadProcNet(sight.file), sight).value_or(0); };
   FreedOracle oracle(kPairs);
   std::vector<NetNamespace> stay;
+  stay.reserve(kPairs);
   std::vector<Object> objects;
   {
     std::vector<NetNamespace> doomed;
+    doomed.reserve(kPairs);
     std::vector<Made> of_doomed;
-    for (int i = 0; i < kPairs; ++i) {
-      stay.push_back(NetNamespace::Create());
-      doomed.push_back(oracle.Create());
-    }
     for (const Row& row : Rows()) {
       if (std::any_of(row.configs.begin(), row.configs.end(), [](const char* symbol) { return KernelConfig::Running().Value(symbol) == 'n'; })) continue;
-      for (std::size_t pair = 0; pair < stay.size(); ++pair) {
+      for (std::size_t pair = 0; pair < kPairs; ++pair) {
+        if (pair == stay.size()) {
+          stay.push_back(NetNamespace::Create());
+          doomed.push_back(oracle.Create());
+        }
         try {
           objects.push_back({row.name, stay[pair], row.make(stay[pair]), {}});
           of_doomed.push_back(row.make(doomed[pair]));
@@ -722,7 +724,7 @@ NETNS_TEST(Life, TheEndOfANamespaceTakesNothingOfAnother, Covers("LIFE-01", "PRO
         } catch (const MissingNeed&) {
           break;
         } catch (const SetupFailure&) {
-          if (pair + 1 == stay.size()) throw;
+          if (pair + 1 == kPairs) throw;
         }
       }
     }

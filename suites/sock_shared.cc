@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "fixtures/link_monitor.h"
+#include "fixtures/nic.h"
 #include "suites/support/sockets.h"
 
 // The kernel's headers after the C library's: in this order they go together.
@@ -26,6 +27,20 @@ using testing::Not;
 
 std::string TextOf(std::size_t i) { return "of namespace " + std::to_string(i) + "."; }
 Deadline Soon() { return Deadline::In(std::chrono::seconds(10)); }
+std::vector<NetNamespace> Many(std::size_t count) {
+  std::vector<NetNamespace> all;
+  for (std::size_t i = 0; i < count; ++i) all.push_back(CreateWithLoopback());
+  return all;
+}
+/// Two fresh namespaces and, between them, the initial one, which a kernel takes when it forgets to ask of which one something is.
+std::vector<NetNamespace> AroundTheInitial() {
+  std::vector<NetNamespace> all;
+  all.push_back(CreateWithLoopback());
+  all.push_back(InitialNetNamespace());
+  LoopbackUp(all.back());
+  all.push_back(CreateWithLoopback());
+  return all;
+}
 ino_t InodeOf(const Fd& socket) {
   struct stat info{};
   if (::fstat(socket.get(), &info) < 0) throw SetupFailure("fstat of a socket", std::source_location::current());
@@ -120,18 +135,16 @@ Fd Sender(const NetNamespace& where, const Family& family) {
   } else {
     SETUP_OK(SetOption(socket, IPPROTO_IPV6, IPV6_MULTICAST_IF, 1));
     // lo has no such route of its own, and takes none but local ones.
-    SETUP_OK(RtnlIn(where).AddRoute(RouteSpec{.to = "ff05::/16", .dev = "lo", .table = RT_TABLE_LOCAL, .type = RTN_LOCAL}));
+    const Status added = RtnlIn(where).AddRoute(RouteSpec{.to = "ff05::/16", .dev = "lo", .table = RT_TABLE_LOCAL, .type = RTN_LOCAL});
+    if (added.code() != EEXIST) SETUP_OK(Status(added));
   }
   return socket;
 }
 /// Sockets that are members of the same groups in all namespaces. Where more than ten sockets have one port, the kernel looks
 /// them up by their address.
-void MulticastAmongMany(const Family& family) {
+void MulticastAmongMany(const Family& family, const std::vector<NetNamespace>& places, int kGroups = 24) {
   constexpr std::uint16_t kPort = 7000;
-  constexpr std::size_t kNamespaces = 12;
-  constexpr int kGroups = 30;
-  std::vector<NetNamespace> places;
-  for (std::size_t i = 0; i < kNamespaces; ++i) places.push_back(CreateWithLoopback());
+  const std::size_t kNamespaces = places.size();
   std::vector<std::vector<Fd>> members(kNamespaces);
   std::vector<Fd> senders;
   for (std::size_t i = 0; i < kNamespaces; ++i) {
@@ -148,10 +161,10 @@ void MulticastAmongMany(const Family& family) {
     for (const Fd& member : members[i]) EXPECT_THAT(Drain(member), IsEmpty()) << "udp(7): a datagram of another namespace came to a member " << TextOf(i);
 }
 NETNS_TEST(Sock, EqualGroupsOfManyNamespacesHearTheirOwnOverIpv4, Covers("STACK-18", "SOCK-03"), Needs(Config("IP_MULTICAST")), Within{std::chrono::seconds(60)}) {
-  MulticastAmongMany(Families()[0]);
+  MulticastAmongMany(Families()[0], Many(10));
 }
 NETNS_TEST(Sock, EqualGroupsOfManyNamespacesHearTheirOwnOverIpv6, Covers("STACK-18", "SOCK-04"), Needs(Config("IPV6")), Within{std::chrono::seconds(60)}) {
-  MulticastAmongMany(Families()[1]);
+  MulticastAmongMany(Families()[1], Many(10));
 }
 
 // tcp(7): ports ----------------------------------------------------------------------------------------------------------------
@@ -196,17 +209,15 @@ NETNS_TEST(Sock, PortsOfAllAddressesAreOfOneNamespaceOverIpv6, Covers("SOCK-02",
 // sctp(7) and others ------------------------------------------------------------------------------------------------------------
 
 // Endpoints of SCTP are in a table of 64 buckets.
-void EndpointsAmongMany(const Family& family) {
+void EndpointsAmongMany(const Family& family, const std::vector<NetNamespace>& places) {
   constexpr int kSctp = 132;
-  constexpr std::size_t kNamespaces = 20;
+  const std::size_t kNamespaces = places.size();
   const SockAddr address = SockAddr::Ip(family.loopback, 7000);
-  std::vector<NetNamespace> places;
   std::vector<Fd> listeners, clients;
-  for (std::size_t i = 0; i < kNamespaces; ++i) {
-    places.push_back(CreateWithLoopback());
-    const auto probe = places.back().Socket(family.domain, SOCK_STREAM, kSctp);
+  for (const NetNamespace& place : places) {
+    const auto probe = place.Socket(family.domain, SOCK_STREAM, kSctp);
     if (!probe.ok()) RequireBuiltIn(probe.code(), "IP_SCTP");
-    auto listener = Listener(places.back(), address, kSctp);
+    auto listener = Listener(place, address, kSctp);
     ASSERT_OK(listener) << "sctp(7): the port is taken in another namespace";
     listeners.push_back(SETUP_OK(std::move(listener)));
   }
@@ -226,10 +237,10 @@ void EndpointsAmongMany(const Family& family) {
   }
 }
 NETNS_TEST(Sock, AmongManyNamespacesEachSctpEndpointHearsItsOwnOverIpv4, Covers("SOCK-05", "STACK-19"), Needs(Config("IP_SCTP")), Within{std::chrono::seconds(60)}) {
-  EndpointsAmongMany(Families()[0]);
+  EndpointsAmongMany(Families()[0], Many(20));
 }
 NETNS_TEST(Sock, AmongManyNamespacesEachSctpEndpointHearsItsOwnOverIpv6, Covers("SOCK-05", "STACK-19"), Needs(Config("IP_SCTP"), Config("IPV6")), Within{std::chrono::seconds(60)}) {
-  EndpointsAmongMany(Families()[1]);
+  EndpointsAmongMany(Families()[1], Many(20));
 }
 
 // ip-l2tp(8): tunnels over IP; the id of a connection is the port of such a socket. All are in one list.
@@ -288,8 +299,7 @@ NETNS_TEST(Sock, PhonetObjectsAreOfOneNamespace, Covers("SOCK-27", "PROC-28"), N
 // packet(7) --------------------------------------------------------------------------------------------------------------------
 
 // Sockets that are bound to no device get the frames of all devices: of their namespace.
-NETNS_TEST(Sock, PacketSocketsOfAllDevicesHearTheirNamespaceOnly, Covers("SOCK-10", "SOCK-12"), Needs(Config("PACKET"))) {
-  auto [here, there] = CreateTwoWithLoopback();
+void PacketSocketsOfAllDevices(const NetNamespace& here, const NetNamespace& there) {
   enum class Kind { kPlain, kFanout, kOld };
   const auto open = [](const NetNamespace& where, Kind kind) {
     // SOCK_PACKET is the old way; it needs no bind, and tells no link header.
@@ -314,11 +324,15 @@ NETNS_TEST(Sock, PacketSocketsOfAllDevicesHearTheirNamespaceOnly, Covers("SOCK-1
   }
 }
 
+NETNS_TEST(Sock, PacketSocketsOfAllDevicesHearTheirNamespaceOnly, Covers("SOCK-10", "SOCK-12"), Needs(Config("PACKET"))) {
+  auto [here, there] = CreateTwoWithLoopback();
+  PacketSocketsOfAllDevices(here, there);
+}
+
 // netlink(7) ----------------------------------------------------------------------------------------------------------------
 
 // sock_diag(7): sockets that have joined a group and have no address are in another list.
-NETNS_TEST(Sock, DiagListsMembersOfNetlinkGroupsOfItsNamespace, Covers("SOCK-20"), Needs(Config("NETLINK_DIAG"))) {
-  auto [here, there] = CreateTwoWithLoopback();
+void DiagOfMembers(const NetNamespace& here, const NetNamespace& there) {
   const auto list = [](const NetNamespace& where) {
     auto socket = SETUP_OK(NetlinkSocket::Adopt(SETUP_OK(where.Socket(AF_NETLINK, SOCK_RAW, NETLINK_SOCK_DIAG))));
     netlink_diag_req request{};
@@ -340,21 +354,25 @@ NETNS_TEST(Sock, DiagListsMembersOfNetlinkGroupsOfItsNamespace, Covers("SOCK-20"
   EXPECT_THAT(list(there), testing::AllOf(Contains(InodeOf(other)), Not(Contains(InodeOf(one))))) << "sock_diag(7): a socket of another namespace, or not its own";
 }
 
-// A tap on netlink (nlmon) is a device, and sees the messages of its namespace.
-NETNS_TEST(Nlk, ATapSeesTheMessagesOfItsNamespace, Covers("NLK-01", "DEV-04"), Needs(Config("NLMON"), Config("PACKET"))) {
+NETNS_TEST(Sock, DiagListsMembersOfNetlinkGroupsOfItsNamespace, Covers("SOCK-20"), Needs(Config("NETLINK_DIAG"))) {
   auto [here, there] = CreateTwoWithLoopback();
+  DiagOfMembers(here, there);
+}
+
+// A tap on netlink (nlmon) is a device, and sees the messages of its namespace.
+void TapsSeeTheirNamespace(const NetNamespace& here, const NetNamespace& there) {
   std::vector<Fd> taps;
   for (const NetNamespace* each : {&here, &there}) {
     Rtnl rtnl = RtnlIn(*each);
-    const Status added = rtnl.AddLink(LinkSpec{.name = "tap", .kind = "nlmon", .index = 50});
+    const Status added = rtnl.AddLink(LinkSpec{.name = "nscontap", .kind = "nlmon", .index = 60051});
     if (!added.ok()) RequireBuiltIn(added.code(), "NLMON");
     SETUP_OK(Status(added));
-    SETUP_OK(rtnl.Up("tap"));
+    SETUP_OK(rtnl.Up("nscontap"));
     Fd socket = SETUP_OK(each->Socket(AF_PACKET, SOCK_RAW, 0));
     sockaddr_ll address{};
     address.sll_family = AF_PACKET;
     address.sll_protocol = htons(ETH_P_ALL);
-    address.sll_ifindex = 50;
+    address.sll_ifindex = 60051;
     if (::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0)
       throw SetupFailure(ErrnoError("bind(AF_PACKET)").ToString(), std::source_location::current());
     taps.push_back(std::move(socket));
@@ -371,6 +389,39 @@ NETNS_TEST(Nlk, ATapSeesTheMessagesOfItsNamespace, Covers("NLK-01", "DEV-04"), N
     EXPECT_EQ(CountWith(Drain(other), "no-such-device"), 0U) << "a tap saw the netlink messages of another namespace";
   }
 }
+NETNS_TEST(Nlk, ATapSeesTheMessagesOfItsNamespace, Covers("NLK-01", "DEV-04"), Needs(Config("NLMON"), Config("PACKET"))) {
+  auto [here, there] = CreateTwoWithLoopback();
+  TapsSeeTheirNamespace(here, there);
+}
+
+// Against the initial namespace -----------------------------------------------------------------------------------------------
+
+void AgainstTheInitial(const char* suite, const char* name, void (*body)(const NetNamespace&, const NetNamespace&), Covers covers, Needs needs) {
+  needs.list.push_back(Machine());
+  RegisterBody(suite, std::string(name) + "AlsoBesideTheInitial", __FILE__, __LINE__, [body] {
+    const auto initial = InitialNetNamespace();
+    LoopbackUp(initial);
+    auto fresh = CreateWithLoopback();
+    body(initial, fresh);
+    std::ignore = RtnlIn(initial).DeleteLink("nscontap");
+  }, covers, needs, Exclusive{});
+}
+[[maybe_unused]] const bool beside_the_initial = [] {
+  AgainstTheInitial("Sock", "PacketSocketsOfAllDevicesHearTheirNamespaceOnly", PacketSocketsOfAllDevices, Covers("SOCK-10", "SOCK-12"), Needs(Config("PACKET")));
+  AgainstTheInitial("Sock", "DiagListsMembersOfNetlinkGroupsOfItsNamespace", DiagOfMembers, Covers("SOCK-20"), Needs(Config("NETLINK_DIAG")));
+  AgainstTheInitial("Nlk", "ATapSeesTheMessagesOfItsNamespace", TapsSeeTheirNamespace, Covers("NLK-01", "DEV-04"), Needs(Config("NLMON"), Config("PACKET")));
+  for (const Family& family : Families()) {
+    const char* stack = family.domain == AF_INET ? "INET" : "IPV6";
+    RegisterBody("Sock", std::string("EqualGroupsBesideTheInitialNamespaceHearTheirOwnOver") + family.name, __FILE__, __LINE__, [&family] {
+      const auto places = AroundTheInitial();
+      MulticastAmongMany(family, places, 12);
+      std::ignore = RtnlIn(places[1]).DeleteRoute(RouteSpec{.to = "ff05::/16", .dev = "lo", .table = RT_TABLE_LOCAL, .type = RTN_LOCAL});
+    }, Covers("STACK-18"), Needs(Machine(), Config(stack), Config("IP_MULTICAST")), Exclusive{});
+    RegisterBody("Sock", std::string("SctpEndpointsBesideTheInitialNamespaceHearTheirOwnOver") + family.name, __FILE__, __LINE__,
+                 [&family] { EndpointsAmongMany(family, AroundTheInitial()); }, Covers("SOCK-05", "STACK-19"), Needs(Machine(), Config(stack), Config("IP_SCTP")), Exclusive{});
+  }
+  return true;
+}();
 
 }  // namespace
 }  // namespace netns
