@@ -248,26 +248,26 @@ NETNS_TEST(Stack, ADeviceThatGoesDownTakesNoAnswersOfAnotherNamespaceWithIt, Cov
 }
 
 // ip-ntable(8): parameters are changed by the index of a device, of the namespace of the socket.
+Status ChangeProbes(const NetNamespace& where, const Family& family, std::optional<std::uint32_t> index, std::uint32_t value) {
+  ndtmsg header{};
+  header.ndtm_family = static_cast<unsigned char>(family.domain);
+  Rtnl rtnl = RtnlIn(where);
+  return rtnl.socket().Ack(Request(RTM_SETNEIGHTBL).Header(header).Text(NDTA_NAME, family.domain == AF_INET ? "arp_cache" : "ndisc_cache")
+                               .Nest(NDTA_PARMS | NLA_F_NESTED, [&](Request& parameters) {
+                                 if (index) parameters.U32(NDTPA_IFINDEX, *index);
+                                 parameters.U32(NDTPA_UCAST_PROBES, value);
+                               }).Named("change a neighbour table"));
+}
 void NeighbourParameters(const Family& family) {
   const bool v4 = family.domain == AF_INET;
   const std::string probes = v4 ? "net/ipv4/neigh/eth0/ucast_solicit" : "net/ipv6/neigh/eth0/ucast_solicit";
   auto before = NetNamespace::Create(), here = NetNamespace::Create(), after = NetNamespace::Create();
   for (const NetNamespace* each : {&before, &here, &after}) AddDevice(*each, "eth0", kWire);
-  const auto change = [&](const NetNamespace& where, std::optional<std::uint32_t> index, std::uint32_t value) {
-    ndtmsg header{};
-    header.ndtm_family = static_cast<unsigned char>(family.domain);
-    Rtnl rtnl = RtnlIn(where);
-    return rtnl.socket().Ack(Request(RTM_SETNEIGHTBL).Header(header).Text(NDTA_NAME, v4 ? "arp_cache" : "ndisc_cache")
-                                 .Nest(NDTA_PARMS | NLA_F_NESTED, [&](Request& parameters) {
-                                   if (index) parameters.U32(NDTPA_IFINDEX, *index);
-                                   parameters.U32(NDTPA_UCAST_PROBES, value);
-                                 }).Named("change a neighbour table"));
-  };
   const std::string birth = SETUP_OK(here.Sysctl(probes));
   int value = 20;
   for (const NetNamespace* changed : {&before, &here, &after}) {
     SCOPED_TRACE(value);
-    ASSERT_OK(change(*changed, kWire, static_cast<std::uint32_t>(++value)));
+    ASSERT_OK(ChangeProbes(*changed, family, kWire, static_cast<std::uint32_t>(++value)));
     EXPECT_THAT(changed->Sysctl(probes), Holds(std::to_string(value))) << "control: ip-ntable(8), the device has the new value";
     EXPECT_THAT(after.Sysctl(probes), Holds(changed == &after ? std::to_string(value) : birth)) << "changed in another namespace";
     if (changed == &before) {
@@ -280,9 +280,9 @@ void NeighbourParameters(const Family& family) {
   }
   // A device that only another one has; and the defaults, which only the initial namespace has.
   AddDevice(after, "more", 70);
-  EXPECT_THAT(change(here, 70, 30), FailsWith(ENOENT)) << "the index of a device of another namespace";
-  EXPECT_OK(change(after, 70, 30)) << "control";
-  EXPECT_THAT(change(here, {}, 30), FailsWith(ENOENT)) << "the defaults are those of the initial namespace";
+  EXPECT_THAT(ChangeProbes(here, family, 70, 30), FailsWith(ENOENT)) << "the index of a device of another namespace";
+  EXPECT_OK(ChangeProbes(after, family, 70, 30)) << "control";
+  EXPECT_THAT(ChangeProbes(here, family, {}, 30), FailsWith(ENOENT)) << "the defaults are those of the initial namespace";
 }
 NETNS_TEST(Stack, Ipv4NeighbourParametersAreChangedInTheirNamespace, Covers("STACK-22"), Needs(Config("VETH"))) { NeighbourParameters(Families()[0]); }
 NETNS_TEST(Stack, Ipv6NeighbourParametersAreChangedInTheirNamespace, Covers("STACK-22"), Needs(Config("VETH"), Config("IPV6"))) {
@@ -516,7 +516,7 @@ NETNS_TEST(Route, AnAddressThatGoesTakesNoRoutesOfAnotherNamespace, Covers("ROUT
 // Who is told ---------------------------------------------------------------------------------------------------------------
 
 // ip-netconf(8), ip-monitor(8): a change of a setting is told with the index of its device, or of "all" or "default".
-void SettingsAreTold(const Family& family) {
+void SettingsAreTold(const Family& family, const NetNamespace& here, const std::vector<const NetNamespace*>& elsewhere, const char* device, int device_index) {
   struct Setting {
     const char* name;
     std::uint16_t attribute;
@@ -528,18 +528,14 @@ void SettingsAreTold(const Family& family) {
                                                                   {"forwarding", NETCONFA_FORWARDING}}
                                            : std::vector<Setting>{{"proxy_ndp", NETCONFA_PROXY_NEIGH}, {"forwarding", NETCONFA_FORWARDING}};
   const unsigned group = v4 ? RTNLGRP_IPV4_NETCONF : RTNLGRP_IPV6_NETCONF;
-  auto before = NetNamespace::Create(), here = NetNamespace::Create(), after = NetNamespace::Create();
-  for (const NetNamespace* each : {&before, &here, &after}) AddDevice(*each, "eth0", kWire);
   auto own = SETUP_OK(RtnlMonitor::In(here, {group}));
   std::vector<RtnlMonitor> others;
-  for (const NetNamespace* each : {&before, &after}) others.push_back(SETUP_OK(RtnlMonitor::In(*each, {group})));
-  const auto current = NetNamespace::Current();
-  others.push_back(SETUP_OK(RtnlMonitor::In(current, {group})));
-  for (auto [place, index] : {std::pair{"all", NETCONFA_IFINDEX_ALL}, {"default", NETCONFA_IFINDEX_DEFAULT}, {"eth0", kWire}}) {
+  for (const NetNamespace* each : elsewhere) others.push_back(SETUP_OK(RtnlMonitor::In(*each, {group})));
+  for (auto [place, index] : {std::pair{"all", NETCONFA_IFINDEX_ALL}, {"default", NETCONFA_IFINDEX_DEFAULT}, {device, device_index}}) {
     for (const Setting& setting : settings) {
       const std::string file = (v4 ? "net/ipv4/conf/" : "net/ipv6/conf/") + std::string(place) + "/" + setting.name;
       SCOPED_TRACE(file);
-      const std::string birth = SETUP_OK(after.Sysctl(file));
+      const std::string first = SETUP_OK(here.Sysctl(file)), birth = SETUP_OK(elsewhere.front()->Sysctl(file));
       // The kernel forgets to tell, now and then, when it has to wait for somebody else's change first.
       bool told = false;
       for (int attempt = 0; !told && attempt < 50; ++attempt) {
@@ -552,13 +548,96 @@ void SettingsAreTold(const Family& family) {
       }
       EXPECT_TRUE(told) << "ip-netconf(8): a change was not told in its own namespace";
       for (RtnlMonitor& other : others) EXPECT_THAT(other.ThroughFence(), Holds(IsEmpty())) << "told in another namespace";
-      EXPECT_THAT(after.Sysctl(file), Holds(birth));
+      EXPECT_THAT(elsewhere.front()->Sysctl(file), Holds(birth)) << "changed in another namespace";
+      SETUP_OK(here.SetSysctl(file, first));
+      std::ignore = own.ThroughFence();
     }
   }
 }
-NETNS_TEST(Stack, Ipv4SettingsAreToldInTheirNamespace, Covers("NLK-04", "SYSCTL-02"), Needs(Config("VETH"), Config("SYSCTL"))) { SettingsAreTold(Families()[0]); }
+void SettingsAreToldInTheirNamespace(const Family& family) {
+  auto before = NetNamespace::Create(), here = NetNamespace::Create(), after = NetNamespace::Create();
+  for (const NetNamespace* each : {&before, &here, &after}) AddDevice(*each, "eth0", kWire);
+  const auto current = NetNamespace::Current();
+  SettingsAreTold(family, here, {&after, &before, &current}, "eth0", kWire);
+}
+NETNS_TEST(Stack, Ipv4SettingsAreToldInTheirNamespace, Covers("NLK-04", "SYSCTL-02"), Needs(Config("VETH"), Config("SYSCTL"))) { SettingsAreToldInTheirNamespace(Families()[0]); }
 NETNS_TEST(Stack, Ipv6SettingsAreToldInTheirNamespace, Covers("NLK-04", "SYSCTL-02"), Needs(Config("VETH"), Config("SYSCTL"), Config("IPV6"))) {
-  SettingsAreTold(Families()[1]);
+  SettingsAreToldInTheirNamespace(Families()[1]);
+}
+
+// Against the initial namespace -----------------------------------------------------------------------------------------------
+
+[[maybe_unused]] const bool beside_the_initial = [] {
+  for (const Family& family : Families()) {
+    const char* symbol = family.domain == AF_INET ? "INET" : "IPV6";
+    for (bool of_the_initial : {false, true}) {
+      const std::string which = of_the_initial ? "OfTheInitialNamespace" : "BesideTheInitialNamespace";
+      RegisterBody("Stack", std::string(family.name) + "Settings" + which + "AreToldInTheirNamespace", __FILE__, __LINE__, [&family, of_the_initial] {
+        const auto initial = InitialNetNamespace();
+        auto fresh = CreateWithLoopback();
+        if (of_the_initial) {
+          SettingsAreTold(family, initial, {&fresh}, "lo", 1);
+        } else {
+          SettingsAreTold(family, fresh, {&initial}, "lo", 1);
+        }
+      }, Covers("NLK-04", "SYSCTL-02"), Needs(Machine(), Config("SYSCTL"), Config(symbol)), Exclusive{});
+    }
+    RegisterBody("Stack", std::string(family.name) + "NeighbourParametersOfTheInitialNamespaceAreItsOwn", __FILE__, __LINE__, [&family] {
+      const auto initial = InitialNetNamespace();
+      auto fresh = CreateWithLoopback();
+      const std::string probes = std::string(family.domain == AF_INET ? "net/ipv4" : "net/ipv6") + "/neigh/lo/ucast_solicit";
+      const std::string defaults = std::string(family.domain == AF_INET ? "net/ipv4" : "net/ipv6") + "/neigh/default/ucast_solicit";
+      const std::string there = SETUP_OK(initial.Sysctl(probes)), here = SETUP_OK(fresh.Sysctl(probes)), all = SETUP_OK(initial.Sysctl(defaults));
+      ASSERT_OK(ChangeProbes(fresh, family, 1, 31));
+      EXPECT_THAT(fresh.Sysctl(probes), Holds("31")) << "control";
+      EXPECT_THAT(initial.Sysctl(probes), Holds(there)) << "ip-ntable(8): a device of the initial namespace was changed in another one";
+      ASSERT_OK(ChangeProbes(initial, family, 1, 32));
+      EXPECT_THAT(initial.Sysctl(probes), Holds("32")) << "control";
+      EXPECT_THAT(fresh.Sysctl(probes), Holds("31")) << "ip-ntable(8): a device was changed in the initial namespace";
+      EXPECT_THAT(ChangeProbes(fresh, family, {}, 33), FailsWith(ENOENT)) << "the defaults are those of the initial namespace";
+      EXPECT_THAT(initial.Sysctl(defaults), Holds(all)) << "the defaults of the initial namespace were changed in another one";
+      SETUP_OK(initial.SetSysctl(probes, there));
+    }, Covers("STACK-22"), Needs(Machine(), Config(symbol)), Exclusive{});
+  }
+  return true;
+}();
+NETNS_TEST(Stack, PublishedEntriesOfTheInitialNamespaceAreItsOwn, Covers("STACK-22", "PROC-13"), Needs(Machine(), Config("VETH"), Config("PACKET")), Exclusive{}) {
+  const std::string address = "192.0.2.198";
+  const auto initial = InitialNetNamespace();
+  Wire wire;
+  Publication in_initial(initial), in_fresh(wire.router);
+  ASSERT_OK(in_initial.Add(address));
+  EXPECT_THAT(ListedByProc(initial), testing::Contains(address)) << "control";
+  EXPECT_FALSE(wire.Answers(address)) << "arp(7): answered for an entry that the initial namespace has published";
+  EXPECT_THAT(ListedByNetlink(wire.router), IsEmpty()) << "an entry of the initial namespace is listed";
+  EXPECT_THAT(ListedByProc(wire.router), IsEmpty()) << "an entry of the initial namespace is listed in /proc/net/arp";
+  EXPECT_THAT(in_fresh.Remove(address), FailsWith(ENOENT)) << "an entry of the initial namespace can be deleted";
+  ASSERT_OK(in_initial.Remove(address));
+  ASSERT_OK(in_fresh.Add(address));
+  EXPECT_TRUE(wire.Answers(address)) << "control: its own";
+  EXPECT_THAT(ListedByNetlink(initial), Not(testing::Contains(address))) << "an entry of another namespace is listed in the initial one";
+  EXPECT_THAT(ListedByProc(initial), Not(testing::Contains(address))) << "an entry of another namespace is listed in /proc/net/arp of the initial one";
+  EXPECT_THAT(in_initial.Remove(address), FailsWith(ENOENT)) << "an entry of another namespace can be deleted in the initial one";
+  EXPECT_TRUE(wire.Answers(address)) << "deleted in the initial namespace";
+}
+NETNS_TEST(Stack, TcpMetricsOfTheInitialNamespaceAreItsOwn, Covers("STACK-13"), Needs(Machine(), Config("INET")), Exclusive{}) {
+  const auto initial = InitialNetNamespace();
+  LoopbackUp(initial);
+  const std::vector<std::string> addresses = {LoopbackAddress(1), LoopbackAddress(2), LoopbackAddress(3)};
+  const Metrics metrics = Metrics::Of(initial);
+  auto fresh = CreateWithLoopback(), other = CreateWithLoopback();
+  Learn(fresh, 3);
+  EXPECT_GT(metrics.Each(fresh, TCP_METRICS_CMD_GET, addresses).first, 0U) << "control";
+  for (auto [place, name] : {std::pair{&initial, "the initial namespace"}, {static_cast<const NetNamespace*>(&other), "another namespace"}}) {
+    EXPECT_EQ(metrics.Each(*place, TCP_METRICS_CMD_GET, addresses).first, 0U) << "ip-tcp_metrics(8): what another namespace has learned is shown in " << name;
+    EXPECT_EQ(metrics.Each(*place, TCP_METRICS_CMD_DEL, addresses).first, 0U) << "ip-tcp_metrics(8): what another namespace has learned was deleted in " << name;
+  }
+  Learn(initial, 3);
+  const std::size_t known = metrics.Each(initial, TCP_METRICS_CMD_GET, addresses).first;
+  EXPECT_GT(known, 0U) << "control";
+  EXPECT_EQ(metrics.Each(other, TCP_METRICS_CMD_GET, addresses).first, 0U) << "ip-tcp_metrics(8): what the initial namespace has learned is shown in another one";
+  EXPECT_EQ(metrics.Each(other, TCP_METRICS_CMD_DEL, addresses).first, 0U) << "ip-tcp_metrics(8): what the initial namespace has learned was deleted in another one";
+  EXPECT_EQ(metrics.Each(initial, TCP_METRICS_CMD_DEL, addresses).first, known) << "control: its own";
 }
 
 }  // namespace
