@@ -94,7 +94,8 @@ constexpr int kWire = 50, kBack = 60;
 struct Wire {
   NetNamespace router = NetNamespace::Create(), client = NetNamespace::Create();
   Fd frames;
-  std::string router_mac, client_mac;
+  std::string client_mac;
+  int client_index = 0;
 
   Wire() {
     for (const NetNamespace* each : {&router, &client}) LoopbackUp(*each);
@@ -111,8 +112,9 @@ struct Wire {
     SETUP_OK(router.SetSysctl("net/ipv4/conf/wire/forwarding", "1"));
     SETUP_OK(router.SetSysctl("net/ipv4/conf/wire/proxy_arp", "0"));
     SetDelay(0);
-    router_mac = SETUP_OK(in_router.LinkByName("wire")).address;
-    client_mac = SETUP_OK(in_client.LinkByName("wire")).address;
+    const Link link = SETUP_OK(in_client.LinkByName("wire"));
+    client_mac = link.address;
+    client_index = link.index;
     frames = SETUP_OK(client.Socket(AF_PACKET, SOCK_DGRAM, htons(ETH_P_ARP)));
   }
   /// arp(7), proxy_delay: in hundredths of a second, of which the kernel takes a random part.
@@ -132,7 +134,7 @@ struct Wire {
     sockaddr_ll to{};
     to.sll_family = AF_PACKET;
     to.sll_protocol = htons(ETH_P_ARP);
-    to.sll_ifindex = IndexOf(client, "wire");
+    to.sll_ifindex = client_index;
     to.sll_halen = 6;
     std::memset(to.sll_addr, 0xff, 6);
     if (::sendto(frames.get(), &request, sizeof request, 0, reinterpret_cast<const sockaddr*>(&to), sizeof to) < 0)
@@ -234,7 +236,7 @@ NETNS_TEST(Stack, ADeviceThatGoesDownTakesNoAnswersOfAnotherNamespaceWithIt, Cov
   std::set<std::string> asked;
   for (int host = 1; host <= 20; ++host) asked.insert("198.51.100." + std::to_string(host));
   for (const std::string& address : asked) SETUP_OK(published.Add(address));
-  wire.SetDelay(20);
+  wire.SetDelay(40);  // many of them wait while the device goes down
   for (const std::string& address : asked) wire.Ask(address);
   SETUP_OK(in_there.Down("wire"));
   std::set<std::string> answered;
