@@ -7,6 +7,7 @@
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 
+#include <set>
 #include <sstream>
 
 #include "fixtures/net_namespace.h"
@@ -20,6 +21,7 @@
 #include "harness/registration.h"
 #include "suites/support/firewall.h"
 #include "suites/support/in_namespace.h"
+#include "suites/support/many_requests.h"
 
 namespace netns {
 namespace {
@@ -393,6 +395,193 @@ NETNS_TEST(Fw, TheFileOfExpectationsIsPerNamespace, Covers("FW-24"),
   EXPECT_EQ(here, 1) << "control: /proc/net/nf_conntrack_expect";
   EXPECT_EQ(Listed(b, "dport=4999", "nf_conntrack_expect"), 0);
   EXPECT_EQ(Listed(before, "dport=4999", "nf_conntrack_expect"), 0);
+}
+
+// --- Equal entries of many namespaces -----------------------------------------------------------------------------------
+// Connections of all namespaces are in one table, expectations in another. Of many namespaces some meet in a bucket.
+
+/// A setting of the initial namespace until the end of the test.
+class InitialSetting {
+ public:
+  InitialSetting(std::string file, const std::string& value) : file_(std::move(file)), before_(SETUP_OK(initial_.Sysctl(file_))) { Set(value); }
+  InitialSetting(const InitialSetting&) = delete;
+  InitialSetting& operator=(const InitialSetting&) = delete;
+  ~InitialSetting() { std::ignore = initial_.SetSysctl(file_, before_); }
+  void Set(const std::string& value) { SETUP_OK(initial_.SetSysctl(file_, value)); }
+
+ private:
+  NetNamespace initial_ = InitialNetNamespace();
+  std::string file_, before_;
+};
+
+/// The n-th connection, the same in every namespace.
+Request NthConnection(int type, std::uint16_t flags, const std::string& what, int n) {
+  const auto port = static_cast<std::uint16_t>(2000 + n);
+  Request request = CtRequest(NFNL_SUBSYS_CTNETLINK, type, flags, what + " " + std::to_string(n));
+  Tuple(request, CTA_TUPLE_ORIG, "192.0.2.31", "192.0.2.32", port, 80);
+  if (type == IPCTNL_MSG_CT_NEW) {
+    Tuple(request, CTA_TUPLE_REPLY, "192.0.2.32", "192.0.2.31", 80, port);
+    request.Be32(CTA_TIMEOUT, 600).Be32(CTA_STATUS, IPS_CONFIRMED | IPS_SEEN_REPLY);
+    request.Nest(CTA_PROTOINFO, [](Request& info) { info.Nest(CTA_PROTOINFO_TCP, [](Request& tcp) { tcp.U8(CTA_PROTOINFO_TCP_STATE, 3); }); });
+  }
+  return request;
+}
+std::size_t CountConnections(NetlinkSocket& in) {
+  return NeedsCtnetlink(in.Dump(CtRequest(NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_GET, 0, "list connections")), "list connections").size();
+}
+
+struct Tracker {
+  NetNamespace ns = NetNamespace::Create();
+  NetlinkSocket socket = NetfilterSocket(ns);
+
+  /// The answers to requests about the first `count` connections: which errors there are, each once.
+  std::set<std::string> Nth(int type, std::uint16_t flags, const std::string& what, int count, int first = 0) const {
+    std::vector<Request> requests;
+    for (int n = first; n < first + count; ++n) requests.push_back(NthConnection(type, flags, what, n));
+    std::set<std::string> answers;
+    for (int answer : SendMany(ns, NETLINK_NETFILTER, requests)) answers.insert(answer == 0 ? "success" : ErrnoName(answer));
+    return answers;
+  }
+  std::set<std::string> Add(int count, int first = 0) const { return Nth(IPCTNL_MSG_CT_NEW, NLM_F_CREATE | NLM_F_EXCL, "add connection", count, first); }
+  std::set<std::string> Get(int count) const { return Nth(IPCTNL_MSG_CT_GET, 0, "get connection", count); }
+  std::set<std::string> Delete(int count) const { return Nth(IPCTNL_MSG_CT_DELETE, 0, "delete connection", count); }
+};
+void EqualConnections(std::size_t namespaces, int connections, const std::function<void(const char*)>& resize) {
+  std::vector<Tracker> owners(namespaces), strangers(4);
+  CountConnections(owners[0].socket);
+  for (Tracker& owner : owners) ASSERT_THAT(owner.Add(connections), ElementsAre("success")) << "an equal connection of another namespace is in the way";
+  EXPECT_THAT(owners[0].Add(1), ElementsAre("EEXIST")) << "control: an equal one of this namespace";
+  const auto all_there = [&](const char* when) {
+    SCOPED_TRACE(when);
+    for (Tracker& owner : owners) {
+      EXPECT_EQ(CountConnections(owner.socket), static_cast<std::size_t>(connections)) << "network_namespaces(7): the connections of its own namespace";
+      EXPECT_THAT(owner.Get(connections), ElementsAre("success")) << "network_namespaces(7): a connection of its own namespace is not found";
+    }
+    for (Tracker& stranger : strangers) {
+      EXPECT_EQ(CountConnections(stranger.socket), 0u) << "connections of another namespace are listed";
+      EXPECT_THAT(stranger.Get(connections), ElementsAre("ENOENT")) << "network_namespaces(7): a connection of another namespace is shown";
+      EXPECT_THAT(stranger.Delete(connections), ElementsAre("ENOENT")) << "network_namespaces(7): a connection of another namespace can be deleted";
+    }
+  };
+  all_there("as they were made");
+  if (resize) {
+    resize("4096");
+    all_there("after the table has been enlarged");
+    resize("512");
+    all_there("after the table has been reduced");
+  }
+  EXPECT_THAT(owners[0].Delete(connections), ElementsAre("success")) << "control: its own";
+  EXPECT_EQ(CountConnections(owners[0].socket), 0u) << "control";
+  for (std::size_t i = 1; i < owners.size(); ++i) EXPECT_EQ(CountConnections(owners[i].socket), static_cast<std::size_t>(connections)) << "equal ones were deleted in another namespace";
+}
+NETNS_TEST(Fw, EqualConnectionsOfManyNamespacesAreTheirOwn, Covers("FW-07", "PROC-23"), Needs(Config("NF_CT_NETLINK")), Within{std::chrono::seconds(60)}) {
+  EqualConnections(8, 150, {});
+}
+// nf_conntrack-sysctl.rst, nf_conntrack_buckets: the size of the table, which all share.
+NETNS_TEST(Fw, ConnectionsStayInTheirNamespaceWhenTheTableIsResized, Covers("FW-07", "FW-08"), Needs(Machine(), Config("NF_CT_NETLINK")), Exclusive{}, Within{std::chrono::seconds(60)}) {
+  Tracker first;
+  CountConnections(first.socket);
+  InitialSetting buckets("net/netfilter/nf_conntrack_buckets", "512");
+  EqualConnections(8, 100, [&](const char* size) { buckets.Set(size); });
+}
+// nf_conntrack-sysctl.rst, nf_conntrack_max: a namespace that is full drops connections of its own.
+NETNS_TEST(Fw, AFullNamespaceDropsNoConnectionsOfAnother, Covers("FW-07", "FW-08"), Needs(Machine(), Config("NF_CT_NETLINK")), Exclusive{}, Within{std::chrono::seconds(60)}) {
+  Tracker quiet, full, after;
+  CountConnections(quiet.socket);
+  InitialSetting buckets("net/netfilter/nf_conntrack_buckets", "512");
+  InitialSetting limit("net/netfilter/nf_conntrack_max", "100");
+  for (Tracker* each : {&quiet, &after}) ASSERT_THAT(each->Add(90), ElementsAre("success"));
+  EXPECT_THAT(full.Add(100), ElementsAre("success")) << "control: as many as are allowed";
+  const auto refused = full.Add(60, 100);
+  EXPECT_THAT(refused, testing::IsSubsetOf({"success", "ENOMEM"}));
+  EXPECT_LE(CountConnections(full.socket), 101u) << "control: full";
+  EXPECT_GE(CountConnections(full.socket), 80u) << "control: full";
+  for (Tracker* each : {&quiet, &after}) EXPECT_EQ(CountConnections(each->socket), 90u) << "nf_conntrack-sysctl.rst: dropped to make room in another namespace";
+}
+
+// iptables-extensions(8), SNAT: "Where possible, no port alteration will occur." What another namespace made of the same
+// source is nothing to go by.
+NETNS_TEST(Fw, EqualSourcesAreTranslatedAsTheirNamespaceSays, Covers("FW-09"), Needs(Config("NF_CT_NETLINK"), Config("NF_NAT")), Within{std::chrono::seconds(60)}) {
+  constexpr int kConnections = 150;
+  std::vector<Tracker> altering(6), keeping(6);
+  CountConnections(altering[0].socket);
+  in_addr address{};
+  ::inet_pton(AF_INET, "192.0.2.33", &address);
+  const auto add = [&](Tracker& in, const std::function<std::pair<std::uint16_t, std::uint16_t>(int)>& range) {
+    std::vector<Request> requests;
+    for (int n = 0; n < kConnections; ++n) {
+      requests.push_back(NthConnection(IPCTNL_MSG_CT_NEW, NLM_F_CREATE | NLM_F_EXCL, "add a translated connection", n));
+      requests.back().Nest(CTA_NAT_SRC, [&](Request& nat) {
+        nat.U32(CTA_NAT_V4_MINIP, address.s_addr).U32(CTA_NAT_V4_MAXIP, address.s_addr).Nest(CTA_NAT_PROTO, [&](Request& ports) {
+          ports.Be16(CTA_PROTONAT_PORT_MIN, range(n).first).Be16(CTA_PROTONAT_PORT_MAX, range(n).second);
+        });
+      });
+    }
+    const auto answers = SendMany(in.ns, NETLINK_NETFILTER, requests);
+    if (answers.front() == EOPNOTSUPP) throw MissingNeed("needs-config:NF_NAT", "no connection can be translated");
+    EXPECT_THAT(answers, testing::Each(0));
+  };
+  for (Tracker& each : altering)
+    add(each, [](int n) { return std::pair(static_cast<std::uint16_t>(5000 + n), static_cast<std::uint16_t>(5000 + n)); });
+  for (Tracker& each : keeping)
+    add(each, [](int) { return std::pair(std::uint16_t{1024}, std::uint16_t{9000}); });
+  const auto ports = [](Tracker& in, int plus) {
+    auto conntrack = SETUP_OK(Conntrack::In(in.ns));
+    int wrong = 0, right = 0;
+    for (const Flow& flow : SETUP_OK(conntrack.Flows())) ++(flow.reply_dst == "192.0.2.33" && flow.reply_dport == flow.sport + plus ? right : wrong);
+    return std::pair(right, wrong);
+  };
+  for (Tracker& each : altering) EXPECT_EQ(ports(each, 3000), std::pair(kConnections, 0)) << "control: the ports that were asked for";
+  for (Tracker& each : keeping)
+    EXPECT_EQ(ports(each, 0), std::pair(kConnections, 0)) << "iptables-extensions(8): ports that were altered without need, as another namespace has altered them";
+}
+
+NETNS_TEST(Fw, EqualExpectationsOfManyNamespacesAreTheirOwn, Covers("FW-24"), Needs(Config("NF_CT_NETLINK"), Config("NF_CONNTRACK_FTP")), Within{std::chrono::seconds(60)}) {
+  constexpr int kConnections = 6;
+  std::vector<Tracker> owners(10), strangers(4);
+  // The helper lets each connection have one.
+  const auto connection = [](int n) {
+    const auto port = static_cast<std::uint16_t>(4021 + n);
+    Request add = CtRequest(NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_NEW, NLM_F_CREATE | NLM_F_EXCL, "add a connection with a helper");
+    Tuple(add, CTA_TUPLE_ORIG, "192.0.2.21", "192.0.2.22", port, 21);
+    Tuple(add, CTA_TUPLE_REPLY, "192.0.2.22", "192.0.2.21", 21, port);
+    add.Be32(CTA_TIMEOUT, 600).Be32(CTA_STATUS, IPS_CONFIRMED | IPS_SEEN_REPLY | IPS_ASSURED);
+    add.Nest(CTA_PROTOINFO, [](Request& info) { info.Nest(CTA_PROTOINFO_TCP, [](Request& tcp) { tcp.U8(CTA_PROTOINFO_TCP_STATE, 3); }); });
+    return add.Nest(CTA_HELP, [](Request& help) { help.Text(CTA_HELP_NAME, "ftp"); });
+  };
+  const auto expectation = [](int type, std::uint16_t flags, const char* what, int n) {
+    Request request = CtRequest(NFNL_SUBSYS_CTNETLINK_EXP, type, flags, what);
+    if (type == IPCTNL_MSG_EXP_NEW) Tuple(request, CTA_EXPECT_MASTER, "192.0.2.21", "192.0.2.22", static_cast<std::uint16_t>(4021 + n), 21);
+    Tuple(request, CTA_EXPECT_TUPLE, "192.0.2.22", "192.0.2.21", 0, static_cast<std::uint16_t>(4999 + n));
+    if (type == IPCTNL_MSG_EXP_NEW) {
+      Tuple(request, CTA_EXPECT_MASK, "255.255.255.255", "255.255.255.255", 0, 0xffff);
+      request.Be32(CTA_EXPECT_TIMEOUT, 600);
+    }
+    return request;
+  };
+  const auto list = [](Tracker& from) {
+    return SETUP_OK(from.socket.Dump(CtRequest(NFNL_SUBSYS_CTNETLINK_EXP, IPCTNL_MSG_EXP_GET, 0, "list expectations"))).size();
+  };
+  AddConnectionWithHelper(strangers[0].socket);  // is there a helper at all
+  for (Tracker& owner : owners)
+    for (int n = 0; n < kConnections; ++n) {
+      SETUP_OK(owner.socket.Ack(connection(n)));
+      ASSERT_OK(owner.socket.Ack(expectation(IPCTNL_MSG_EXP_NEW, NLM_F_CREATE | NLM_F_EXCL, "expect a connection", n))) << "an equal expectation of another namespace is in the way";
+    }
+  for (Tracker& owner : owners) {
+    EXPECT_EQ(list(owner), static_cast<std::size_t>(kConnections)) << "the expectations of its own namespace";
+    for (int n = 0; n < kConnections; ++n) EXPECT_OK(owner.socket.Get(expectation(IPCTNL_MSG_EXP_GET, 0, "get an expectation", n))) << "control";
+  }
+  for (Tracker& stranger : strangers) {
+    EXPECT_EQ(list(stranger), 0u) << "expectations of another namespace are listed";
+    for (int n = 0; n < kConnections; ++n) {
+      EXPECT_THAT(stranger.socket.Get(expectation(IPCTNL_MSG_EXP_GET, 0, "get an expectation", n)), FailsWith(ENOENT)) << "an expectation of another namespace is shown";
+      EXPECT_THAT(stranger.socket.Ack(expectation(IPCTNL_MSG_EXP_DELETE, 0, "delete an expectation", n)), FailsWith(ENOENT)) << "an expectation of another namespace can be deleted";
+    }
+  }
+  for (int n = 0; n < kConnections; ++n) EXPECT_OK(owners[0].socket.Ack(expectation(IPCTNL_MSG_EXP_DELETE, 0, "delete an expectation", n))) << "control";
+  EXPECT_EQ(list(owners[0]), 0u) << "control";
+  for (std::size_t i = 1; i < owners.size(); ++i) EXPECT_EQ(list(owners[i]), static_cast<std::size_t>(kConnections)) << "equal ones were deleted in another namespace";
 }
 
 }  // namespace

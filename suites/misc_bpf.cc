@@ -222,5 +222,76 @@ NETNS_TEST(Misc, BpfSeesTheCookieOfTheNamespaceOfTheSocket, Covers("MISC-04"), N
   EXPECT_NE(from_a, from_b) << "control: two namespaces";
 }
 
+// bpf-helpers(7), bpf_sk_lookup_udp: "If the netns is a negative signed 32-bit integer, then the socket lookup table in the
+// netns associated with the ctx will be used", else that with this id; bpf_sk_assign: "-ENETUNREACH if the socket is not
+// reachable (wrong netns)".
+struct Steered {
+  std::uint64_t found, assigned;
+};
+/// What a program at the entrance of lo finds for a datagram to `port`, and what comes of giving the datagram to it.
+Steered Steer(const NetNamespace& ns, std::int32_t nsid, std::uint16_t port) {
+  using namespace bpf;
+  constexpr std::uint64_t kNothing = 12345;
+  const Fd found = SETUP_OK(CreateBpfMap(BPF_MAP_TYPE_ARRAY, 8)), assigned = SETUP_OK(CreateBpfMap(BPF_MAP_TYPE_ARRAY, 8));
+  SETUP_OK(SetBpfElement(assigned, 0, kNothing));
+  const std::int32_t loopback = static_cast<std::int32_t>(htonl(INADDR_LOOPBACK));
+  const auto note = [&](const Fd& map, int from) {
+    return Join({FindElement(map, Return(0)), {Store(BPF_DW, BPF_REG_0, 0, from)}});
+  };
+  const Code take = Join({{Move(BPF_REG_7, BPF_REG_0), Move(BPF_REG_1, BPF_REG_6), Move(BPF_REG_2, BPF_REG_7), Set(BPF_REG_3, 0), Call(BPF_FUNC_sk_assign),
+                           Move(BPF_REG_8, BPF_REG_0), Move(BPF_REG_1, BPF_REG_7), Call(BPF_FUNC_sk_release), Set(BPF_REG_7, 1)},
+                          note(found, BPF_REG_7), note(assigned, BPF_REG_8)});
+  // The tuple of the lookup: source and destination, then their ports.
+  const Fd program = NeedsBpf(
+      LoadBpf({BPF_PROG_TYPE_SCHED_CLS, 0,
+               Join({{Move(BPF_REG_6, BPF_REG_1), StoreValue(BPF_W, BPF_REG_10, -16, loopback), StoreValue(BPF_W, BPF_REG_10, -12, loopback),
+                      StoreValue(BPF_H, BPF_REG_10, -8, htons(9)), StoreValue(BPF_H, BPF_REG_10, -6, htons(port)), Move(BPF_REG_2, BPF_REG_10), Add(BPF_REG_2, -16),
+                      Set(BPF_REG_3, 12), Set(BPF_REG_4, nsid), Set(BPF_REG_5, 0), Call(BPF_FUNC_sk_lookup_udp),
+                      SkipIfEqual(BPF_REG_0, 0, static_cast<int>(take.size()))},
+                     take, Return(0)})}),
+      "lookups of sockets in programs of traffic control");
+  auto rtnl = RtnlIn(ns);
+  const Status entrance = rtnl.AddQdisc("lo", "clsact", 0xFFFFFFF1u, 0xFFFF0000u);
+  if (!entrance.ok() && entrance.code() == ENOENT) throw MissingNeed("needs-config:NET_SCH_INGRESS", "no clsact: " + entrance.error().ToString());
+  SETUP_OK(Status(entrance));
+  tcmsg header{};
+  header.tcm_ifindex = 1;
+  header.tcm_parent = 0xFFFFFFF2u;  // TC_H_MIN_INGRESS of clsact
+  header.tcm_info = 1u << 16 | htons(ETHERTYPE_IP);
+  const Status attached = rtnl.socket().Ack(Request(RTM_NEWTFILTER, NLM_F_CREATE | NLM_F_EXCL).Named("attach a program").Header(header).Text(TCA_KIND, "bpf").Nest(TCA_OPTIONS, [&](Request& options) {
+    options.U32(6 /* TCA_BPF_FD */, static_cast<std::uint32_t>(program.get())).Text(7 /* TCA_BPF_NAME */, "steer").U32(8 /* TCA_BPF_FLAGS */, 1 /* direct action */);
+  }));
+  if (!attached.ok() && attached.code() == ENOENT) throw MissingNeed("needs-config:NET_CLS_BPF", "no classifier for BPF: " + attached.error().ToString());
+  SETUP_OK(Status(attached));
+  const Fd receiver = SETUP_OK(UdpBind(ns, Inet(kLoopback4, 4))), sender = SETUP_OK(ns.Socket(AF_INET, SOCK_DGRAM));
+  SETUP_OK(SendTo(sender, "x", Inet(kLoopback4, 4)));
+  SETUP_OK(Eventually("the program to run", [&] { return SETUP_OK(GetBpfElement(assigned)) != kNothing || Readable(receiver); }));
+  SETUP_OK(rtnl.DeleteQdisc("lo", 0xFFFFFFF1u));
+  return {SETUP_OK(GetBpfElement(found)), SETUP_OK(GetBpfElement(assigned))};
+}
+NETNS_TEST(Misc, SocketsAreFoundAndGivenPacketsInTheirNamespace, Covers("MISC-01"),
+           Needs(Root(), Config("BPF_SYSCALL"), Config("NET_SCH_INGRESS"), Config("NET_CLS_BPF"))) {
+  constexpr std::uint16_t kHere = 7101, kThere = 7102, kBoth = 7103;
+  constexpr std::uint64_t kUntouched = 12345;
+  const auto error = [](int code) { return static_cast<std::uint64_t>(static_cast<std::int64_t>(-code)); };
+  auto here = NetNamespace::Create(), there = NetNamespace::Create();
+  for (const NetNamespace* each : {&here, &there}) LoopbackUp(*each);
+  std::vector<Fd> sockets;
+  for (auto [ns, port] : {std::pair{&here, kHere}, {&there, kThere}, {&here, kBoth}, {&there, kBoth}}) sockets.push_back(SETUP_OK(UdpBind(*ns, Inet(kLoopback4, port))));
+  auto rtnl = RtnlIn(here);
+  SETUP_OK(rtnl.NewNsid(ByFd(there.fd()), 5));
+  const Steered own = Steer(here, -1, kHere);
+  EXPECT_EQ(own.found, 1u) << "control: a socket of the namespace of the packet";
+  EXPECT_EQ(own.assigned, 0u) << "control: it may have the packet";
+  EXPECT_EQ(Steer(here, -1, kThere).found, 0u) << "bpf-helpers(7), bpf_sk_lookup_udp: a socket of another namespace was found";
+  const Steered equal = Steer(here, 5, kBoth);
+  EXPECT_EQ(equal.found, 1u) << "bpf-helpers(7), bpf_sk_lookup_udp: a socket of the namespace with that id was not found";
+  EXPECT_EQ(equal.assigned, error(ENETUNREACH)) << "bpf-helpers(7), bpf_sk_assign: a packet was given to a socket of another namespace";
+  EXPECT_EQ(Steer(here, 5, kHere).found, 0u) << "bpf-helpers(7), bpf_sk_lookup_udp: a socket of this namespace was found by the id of another";
+  const Steered unknown = Steer(here, 6, kBoth);
+  EXPECT_EQ(unknown.found, 0u) << "bpf-helpers(7), bpf_sk_lookup_udp: found by an id that no namespace has";
+  EXPECT_EQ(unknown.assigned, kUntouched) << "control";
+}
+
 }  // namespace
 }  // namespace netns

@@ -662,6 +662,20 @@ const std::vector<DumpRow>& DumpRows() {
           EXPECT_EQ(seen, 0) << "in another namespace";
         },
         Covers("NLK-16"), Needs(Machine(), Config("BRIDGE")), Exclusive{});
+    RegisterBody(
+        "Nlk", std::string("DumpsOfTheInitialNamespaceHaveOnlyItsObjects/") + DumpRows()[row].name, __FILE__, __LINE__,
+        [row] {
+          const DumpRow& object = DumpRows()[row];
+          Place initial(InitialNetNamespace());
+          Place a, b;
+          const int before = object.count(initial);
+          for (Place* place : {&a, &b}) {
+            object.make(*place);
+            EXPECT_EQ(object.count(*place), 1) << "control: in the namespace of the object";
+            EXPECT_EQ(object.count(initial), before) << "an object of another namespace is listed in the initial one";
+          }
+        },
+        Covers("NLK-16"), Needs(Machine(), Config("BRIDGE")));
   }
   return true;
 }();

@@ -303,6 +303,58 @@ NETNS_TEST(Wifi, ARadioMadeInsideDiesWithTheNamespace, Covers("WIFI-05", "WIFI-0
   EXPECT_TRUE(other.Shows("other0")) << "control: a radio made in a namespace that lives";
 }
 
+// linux/nl80211.h: interfaces and PHYs are asked for by numbers: the index of a device is one of the namespace, those of PHYs
+// and wireless interfaces are of the machine, and known in the namespace of their PHY only.
+NETNS_TEST(Wifi, NumbersOfOtherNamespacesMeanNothing, Covers("WIFI-06"),
+           Needs(Machine(), Config("MAC80211_HWSIM"), Config("MAC80211_RC_MINSTREL")), Exclusive{}) {
+  Air init = Initial(), a, b;
+  struct Radio {
+    Air& air;
+    const char* phy;
+    std::uint32_t number = 0, index = 0;
+    std::uint64_t interface = 0;
+  };
+  std::vector<Radio> radios = {{init, "nsphy0"}, {a, "inside0"}, {b, "inside1"}};
+  const auto interface = [](Air& air, const std::function<void(Request&)>& of) {
+    Request request = air.wireless.Make(NL80211_CMD_GET_INTERFACE, "ask for a wireless interface");
+    of(request);
+    return air.wireless.socket().Get(request);
+  };
+  const auto phy = [](Air& air, std::uint32_t number) {
+    Request request = air.wireless.Make(NL80211_CMD_GET_WIPHY, "ask for a PHY");
+    return air.wireless.socket().Get(request.U32(NL80211_ATTR_WIPHY, number));
+  };
+  const auto by_index = [&](Air& air, std::uint32_t index) { return interface(air, [index](Request& r) { r.U32(NL80211_ATTR_IFINDEX, index); }); };
+  const auto by_id = [&](Air& air, std::uint64_t id) { return interface(air, [id](Request& r) { r.U64(NL80211_ATTR_WDEV, id); }); };
+  Removed cleanup{init, {"nsphy0"}}, cleanup_a{a, {"inside0"}}, cleanup_b{b, {"inside1"}};
+  for (Radio& radio : radios) {
+    const std::string device = radio.air.AddRadio(radio.phy);
+    radio.number = radio.air.Phys()[radio.phy];
+    radio.index = static_cast<std::uint32_t>(SETUP_OK(radio.air.place->LinkByName(device)).index);
+    const auto told = by_index(radio.air, radio.index);
+    ASSERT_OK(told) << "control: its own";
+    radio.interface = told->AttributesAfter<genlmsghdr>().U64(NL80211_ATTR_WDEV).value_or(0);
+    EXPECT_NE(radio.interface, 0u) << "control";
+  }
+  EXPECT_EQ(radios[1].index, radios[2].index) << "control: the first device of its namespace in both";
+  for (const Radio& own : radios) {
+    SCOPED_TRACE(own.phy);
+    const auto told = by_index(own.air, own.index);
+    ASSERT_OK(told) << "control: its own";
+    EXPECT_EQ(told->AttributesAfter<genlmsghdr>().U32(NL80211_ATTR_WIPHY), own.number) << "nl80211.h: the index is that of a device of another namespace";
+    EXPECT_OK(by_id(own.air, own.interface)) << "control: its own";
+    EXPECT_OK(phy(own.air, own.number)) << "control: its own";
+    for (const Radio& other : radios) {
+      if (&own == &other) continue;
+      EXPECT_THAT(phy(own.air, other.number), FailsWith(ENODEV)) << "nl80211.h: a PHY of another namespace";
+      EXPECT_THAT(by_id(own.air, other.interface), FailsWith(ENODEV)) << "nl80211.h: an interface of another namespace";
+      if (other.index != own.index && !own.air.place->LinkByIndex(static_cast<int>(other.index)).ok()) {
+        EXPECT_THAT(by_index(own.air, other.index), FailsWith(ENODEV)) << "nl80211.h: a device of another namespace";
+      }
+    }
+  }
+}
+
 // proc_pid_net(5) /proc/net/wireless.
 NETNS_TEST(Wifi, ProcNetWirelessShowsDevicesOfTheNamespace, Covers("PROC-30"),
            Needs(Machine(), Config("MAC80211_HWSIM"), Config("MAC80211_RC_MINSTREL")), Exclusive{}) {

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// SYSFS and MISC: devices that belong together across namespaces, and other numbers by which devices are known.
+#include <dirent.h>
+
+#include "suites/support/generic.h"
+#include "suites/support/place.h"
+
+namespace netns {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+using testing::Not;
+using testing::UnorderedElementsAre;
+
+/// The links from a device to those that it stands on (lower_*) and that stand on it (upper_*), in its namespace's sysfs.
+std::vector<std::string> Adjacent(const Place& place, const std::string& device) {
+  std::vector<std::string> links;
+  place.ns.InWithSysfs([&] {
+    DIR* directory = ::opendir(("/sys/class/net/" + device).c_str());
+    if (directory == nullptr) throw SetupFailure(ErrnoError("opendir of " + device).ToString(), std::source_location::current());
+    while (const dirent* entry = ::readdir(directory))
+      if (const std::string name = entry->d_name; name.starts_with("lower_") || name.starts_with("upper_")) links.push_back(name);
+    ::closedir(directory);
+  });
+  std::sort(links.begin(), links.end());
+  return links;
+}
+
+// sysfs(5): /sys/class/net has the devices of a namespace; so what a device refers to is there as well.
+NETNS_TEST(Sysfs, DevicesOfOtherNamespacesAreNotReferredTo, Covers("SYSFS-05", "SYSFS-06", "DEV-44"), Needs(Config("VETH"), Config("MACVLAN"))) {
+  Place here, there;
+  const int lower = AddDevice(here, "eth0");
+  for (const char* name : {"stays", "goes"}) {
+    const Status added = here->AddLink({.name = name, .kind = "macvlan", .link = lower, .data = [](Request& data) { data.U32(1 /* IFLA_MACVLAN_MODE */, 4); }});
+    RequireBuiltIn(added, "MACVLAN");
+    SETUP_OK(Status(added));
+  }
+  EXPECT_THAT(Adjacent(here, "eth0"), ElementsAre("upper_goes", "upper_stays")) << "control";
+  EXPECT_THAT(Adjacent(here, "goes"), ElementsAre("lower_eth0")) << "control";
+  SETUP_OK(here->MoveLink("goes", there.ref()));
+  EXPECT_THAT(Adjacent(here, "eth0"), ElementsAre("upper_stays")) << "sysfs refers to a device of another namespace";
+  EXPECT_THAT(Adjacent(there, "goes"), IsEmpty()) << "sysfs refers to a device of another namespace";
+  // A new name is told to those of the namespace.
+  SETUP_OK(here->Rename("eth0", "wan0"));
+  EXPECT_THAT(Adjacent(here, "stays"), ElementsAre("lower_wan0")) << "control: renamed";
+  EXPECT_THAT(Adjacent(here, "wan0"), ElementsAre("upper_stays"));
+  EXPECT_THAT(Adjacent(there, "goes"), IsEmpty()) << "sysfs refers to a device of another namespace, since that was renamed";
+  SETUP_OK(there->Rename("goes", "gone"));
+  EXPECT_THAT(Adjacent(here, "wan0"), ElementsAre("upper_stays")) << "sysfs refers to a device of another namespace, since that was renamed";
+  EXPECT_THAT(Adjacent(there, "gone"), IsEmpty());
+  SETUP_OK(there->MoveLink("gone", here.ref()));
+  EXPECT_THAT(Adjacent(here, "wan0"), UnorderedElementsAre("upper_gone", "upper_stays")) << "control: back in the same namespace";
+  EXPECT_THAT(Adjacent(here, "gone"), ElementsAre("lower_wan0")) << "control: back in the same namespace";
+}
+
+// netlink/specs/netdev.yaml, napi-get: an instance is known by an id of the machine; it is told in the namespace of its device.
+NETNS_TEST(Misc, NapiInstancesAreToldInTheNamespaceOfTheirDevice, Covers("MISC-08"), Needs(Config("VETH"))) {
+  constexpr std::uint8_t kNapiGet = 11;                       // NETDEV_CMD_NAPI_GET
+  constexpr std::uint16_t kNapiIfindex = 1, kNapiId = 2;      // NETDEV_A_NAPI_*
+  Place here, there;
+  Place nested = Place::Inside(here);
+  struct Asker {
+    explicit Asker(const Place& place) : socket(SETUP_OK(NetlinkSocket::Adopt(SETUP_OK(place.ns.Socket(AF_NETLINK, SOCK_RAW, NETLINK_GENERIC))))) {
+      auto found = socket.ResolveFamily("netdev");
+      if (found.code() == ENOENT) throw MissingNeed("needs-feature:netdev-genl", "there is no generic netlink family 'netdev' (before 6.3)", "", LinuxVersion{6, 3});
+      id = SETUP_OK(std::move(found)).id;
+    }
+    Request Make(const char* what) const {
+      Request request(id);
+      request.Named(what).Header(genlmsghdr{.cmd = kNapiGet, .version = 1});
+      return request;
+    }
+    NetlinkSocket socket;
+    std::uint16_t id = 0;
+  };
+  const auto instances = [](Asker& asker) -> Result<std::map<std::uint32_t, std::uint32_t>> {
+    ASSIGN_OR_RETURN(const auto messages, asker.socket.Dump(asker.Make("list the NAPI instances")));
+    std::map<std::uint32_t, std::uint32_t> devices;  // by id
+    for (const Message& message : messages) {
+      const Attributes attributes = message.AttributesAfter<genlmsghdr>();
+      devices[attributes.U32(kNapiId).value_or(0)] = attributes.U32(kNapiIfindex).value_or(0);
+    }
+    return devices;
+  };
+  const auto get = [](Asker& asker, std::uint32_t id) { return asker.socket.Get(asker.Make("get a NAPI instance").U32(kNapiId, id)); };
+  Asker asks_here(here), asks_there(there), asks_nested(nested);
+  // With receive offload a veth device has instances while it is up.
+  for (Place* place : {&here, &there}) {
+    AddDevice(*place, "eth0", {.index = 4001});
+    const Fd socket = SETUP_OK(place->ns.Socket(AF_INET, SOCK_DGRAM));
+    ethtool_value value{ETHTOOL_SGRO, 1};
+    ifreq request = NamedIfreq("eth0");
+    request.ifr_data = reinterpret_cast<char*>(&value);
+    SETUP_OK(NETNS_IOCTL(socket, SIOCETHTOOL, request));
+    SETUP_OK((*place)->Up("eth0"));
+  }
+  const auto first = instances(asks_here);
+  if (first.code() == EOPNOTSUPP) throw MissingNeed("needs-feature:netdev-napi-get", "generic netlink 'netdev' tells of no NAPI instances (before 6.8)", "", LinuxVersion{6, 8});
+  ASSERT_OK(first);
+  const auto second = SETUP_OK(instances(asks_there));
+  ASSERT_THAT(*first, Not(IsEmpty())) << "control: the device has instances";
+  ASSERT_THAT(second, Not(IsEmpty())) << "control: the device has instances";
+  EXPECT_THAT(instances(asks_nested), Holds(IsEmpty())) << "instances of another namespace are listed";
+  for (const auto& [own, other, mine, theirs, name] : {std::tuple{&asks_here, &asks_there, *first, second, "the older namespace"}, {&asks_there, &asks_here, second, *first, "the younger namespace"}}) {
+    SCOPED_TRACE(name);
+    for (const auto& [id, device] : mine) {
+      EXPECT_EQ(device, 4001u) << "a device that the namespace has not";
+      EXPECT_FALSE(theirs.contains(id)) << "one instance is listed in two namespaces";
+      EXPECT_OK(get(*own, id)) << "control";
+      EXPECT_THAT(get(*other, id), FailsWith(ENOENT)) << "netdev.yaml, napi-get: an instance of a device of another namespace was told";
+      EXPECT_THAT(get(asks_nested, id), FailsWith(ENOENT)) << "netdev.yaml, napi-get: an instance of a device of another namespace was told";
+    }
+  }
+}
+
+}  // namespace
+}  // namespace netns

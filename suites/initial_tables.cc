@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Tables of one namespace that are reached by netlink, against the initial namespace: a kernel that forgets to ask of which
+// namespace something is takes that one. A row makes one object, counts such objects, and takes it away again; what is
+// asserted of all rows is the same. (Rows of /proc/net: proc_files.cc; of rtnetlink's dumps: nlk.cc.)
+#include <arpa/inet.h>
+#include <linux/fou.h>
+#include <linux/ioam6_genl.h>
+#include <linux/ip_vs.h>
+#include <linux/l2tp.h>
+#include <linux/mptcp.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nfnetlink_acct.h>
+#include <linux/netfilter/nfnetlink_conntrack.h>
+#include <linux/netfilter/nfnetlink_cttimeout.h>
+#include <linux/openvswitch.h>
+#include <linux/tc_act/tc_gact.h>
+#include <linux/pkt_cls.h>
+
+#include "fixtures/nic.h"
+#include "suites/support/generic.h"
+#include "suites/support/in_namespace.h"
+#include "suites/support/place.h"
+
+namespace netns {
+namespace {
+
+using testing::Not;
+
+struct Table {
+  const char* name;
+  std::vector<std::string> covers;
+  std::vector<const char*> configs;
+  std::function<Status(Place&)> add, remove;
+  std::function<std::size_t(Place&)> count;
+};
+
+NetlinkSocket Netfilter(const Place& at) { return SETUP_OK(NetlinkSocket::Adopt(SETUP_OK(at.ns.Socket(AF_NETLINK, SOCK_RAW, NETLINK_NETFILTER)))); }
+Request NetfilterRequest(int subsystem, int type, std::uint16_t flags, const char* what) {
+  nfgenmsg header{};
+  header.nfgen_family = AF_INET;
+  Request request(static_cast<std::uint16_t>(subsystem << 8 | type), flags);
+  request.Named(what).Header(header);
+  return request;
+}
+/// A refusal that says that the kernel has no such subsystem, as MISS.
+Status Known(Status status, const char* symbol) {
+  if (status.code() == EINVAL || status.code() == EOPNOTSUPP || status.code() == EPROTONOSUPPORT)
+    throw MissingNeed(std::string("needs-config:") + symbol, status.error().ToString(), std::string("use a kernel with CONFIG_") + symbol);
+  return status;
+}
+
+const std::vector<Table>& Tables() {
+  static const auto l2tp = [](Place& at) { return Generic(at, "l2tp", "L2TP"); };
+  static const auto fou = [](Place& at, std::uint8_t command) {
+    Generic family(at, FOU_GENL_NAME, "NET_FOU");
+    Request request = family.Make(command, "FOU port 57122");
+    request.Be16(FOU_ATTR_PORT, 57122).U8(FOU_ATTR_AF, AF_INET);
+    if (command == FOU_CMD_ADD) request.U8(FOU_ATTR_IPPROTO, IPPROTO_IPIP).U8(FOU_ATTR_TYPE, FOU_ENCAP_DIRECT);
+    return family->Ack(request);
+  };
+  static const auto service = [](Place& at, std::uint8_t command) {
+    Generic family(at, IPVS_GENL_NAME, "IP_VS");
+    in6_addr address{};
+    ::inet_pton(AF_INET, "192.0.2.81", &address);
+    const struct { std::uint32_t flags, mask; } flags{0, ~0u};
+    Request request = family.Make(command, "virtual server 192.0.2.81:81", IPVS_GENL_VERSION);
+    request.Nest(IPVS_CMD_ATTR_SERVICE, [&](Request& r) {
+      r.U16(IPVS_SVC_ATTR_AF, AF_INET).U16(IPVS_SVC_ATTR_PROTOCOL, IPPROTO_TCP).Structure(IPVS_SVC_ATTR_ADDR, address).Be16(IPVS_SVC_ATTR_PORT, 81);
+      r.Text(IPVS_SVC_ATTR_SCHED_NAME, "rr").Structure(IPVS_SVC_ATTR_FLAGS, flags).U32(IPVS_SVC_ATTR_TIMEOUT, 0).U32(IPVS_SVC_ATTR_NETMASK, ~0u);
+    });
+    return family->Ack(request);
+  };
+  static const auto endpoint = [](Place& at, std::uint8_t command) {
+    Generic family(at, MPTCP_PM_NAME, "MPTCP");
+    in_addr address{};
+    ::inet_pton(AF_INET, "192.0.2.82", &address);
+    Request request = family.Make(command, "MPTCP endpoint 192.0.2.82", MPTCP_PM_VER);
+    request.Nest(MPTCP_PM_ATTR_ADDR | NLA_F_NESTED, [&](Request& r) {
+      r.U16(MPTCP_PM_ADDR_ATTR_FAMILY, AF_INET).U8(MPTCP_PM_ADDR_ATTR_ID, 82).Structure(MPTCP_PM_ADDR_ATTR_ADDR4, address);
+      r.U32(MPTCP_PM_ADDR_ATTR_FLAGS, MPTCP_PM_ADDR_FLAG_SIGNAL);
+    });
+    return family->Ack(request);
+  };
+  static const auto ioam = [](Place& at, std::uint8_t command) {
+    Generic family(at, IOAM6_GENL_NAME, "IPV6_IOAM6_LWTUNNEL");
+    Request request = family.Make(command, "IOAM namespace 83", IOAM6_GENL_VERSION);
+    request.U16(IOAM6_ATTR_NS_ID, 83);
+    return family->Ack(request);
+  };
+  static const auto connection = [](Place& at, int type, std::uint16_t flags) {
+    Request request = NetfilterRequest(NFNL_SUBSYS_CTNETLINK, type, flags, "connection from 192.0.2.84");
+    const auto tuple = [&](std::uint16_t attribute, const char* from, const char* to, std::uint16_t sport, std::uint16_t dport) {
+      request.Nest(attribute, [&](Request& nest) {
+        in_addr source{}, target{};
+        ::inet_pton(AF_INET, from, &source);
+        ::inet_pton(AF_INET, to, &target);
+        nest.Nest(CTA_TUPLE_IP, [&](Request& ip) { ip.U32(CTA_IP_V4_SRC, source.s_addr).U32(CTA_IP_V4_DST, target.s_addr); });
+        nest.Nest(CTA_TUPLE_PROTO, [&](Request& proto) {
+          proto.U8(CTA_PROTO_NUM, IPPROTO_UDP).Be16(CTA_PROTO_SRC_PORT, sport).Be16(CTA_PROTO_DST_PORT, dport);
+        });
+      });
+    };
+    tuple(CTA_TUPLE_ORIG, "192.0.2.84", "192.0.2.85", 84, 85);
+    if (type == IPCTNL_MSG_CT_NEW) {
+      tuple(CTA_TUPLE_REPLY, "192.0.2.85", "192.0.2.84", 85, 84);
+      request.Be32(CTA_TIMEOUT, 600);
+    }
+    auto socket = Netfilter(at);
+    return socket.Ack(request);
+  };
+  static const auto account = [](Place& at, int type, std::uint16_t flags) {
+    auto socket = Netfilter(at);
+    return socket.Ack(NetfilterRequest(NFNL_SUBSYS_ACCT, type, flags, "accounting object").Text(NFACCT_NAME, "nscon-86"));
+  };
+  static const auto policy = [](Place& at, int type, std::uint16_t flags) {
+    Request request = NetfilterRequest(NFNL_SUBSYS_CTNETLINK_TIMEOUT, type, flags, "timeout policy");
+    request.Text(CTA_TIMEOUT_NAME, "nscon-87");
+    if (type == IPCTNL_MSG_TIMEOUT_NEW)
+      request.Be16(CTA_TIMEOUT_L3PROTO, AF_INET).U8(CTA_TIMEOUT_L4PROTO, IPPROTO_UDP).Nest(CTA_TIMEOUT_DATA | NLA_F_NESTED, [](Request& r) { r.Be32(1 /* unreplied */, 30); });
+    auto socket = Netfilter(at);
+    return socket.Ack(request);
+  };
+  static const auto action = [](Place& at, std::uint16_t type, std::uint16_t flags) {
+    tc_gact parameters{};
+    parameters.index = 88;
+    parameters.action = TC_ACT_OK;
+    Request request(type, flags);
+    request.Named("action gact 88").Header(tcamsg{}).Nest(TCA_ACT_TAB, [&](Request& table) {
+      table.Nest(1, [&](Request& one) {
+        one.Text(TCA_ACT_KIND, "gact").U32(TCA_ACT_INDEX, 88);
+        if (type == RTM_NEWACTION) one.Nest(TCA_ACT_OPTIONS, [&](Request& options) { options.Structure(TCA_GACT_PARMS, parameters); });
+      });
+    });
+    return at->socket().Ack(request);
+  };
+  static const auto datapath = [](Place& at, std::uint8_t command) {
+    Generic family(at, OVS_DATAPATH_FAMILY, "OPENVSWITCH");
+    Request request = family.Make(command, "datapath nscon-89", OVS_DATAPATH_VERSION);
+    request.Header(ovs_header{}).Text(OVS_DP_ATTR_NAME, "nscon-89");
+    if (command == OVS_DP_CMD_NEW) request.U32(OVS_DP_ATTR_UPCALL_PID, 0);
+    return family->Ack(request);
+  };
+  static const std::vector<Table> tables = {
+      {"L2tpTunnels", {"VIRT-21"}, {"L2TP"},
+       [](Place& at) {
+         LoopbackUp(at.ns);
+         Generic family = l2tp(at);
+         Request request = family.Make(L2TP_CMD_TUNNEL_CREATE, "add L2TP tunnel 80");
+         request.U32(L2TP_ATTR_CONN_ID, 80).U32(L2TP_ATTR_PEER_CONN_ID, 80).U8(L2TP_ATTR_PROTO_VERSION, 3).U16(L2TP_ATTR_ENCAP_TYPE, L2TP_ENCAPTYPE_UDP);
+         request.Be32(L2TP_ATTR_IP_SADDR, INADDR_LOOPBACK).Be32(L2TP_ATTR_IP_DADDR, INADDR_LOOPBACK + 1);
+         request.U16(L2TP_ATTR_UDP_SPORT, 57121).U16(L2TP_ATTR_UDP_DPORT, 1701);
+         return family->Ack(request);
+       },
+       [](Place& at) {
+         Generic family = l2tp(at);
+         Request request = family.Make(L2TP_CMD_TUNNEL_DELETE, "delete L2TP tunnel 80");
+         request.U32(L2TP_ATTR_CONN_ID, 80);
+         return family->Ack(request);
+       },
+       [](Place& at) {
+         Generic family = l2tp(at);
+         return SETUP_OK(family->Dump(family.Make(L2TP_CMD_TUNNEL_GET, "list the L2TP tunnels"))).size();
+       }},
+      {"FouPorts", {"VIRT-15"}, {"NET_FOU"}, [](Place& at) { return fou(at, FOU_CMD_ADD); }, [](Place& at) { return fou(at, FOU_CMD_DEL); },
+       [](Place& at) {
+         Generic family(at, FOU_GENL_NAME, "NET_FOU");
+         return SETUP_OK(family->Dump(family.Make(FOU_CMD_GET, "list the FOU ports"))).size();
+       }},
+      {"VirtualServers", {"FW-16"}, {"IP_VS", "IP_VS_RR", "IP_VS_PROTO_TCP"}, [](Place& at) { return service(at, IPVS_CMD_NEW_SERVICE); },
+       [](Place& at) { return service(at, IPVS_CMD_DEL_SERVICE); },
+       [](Place& at) {
+         Generic family(at, IPVS_GENL_NAME, "IP_VS");
+         return SETUP_OK(family->Dump(family.Make(IPVS_CMD_GET_SERVICE, "list virtual servers", IPVS_GENL_VERSION))).size();
+       }},
+      {"MptcpEndpoints", {"STACK-15"}, {"MPTCP"}, [](Place& at) { return endpoint(at, MPTCP_PM_CMD_ADD_ADDR); },
+       [](Place& at) { return endpoint(at, MPTCP_PM_CMD_DEL_ADDR); },
+       [](Place& at) {
+         Generic family(at, MPTCP_PM_NAME, "MPTCP");
+         return SETUP_OK(family->Dump(family.Make(MPTCP_PM_CMD_GET_ADDR, "list endpoints", MPTCP_PM_VER))).size();
+       }},
+      {"IoamNamespaces", {"ROUTE-14"}, {"IPV6"}, [](Place& at) { return ioam(at, IOAM6_CMD_ADD_NAMESPACE); }, [](Place& at) { return ioam(at, IOAM6_CMD_DEL_NAMESPACE); },
+       [](Place& at) {
+         Generic family(at, IOAM6_GENL_NAME, "IPV6_IOAM6_LWTUNNEL");
+         return SETUP_OK(family->Dump(family.Make(IOAM6_CMD_DUMP_NAMESPACES, "list IOAM namespaces", IOAM6_GENL_VERSION))).size();
+       }},
+      {"Connections", {"FW-07"}, {"NF_CT_NETLINK"},
+       [](Place& at) { return Known(connection(at, IPCTNL_MSG_CT_NEW, NLM_F_CREATE | NLM_F_EXCL), "NF_CT_NETLINK"); },
+       [](Place& at) { return connection(at, IPCTNL_MSG_CT_DELETE, 0); },
+       [](Place& at) {
+         auto socket = Netfilter(at);
+         std::size_t count = 0;
+         auto all = socket.Dump(NetfilterRequest(NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_GET, 0, "list connections"));
+         if (!all.ok()) Known(all.error(), "NF_CT_NETLINK").ok();
+         for (const Message& message : SETUP_OK(std::move(all))) {
+           in_addr source{};
+           ::inet_pton(AF_INET, "192.0.2.84", &source);
+           if (message.AttributesAfter<nfgenmsg>().Nested(CTA_TUPLE_ORIG).Nested(CTA_TUPLE_IP).U32(CTA_IP_V4_SRC) == source.s_addr) ++count;
+         }
+         return count;
+       }},
+      {"AccountingObjects", {"FW-25"}, {"NETFILTER_NETLINK_ACCT"},
+       [](Place& at) { return Known(account(at, NFNL_MSG_ACCT_NEW, NLM_F_CREATE | NLM_F_EXCL), "NETFILTER_NETLINK_ACCT"); },
+       [](Place& at) { return account(at, NFNL_MSG_ACCT_DEL, 0); },
+       [](Place& at) {
+         auto socket = Netfilter(at);
+         auto all = socket.Dump(NetfilterRequest(NFNL_SUBSYS_ACCT, NFNL_MSG_ACCT_GET, 0, "list accounting objects"));
+         if (!all.ok()) Known(all.error(), "NETFILTER_NETLINK_ACCT").ok();
+         return SETUP_OK(std::move(all)).size();
+       }},
+      {"TimeoutPolicies", {"FW-08"}, {"NF_CT_NETLINK_TIMEOUT"},
+       [](Place& at) { return Known(policy(at, IPCTNL_MSG_TIMEOUT_NEW, NLM_F_CREATE | NLM_F_EXCL), "NF_CT_NETLINK_TIMEOUT"); },
+       [](Place& at) { return policy(at, IPCTNL_MSG_TIMEOUT_DELETE, 0); },
+       [](Place& at) {
+         auto socket = Netfilter(at);
+         auto all = socket.Dump(NetfilterRequest(NFNL_SUBSYS_CTNETLINK_TIMEOUT, IPCTNL_MSG_TIMEOUT_GET, 0, "list timeout policies"));
+         if (!all.ok()) Known(all.error(), "NF_CT_NETLINK_TIMEOUT").ok();
+         return SETUP_OK(std::move(all)).size();
+       }},
+      {"Actions", {"DEV-37"}, {"NET_ACT_GACT"},
+       [](Place& at) {
+         Status added = action(at, RTM_NEWACTION, NLM_F_CREATE | NLM_F_EXCL);
+         RequireBuiltIn(added, "NET_ACT_GACT");
+         return added;
+       },
+       [](Place& at) { return action(at, RTM_DELACTION, 0); },
+       [](Place& at) {
+         std::size_t count = 0;
+         Request dump(RTM_GETACTION);
+         dump.Named("list the actions").Header(tcamsg{}).Nest(TCA_ACT_TAB, [](Request& table) { table.Nest(1, [](Request& one) { one.Text(TCA_ACT_KIND, "gact"); }); });
+         auto all = at->socket().Dump(dump);
+         if (!all.ok()) RequireBuiltIn(Status(all.error()), "NET_ACT_GACT");
+         for (const Message& message : SETUP_OK(std::move(all))) count += message.AttributesAfter<tcamsg>().Nested(TCA_ACT_TAB).all().size();
+         return count;
+       }},
+      {"Datapaths", {"VIRT-20"}, {"OPENVSWITCH"}, [](Place& at) { return datapath(at, OVS_DP_CMD_NEW); }, [](Place& at) { return datapath(at, OVS_DP_CMD_DEL); },
+       [](Place& at) {
+         Generic family(at, OVS_DATAPATH_FAMILY, "OPENVSWITCH");
+         Request dump = family.Make(OVS_DP_CMD_GET, "list the datapaths", OVS_DATAPATH_VERSION);
+         dump.Header(ovs_header{});
+         return SETUP_OK(family->Dump(dump)).size();
+       }},
+  };
+  return tables;
+}
+
+// network_namespaces(7): each namespace has its own.
+void IsSeparate(const Table& table, bool of_the_initial) {
+  Place initial(InitialNetNamespace()), fresh, other;
+  Place born = Place::Inside(of_the_initial ? initial : fresh);
+  Place& owner = of_the_initial ? initial : fresh;
+  std::vector<std::pair<Place*, const char*>> others = {{&other, "a third namespace"}, {&born, "a namespace that was made inside the owner's"}};
+  if (!of_the_initial) others.emplace_back(&initial, "the initial namespace");
+  else others.emplace_back(&fresh, "another namespace");
+  const std::size_t before = table.count(owner);
+  std::vector<std::size_t> births;
+  for (const auto& [place, name] : others) births.push_back(table.count(*place));
+  ASSERT_OK(table.add(owner)) << "control";
+  EXPECT_THAT(table.add(owner), Not(Succeeds())) << "control: it is there";
+  EXPECT_EQ(table.count(owner), before + 1) << "control: it is listed";
+  for (std::size_t i = 0; i < others.size(); ++i) {
+    auto [place, name] = others[i];
+    SCOPED_TRACE(name);
+    EXPECT_EQ(table.count(*place), births[i]) << "network_namespaces(7): it is listed in another namespace";
+    EXPECT_THAT(table.remove(*place), Not(Succeeds())) << "network_namespaces(7): it can be deleted in another namespace";
+    EXPECT_EQ(table.count(owner), before + 1) << "it was deleted in another namespace";
+    EXPECT_OK(table.add(*place)) << "network_namespaces(7): an equal one of another namespace is in the way";
+    EXPECT_EQ(table.count(owner), before + 1) << "an equal one of another namespace is listed";
+    EXPECT_OK(table.remove(*place)) << "control: its own";
+    EXPECT_EVENTUALLY("its own to go", [&, place = place] { return table.count(*place) == births[i]; });
+    EXPECT_EQ(table.count(owner), before + 1) << "it was deleted with an equal one of another namespace";
+  }
+  EXPECT_OK(table.remove(owner)) << "control";
+  EXPECT_EVENTUALLY("control: it to go", [&] { return table.count(owner) == before; });
+}
+
+[[maybe_unused]] const bool tables = [] {
+  for (const Table& table : Tables())
+    for (bool of_the_initial : {false, true}) {
+      Covers covers;
+      covers.list = table.covers;
+      Needs needs(Machine());
+      for (const char* symbol : table.configs) needs.list.push_back(Config(symbol));
+      RegisterBody("Nlk", std::string(of_the_initial ? "TablesOfTheInitialNamespaceAreItsOwn/" : "TablesDoNotReachTheInitialNamespace/") + table.name, __FILE__, __LINE__,
+                   [&table, of_the_initial] { IsSeparate(table, of_the_initial); }, covers, needs, Exclusive{});
+    }
+  return true;
+}();
+
+}  // namespace
+}  // namespace netns
