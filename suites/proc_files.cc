@@ -26,6 +26,7 @@
 #include <sstream>
 
 #include "fixtures/net_namespace.h"
+#include "fixtures/nic.h"
 #include "fixtures/netlink.h"
 #include "fixtures/rtnl.h"
 #include "fixtures/user_namespace.h"
@@ -630,6 +631,54 @@ const bool rows = [] {
     for (const char* symbol : row.configs) spec.needs.push_back(Config(symbol));
     const Row* at = &row;
     spec.make = [at] { return new BodyTest([at] { ShowsOnlyItsNamespace(*at); }); };
+    AllTests().push_back(std::move(spec));
+  }
+  return true;
+}();
+
+// A kernel that forgets about namespaces shows what the initial one has, besides or instead of what the own one has.
+void ShowsNothingOfTheInitialNamespace(const Row& row) {
+  const auto initial = InitialNetNamespace();
+  auto before = NetNamespace::Create();
+  auto seen = [](const NetNamespace& ns, const Sight& sight) { return Count(ns.ReadProcNet(sight.file), sight).value_or(0); };
+  Made made = row.make(initial);
+  struct Unmake {
+    Undo undo;
+    ~Unmake() {
+      if (undo) undo();
+    }
+  } unmake{made.undo};
+  auto after = NetNamespace::Create();
+  bool any = false;
+  for (const Sight& sight : made.sights) {
+    SCOPED_TRACE("/proc/net/" + sight.file);
+    auto text = initial.ReadProcNet(sight.file);
+    if (!text.ok() && text.code() == ENOENT && *sight.config != '\0') continue;  // the file itself is an option of the kernel
+    any = true;
+    EXPECT_OK(Eventually("the object to be listed in the initial namespace", [&] { return seen(initial, sight) > 0; })) << "control";
+    EXPECT_EQ(seen(before, sight), 0) << "listed in a namespace that was there before";
+    EXPECT_EQ(seen(after, sight), 0) << "listed in a namespace created afterwards";
+  }
+  if (!any)
+    throw MissingNeed(std::string("needs-config:") + made.sights.front().config, "this kernel has no /proc/net/" + made.sights.front().file);
+}
+
+const bool rows_of_initial = [] {
+  for (const Row& row : Rows()) {
+    // What could not be taken back there: tables stay, labels linger, and some rows change settings of the machine first.
+    const std::string name = row.name;
+    if (name.find("Tables") != std::string::npos || name.starts_with("Ping") || name.starts_with("Mld") || name == "FlowLabel" || name == "Anycast6") continue;
+    TestSpec spec;
+    spec.suite = "Proc";
+    spec.name = "FileShowsNothingOfTheInitialNamespace/" + name;
+    spec.file = __FILE__;
+    spec.line = __LINE__;
+    for (const char* id : row.covers) spec.covers.push_back(id);
+    spec.needs = {Machine(), Config("PROC_FS")};
+    for (const char* symbol : row.configs) spec.needs.push_back(Config(symbol));
+    spec.exclusive = true;
+    const Row* at = &row;
+    spec.make = [at] { return new BodyTest([at] { ShowsNothingOfTheInitialNamespace(*at); }); };
     AllTests().push_back(std::move(spec));
   }
   return true;
