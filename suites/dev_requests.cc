@@ -30,6 +30,7 @@ NETNS_TEST(Dev, AMoveHeedsAllThatItIsAskedForAtOnce, Covers("DEV-10", "DEV-11", 
       for (int index : {0, 700})
         for (bool clash : {false, true}) {
           if (clash && *name == '\0') continue;  // a clash without a new name is a refusal
+          if (*way != 'd' && (std::string(name) != "plain" || index == 0)) continue;  // all of it once is enough of the others
           SCOPED_TRACE(std::string("by ") + way + (*name ? std::string(", new name ") + name : "") + (index ? ", new index" : "") +
                        (clash ? ", its own name and index taken in the target" : ""));
           Place a, b;
