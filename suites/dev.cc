@@ -2,6 +2,7 @@
 // DEV: devices belong to one namespace: who sees them, by which name, number and means. Moves are in dev_move.cc, kinds of
 // devices in dev_kinds.cc.
 #include <arpa/inet.h>
+#include <linux/if_bridge.h>
 #include <linux/nexthop.h>
 #include <net/route.h>
 #include <netinet/in.h>
@@ -540,6 +541,30 @@ const std::vector<Change>& Changes() {
        [](Place& at) {
          AddDevice(at, "west");
          RequireBuiltIn(at->AddQdisc("west", "ingress", 0xFFFFFFF1u), "NET_SCH_INGRESS");
+       }},
+      {"MulticastGroupsOfBridges",
+       {RTM_NEWMDB, RTM_DELMDB},
+       [](Place& at) {
+         AddBridge(at, "hub");
+         AddDevice(at, "port", {}, true);
+         SETUP_OK(at->SetLink("port", {.master = "hub"}));
+         SETUP_OK(at->Up("hub"));
+         br_mdb_entry entry{};
+         entry.ifindex = static_cast<__u32>(SETUP_OK(at->LinkByName("port")).index);
+         entry.state = MDB_PERMANENT;
+         entry.addr.proto = htons(0x0800);
+         entry.addr.u.ip4 = htonl(0xEF010203u);
+         br_port_msg header{};
+         header.family = AF_BRIDGE;
+         header.ifindex = static_cast<__u32>(SETUP_OK(at->LinkByName("hub")).index);
+         Request add(RTM_NEWMDB, NLM_F_CREATE | NLM_F_EXCL), remove(RTM_DELMDB);
+         for (Request* request : {&add, &remove}) request->Header(header).Structure(MDBA_SET_ENTRY, entry);
+         SETUP_OK(Eventually("the port to forward", [&] {
+           const Status added = at->socket().Ack(add);
+           if (added.code() == EOPNOTSUPP) RequireBuiltIn(added, "BRIDGE_IGMP_SNOOPING");
+           return added.ok();
+         }));
+         SETUP_OK(at->socket().Ack(remove));
        }},
       {"ForwardingSettings",
        {RTM_NEWNETCONF},

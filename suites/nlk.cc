@@ -2,6 +2,7 @@
 // NLK: netlink(7) sockets and what of it crosses namespaces.
 #include <linux/connector.h>
 #include <linux/genetlink.h>
+#include <arpa/inet.h>
 #include <linux/if_bridge.h>
 #include <linux/netconf.h>
 #include <linux/nexthop.h>
@@ -607,6 +608,55 @@ const std::vector<DumpRow>& DumpRows() {
            return !m.AttributesAfter<br_port_msg>().Nested(MDBA_MDB).all().empty();
          });
        }},
+      {"Ipv6MulticastGroups", [=](Place& at) { hub(at); },
+       [](Place& at) {
+         if (!HasIpv6()) throw MissingNeed("needs-config:IPV6", "no IPv6", "CONFIG_IPV6");
+         ifaddrmsg header{};
+         header.ifa_family = AF_INET6;
+         return std::min(1, CountMessages(at, RTM_GETMULTICAST, header, [](const Message& m) { return m.Header<ifaddrmsg>().ifa_index == static_cast<unsigned>(kIndex); }));
+       }},
+      {"Ipv6AnycastAddresses",
+       [=](Place& at) {
+         hub(at);
+         if (!HasIpv6()) throw MissingNeed("needs-config:IPV6", "no IPv6", "CONFIG_IPV6");
+         SETUP_OK(at.ns.SetSysctl("net/ipv6/conf/hub/forwarding", "1"));  // a router joins the anycast address of its subnets
+         SETUP_OK(at->AddAddress("2001:db8:a::1/64", "hub", {.nodad = true}));
+       },
+       [](Place& at) {
+         ifaddrmsg header{};
+         header.ifa_family = AF_INET6;
+         return std::min(1, CountMessages(at, RTM_GETANYCAST, header, [](const Message& m) { return m.Header<ifaddrmsg>().ifa_index == static_cast<unsigned>(kIndex); }));
+       }},
+      {"PortsOfBridges",
+       [=](Place& at) {
+         hub(at);
+         AddDevice(at, "port");
+         SETUP_OK(at->SetLink("port", {.master = "hub"}));
+       },
+       [](Place& at) {
+         ifinfomsg header{};
+         header.ifi_family = AF_BRIDGE;
+         return CountMessages(at, RTM_GETLINK, header, [](const Message& m) { return m.AttributesAfter<ifinfomsg>().U32(IFLA_MASTER) == static_cast<std::uint32_t>(kIndex); });
+       }},
+      {"AddressLabels",
+       [](Place& at) {
+         struct {
+           std::uint8_t family, reserved, prefix, flags;
+           std::uint32_t index, sequence;
+         } header{AF_INET6, 0, 48, 0, 0, 0};
+         in6_addr prefix{};
+         ::inet_pton(AF_INET6, "2001:db8:77::", &prefix);
+         Request add(RTM_NEWADDRLABEL, NLM_F_CREATE | NLM_F_EXCL);
+         add.Header(header).Structure(1 /* IFAL_ADDRESS */, prefix).U32(2 /* IFAL_LABEL */, 7777);
+         RequireBuiltIn(at->socket().Ack(add), "IPV6");
+       },
+       [](Place& at) {
+         struct header_ {
+           std::uint8_t family, reserved, prefix, flags;
+           std::uint32_t index, sequence;
+         };
+         return CountMessages(at, RTM_GETADDRLABEL, header_{AF_INET6, 0, 0, 0, 0, 0}, [](const Message& m) { return m.AttributesAfter<header_>().U32(2) == 7777u; });
+       }},
       {"NamespaceIds", [](Place& at) { auto other = NetNamespace::Create(); static std::vector<NetNamespace> keep; SETUP_OK(at->NewNsid(ByFd(other.fd()), 4444)); keep.push_back(std::move(other)); },
        [](Place& at) { return CountIf(SETUP_OK(at->Nsids()), [](auto& n) { return n.nsid == 4444; }); }},
   };
@@ -654,6 +704,17 @@ const std::vector<DumpRow>& DumpRows() {
           EXPECT_EQ(object.count(initial), 1) << "control: in the namespace of the object";
           const int seen = object.count(a);
           for (const char* link : {"hub", "port"}) (void)initial->DeleteLink(link).ok();
+          if (name == "AddressLabels") {
+            struct {
+              std::uint8_t family, reserved, prefix, flags;
+              std::uint32_t index, sequence;
+            } header{AF_INET6, 0, 48, 0, 0, 0};
+            in6_addr prefix{};
+            ::inet_pton(AF_INET6, "2001:db8:77::", &prefix);
+            Request remove(RTM_DELADDRLABEL);
+            remove.Header(header).Structure(1 /* IFAL_ADDRESS */, prefix).U32(2 /* IFAL_LABEL */, 7777);
+            SETUP_OK(initial->socket().Ack(remove));
+          }
           if (name == "Nexthops") {
             Request remove(RTM_DELNEXTHOP);
             remove.Header(nhmsg{}).U32(NHA_ID, 42);

@@ -16,7 +16,6 @@
 #include "harness/assertions.h"
 #include "harness/kernel_config.h"
 #include "harness/registration.h"
-#include "suites/support/other_root.h"
 
 namespace netns {
 namespace {
@@ -43,7 +42,7 @@ NETNS_TEST(UserRights, RootOfANamespaceLoadsNoModuleByTheNameOfADevice, Covers("
            Needs(Machine(), UserNs(), Config("NET_IPIP"), IpipAsModule()), Exclusive{}) {
   constexpr const char* kNames[] = {"tunl0" /* netdev-tunl0 */, "ipip"};
   UnloadIpip();
-  Actor container = StartOtherRoot("root of a namespace");
+  Actor container = StartNamespaceRoot("root of a namespace");
   for (const char* name : kNames) {
     container.Run([&] { NameADevice(name); });
     EXPECT_FALSE(KernelConfig::ModuleLoaded("ipip")) << "root of a user namespace has loaded a module by asking for the device " << name;

@@ -546,6 +546,41 @@ void PathMtu(const Family& family) {
   EXPECT_EVENTUALLY("the path MTU to be learned", [&] { return MtuTo(there, family, FarHost(family)) == 1400; });
   EXPECT_EQ(MtuTo(here, family, FarHost(family)), 1300U) << "learned by another namespace";
 }
+// Documentation/networking/ip-sysctl.rst: route/flush and route/min_pmtu are of the namespace, and so is what they do.
+NETNS_TEST(Route, PathMtusAreFlushedAndBoundedByTheirNamespace, Covers("ROUTE-11", "SYSCTL-15"), Needs(Config("VETH"), Config("SYSCTL"))) {
+  const Family& family = Families()[0];
+  auto here = CreateWithLoopback(), router_here = CreateWithLoopback();
+  auto there = CreateWithLoopback(), router_there = CreateWithLoopback();
+  Join(here, "eth0", router_here, "eth0");
+  Join(there, "eth0", router_there, "eth0");
+  for (const NetNamespace* where : {&here, &there})
+    SETUP_OK(RtnlIn(*where).AddRoute(RouteSpec{.to = "default", .via = family.Host(2), .dev = "eth0"}));
+  const auto tell = [&](const NetNamespace& router, std::uint16_t mtu) {
+    Fd raw = SETUP_OK(router.Socket(AF_INET, SOCK_RAW, IPPROTO_ICMP));
+    SETUP_OK(SendTo(raw, TooBig(family, family.Host(1), FarHost(family), mtu), SockAddr::Ip(family.Host(1))));
+  };
+  const auto learns = [&](const NetNamespace& where, const NetNamespace& router, std::uint16_t told, std::uint32_t expected) {
+    tell(router, told);
+    return Eventually("the path MTU " + std::to_string(expected) + " to be learned", [&] { return MtuTo(where, family, FarHost(family)) == expected; },
+                      Deadline::In(std::chrono::seconds(10)));
+  };
+  ASSERT_OK(learns(here, router_here, 1300, 1300));
+  ASSERT_OK(learns(there, router_there, 1300, 1300));
+  const bool flushes = here.HasSysctl("net/ipv4/route/flush");  // hidden where the namespace belongs to no initial user namespace
+  if (flushes) {
+    SETUP_OK(here.SetSysctl("net/ipv4/route/flush", "1"));
+    EXPECT_EVENTUALLY("what was learned to be forgotten where it was flushed", [&] { return MtuTo(here, family, FarHost(family)) == 0; });
+    EXPECT_EQ(MtuTo(there, family, FarHost(family)), 1300U) << "flushed by another namespace";
+    ASSERT_OK(learns(here, router_here, 1300, 1300));
+  }
+  if (here.HasSysctl("net/ipv4/route/min_pmtu")) {  // of the machine before Linux 5.18
+    SETUP_OK(here.SetSysctl("net/ipv4/route/min_pmtu", "1000"));
+    EXPECT_OK(learns(here, router_here, 800, 1000)) << "not less than this namespace allows";
+    EXPECT_OK(learns(there, router_there, 800, 800)) << "control: another one allows less";
+  } else if (!flushes) {
+    throw MissingNeed("needs-feature:route-sysctls", "ipv4/route is the machine's alone here");
+  }
+}
 NETNS_TEST(Route, Ipv4PathMtuIsLearnedByOneNamespace, Covers("ROUTE-11"), Needs(Config("VETH"))) { PathMtu(Families()[0]); }
 NETNS_TEST(Route, Ipv6PathMtuIsLearnedByOneNamespace, Covers("ROUTE-11"), Needs(Config("VETH"), Config("IPV6"))) {
   PathMtu(Families()[1]);

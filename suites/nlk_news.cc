@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// NLK, second part: news of subsystems that do not speak rtnetlink stays in its namespace too. Each of them names the namespace
+// that it tells in code of its own.
+#include <linux/genetlink.h>
+#include <linux/l2tp.h>
+#include <linux/openvswitch.h>
+#include <linux/xfrm.h>
+
+#include "fixtures/link_monitor.h"
+#include "fixtures/nic.h"
+#include "suites/support/generic.h"
+#include "suites/support/place.h"
+
+namespace netns {
+namespace {
+
+constexpr const char* kName = "nsconf-news";
+constexpr std::uint32_t kNumber = 0x4E455753;  // as bytes, whichever way round, in nothing else that is told
+
+/// Something that is told to the listeners of a group when it is done.
+struct News {
+  const char *name, *symbol;
+  int protocol;
+  std::vector<unsigned> groups;  ///< Of generic netlink: found by name.
+  const char *family, *group;
+  std::string mark;                    ///< What a message about it contains.
+  std::function<void(Place&)> make;    ///< MISS where the kernel cannot.
+};
+std::string Bytes4(std::uint32_t number) { return std::string(reinterpret_cast<const char*>(&number), sizeof number); }
+
+const std::vector<News>& AllNews() {
+  static const std::vector<News> news = {
+      {"Datapaths", "OPENVSWITCH", NETLINK_GENERIC, {}, OVS_DATAPATH_FAMILY, OVS_DATAPATH_MCGROUP, kName,
+       [](Place& at) {
+         Generic ovs(at, OVS_DATAPATH_FAMILY, "OPENVSWITCH");
+         Request add = ovs.Make(OVS_DP_CMD_NEW, "add a datapath", OVS_DATAPATH_VERSION);
+         add.Header(ovs_header{}).Text(OVS_DP_ATTR_NAME, kName).U32(OVS_DP_ATTR_UPCALL_PID, 0);
+         SETUP_OK(ovs->Ack(add));
+         Request remove = ovs.Make(OVS_DP_CMD_DEL, "delete it", OVS_DATAPATH_VERSION);
+         remove.Header(ovs_header{}).Text(OVS_DP_ATTR_NAME, kName);
+         SETUP_OK(ovs->Ack(remove));
+       }},
+      {"L2tpTunnels", "L2TP", NETLINK_GENERIC, {}, L2TP_GENL_NAME, L2TP_GENL_MCGROUP, Bytes4(kNumber),
+       [](Place& at) {
+         SETUP_OK(at->Up("lo"));
+         Generic l2tp(at, L2TP_GENL_NAME, "L2TP");
+         Request add = l2tp.Make(L2TP_CMD_TUNNEL_CREATE, "add an L2TP tunnel");
+         add.U32(L2TP_ATTR_CONN_ID, kNumber).U32(L2TP_ATTR_PEER_CONN_ID, kNumber).U8(L2TP_ATTR_PROTO_VERSION, 3).U16(L2TP_ATTR_ENCAP_TYPE, L2TP_ENCAPTYPE_UDP);
+         add.Be32(L2TP_ATTR_IP_SADDR, INADDR_LOOPBACK).Be32(L2TP_ATTR_IP_DADDR, INADDR_LOOPBACK + 1).U16(L2TP_ATTR_UDP_SPORT, 17474).U16(L2TP_ATTR_UDP_DPORT, 1701);
+         SETUP_OK(l2tp->Ack(add));
+         Request remove = l2tp.Make(L2TP_CMD_TUNNEL_DELETE, "delete it");
+         remove.U32(L2TP_ATTR_CONN_ID, kNumber);
+         SETUP_OK(l2tp->Ack(remove));
+       }},
+      {"IpsecPolicies", "XFRM_USER", NETLINK_XFRM, {XFRMNLGRP_POLICY}, nullptr, nullptr, Bytes4(kNumber),
+       [](Place& at) {
+         auto opened = at.ns.Socket(AF_NETLINK, SOCK_RAW, NETLINK_XFRM);
+         if (!opened.ok()) RequireBuiltIn(opened.error(), "XFRM_USER");
+         auto socket = SETUP_OK(NetlinkSocket::Adopt(SETUP_OK(std::move(opened))));
+         xfrm_userpolicy_info policy{};
+         policy.sel.family = AF_INET;
+         policy.sel.daddr.a4 = policy.sel.saddr.a4 = kNumber;
+         policy.sel.prefixlen_d = policy.sel.prefixlen_s = 32;
+         policy.lft = {XFRM_INF, XFRM_INF, XFRM_INF, XFRM_INF, 0, 0, 0, 0};
+         policy.dir = XFRM_POLICY_OUT;
+         policy.action = XFRM_POLICY_BLOCK;
+         SETUP_OK(socket.Ack(Request(XFRM_MSG_NEWPOLICY, NLM_F_CREATE | NLM_F_EXCL).Header(policy).Named("add a policy")));
+         xfrm_userpolicy_id id{};
+         id.sel = policy.sel;
+         id.dir = policy.dir;
+         SETUP_OK(socket.Ack(Request(XFRM_MSG_DELPOLICY).Header(id).Named("delete it")));
+       }}};
+  return news;
+}
+
+class Ear {
+ public:
+  Ear(Place& place, const News& news, const char* who) : who_(who), monitor_(Listen(place, news)) {}
+  const char* who() const { return who_; }
+  /// How many messages about it have come. The kernel sends them before it acknowledges the request.
+  int Heard(const News& news) {
+    int count = 0;
+    for (const Message& message : SETUP_OK(monitor_.DrainNow())) {
+      const auto bytes = message.payload();
+      count += std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size()).find(news.mark) != std::string_view::npos;
+    }
+    return count;
+  }
+
+ private:
+  static RtnlMonitor Listen(Place& place, const News& news) {
+    auto opened = place.ns.Socket(AF_NETLINK, SOCK_RAW, news.protocol);
+    if (!opened.ok()) RequireBuiltIn(opened.error(), news.symbol);
+    std::vector<unsigned> groups = news.groups;
+    if (news.family != nullptr) {
+      auto socket = SETUP_OK(NetlinkSocket::Adopt(SETUP_OK(place.ns.Socket(AF_NETLINK, SOCK_RAW, NETLINK_GENERIC))));
+      auto family = socket.ResolveFamily(news.family);
+      if (!family.ok()) RequireBuiltIn(family.error(), news.symbol);
+      groups = {SETUP_OK(std::move(family)).groups.at(news.group)};
+    }
+    return SETUP_OK(RtnlMonitor::Adopt(SETUP_OK(std::move(opened)), groups));
+  }
+  const char* who_;
+  RtnlMonitor monitor_;
+};
+
+void StaysInItsNamespace(const News& news, bool with_initial) {
+  Place before, here, after;
+  Place nested = Place::Inside(here);
+  Place own = Place::Here();
+  std::optional<Place> initial;
+  if (with_initial) initial.emplace(InitialNetNamespace());
+  Ear hears(here, news, "here");
+  std::vector<Ear> others;
+  others.emplace_back(before, news, "a namespace created before");
+  others.emplace_back(after, news, "a namespace created after");
+  others.emplace_back(nested, news, "a namespace created from inside");
+  others.emplace_back(own, news, "the creator's namespace");
+  if (initial) others.emplace_back(*initial, news, "the initial namespace");
+  news.make(here);
+  EXPECT_GE(hears.Heard(news), 1) << "control: a listener beside it";
+  for (Ear& other : others) EXPECT_EQ(other.Heard(news), 0) << "heard in " << other.who();
+}
+
+const bool news_registered = [] {
+  for (const News& news : AllNews()) {
+    RegisterBody("Nlk", std::string("NewsStaysInItsNamespace/") + news.name, __FILE__, __LINE__, [&news] { StaysInItsNamespace(news, false); },
+                 Covers("NLK-04"), Needs(Config(news.symbol)));
+    RegisterBody("Nlk", std::string("NewsDoesNotReachTheInitialNamespace/") + news.name, __FILE__, __LINE__, [&news] { StaysInItsNamespace(news, true); },
+                 Covers("NLK-04"), Needs(Machine(), Config(news.symbol)), Exclusive{});
+  }
+  return true;
+}();
+
+}  // namespace
+}  // namespace netns
