@@ -128,7 +128,7 @@ NETNS_TEST(Sock, DiagListsXdpSocketsOfItsNamespace, Covers("SOCK-20", "SOCK-25")
 }
 
 // Documentation/networking/phonet.rst: object numbers are like ports; pn_find_sock_by_sa() looks in one namespace.
-NETNS_TEST(Sock, PhonetObjectsAreOfOneNamespace, Covers("SOCK-27"), Needs(Root(), Config("PHONET"))) {
+NETNS_TEST(Sock, APhonetObjectMayBeTakenInEveryNamespace, Covers("SOCK-27"), Needs(Root(), Config("PHONET"))) {
   auto before = NetNamespace::Create(), here = NetNamespace::Create(), after = NetNamespace::Create();
   const auto bind = [](const NetNamespace& where, unsigned char object) -> Result<Fd> {
     auto made = where.Socket(AF_PHONET, SOCK_DGRAM, PN_PROTO_PHONET);
