@@ -57,6 +57,8 @@ void ProgramStaysAcrossMoves(std::uint32_t mode) {
   auto expect_at = [&](Place& place, const char* when) {
     SCOPED_TRACE(when);
     EXPECT_EQ(SETUP_OK(place->LinkByName("east")).xdp_program, std::optional(id));
+    // The other end lost its carrier by the move, and sends nothing until it has it back, which the kernel sees to later.
+    UntilRunning(wire, "west");
     const auto before = counted();
     const Fd sees = SETUP_OK(PacketSocket(place.ns, SETUP_OK(place->LinkByName("east")).index, kEthertype));
     SendFrames(wire, "west", 5, "dropped");
@@ -80,6 +82,7 @@ void ProgramStaysAcrossMoves(std::uint32_t mode) {
   SETUP_OK(AttachXdp(b, "east", -1, mode));
   EXPECT_THAT(SETUP_OK(b->LinkByName("east")).xdp_program.value_or(0), Eq(0u));
   const Fd sees = SETUP_OK(PacketSocket(b.ns, SETUP_OK(b->LinkByName("east")).index, kEthertype));
+  UntilRunning(wire, "west");
   SendFrames(wire, "west", 1, "arrives");
   EXPECT_THAT(SETUP_OK(Receive(sees)).data, testing::HasSubstr("arrives")) << "control: without the program";
   EXPECT_EVENTUALLY("the program to be freed", [&] { return OpenBpfProgram(id).code() == ENOENT; });

@@ -234,6 +234,8 @@ NETNS_TEST(Fw, NewNamespaceAcceptsWhatItsCreatorDrops, Covers("FW-03"), Needs(Co
   auto creator = NetNamespace::Current();
   LoopbackUp(creator);
   ASSERT_OK(UdpTalks(creator, creator, Inet(kLoopback4, 8082), 10));
+  // Where a module has all namespaces tracked (openvswitch did until Linux 6.8), nobody's rules are needed for it.
+  const auto tracked = creator.Sysctl("net/netfilter/nf_conntrack_count");
   auto nft = SETUP_OK(Nftables::In(creator));
   NeedsNftables(nft.Commit(NftBatch()
                                .AddTable(NFPROTO_INET, "t")
@@ -254,7 +256,7 @@ NETNS_TEST(Fw, NewNamespaceAcceptsWhatItsCreatorDrops, Covers("FW-03"), Needs(Co
     if (ns->HasSysctl("net/ipv6/conf/lo")) {
       EXPECT_OK(TcpTalks(*ns, *ns, Inet(kLoopback6, 8082), 10));
     }
-    if (ns->HasSysctl("net/netfilter/nf_conntrack_count")) {
+    if (tracked.ok() && *tracked == "0") {
       EXPECT_THAT(ns->Sysctl("net/netfilter/nf_conntrack_count"), Holds(Eq("0")));
     }
   }

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // NLK, second part: news of subsystems that do not speak rtnetlink stays in its namespace too. Each of them names the namespace
-// that it tells in code of its own.
+// that it tells in code of its own. Left out: L2TP, which tells all namespaces (genlmsg_multicast_allns()).
 #include <linux/genetlink.h>
-#include <linux/l2tp.h>
 #include <linux/openvswitch.h>
 #include <linux/xfrm.h>
 
@@ -39,18 +38,6 @@ const std::vector<News>& AllNews() {
          Request remove = ovs.Make(OVS_DP_CMD_DEL, "delete it", OVS_DATAPATH_VERSION);
          remove.Header(ovs_header{}).Text(OVS_DP_ATTR_NAME, kName);
          SETUP_OK(ovs->Ack(remove));
-       }},
-      {"L2tpTunnels", "L2TP", NETLINK_GENERIC, {}, L2TP_GENL_NAME, L2TP_GENL_MCGROUP, Bytes4(kNumber),
-       [](Place& at) {
-         SETUP_OK(at->Up("lo"));
-         Generic l2tp(at, L2TP_GENL_NAME, "L2TP");
-         Request add = l2tp.Make(L2TP_CMD_TUNNEL_CREATE, "add an L2TP tunnel");
-         add.U32(L2TP_ATTR_CONN_ID, kNumber).U32(L2TP_ATTR_PEER_CONN_ID, kNumber).U8(L2TP_ATTR_PROTO_VERSION, 3).U16(L2TP_ATTR_ENCAP_TYPE, L2TP_ENCAPTYPE_UDP);
-         add.Be32(L2TP_ATTR_IP_SADDR, INADDR_LOOPBACK).Be32(L2TP_ATTR_IP_DADDR, INADDR_LOOPBACK + 1).U16(L2TP_ATTR_UDP_SPORT, 17474).U16(L2TP_ATTR_UDP_DPORT, 1701);
-         SETUP_OK(l2tp->Ack(add));
-         Request remove = l2tp.Make(L2TP_CMD_TUNNEL_DELETE, "delete it");
-         remove.U32(L2TP_ATTR_CONN_ID, kNumber);
-         SETUP_OK(l2tp->Ack(remove));
        }},
       {"IpsecPolicies", "XFRM_USER", NETLINK_XFRM, {XFRMNLGRP_POLICY}, nullptr, nullptr, Bytes4(kNumber),
        [](Place& at) {
