@@ -351,7 +351,8 @@ std::vector<Operation> Operations() {
                          MakeASocket(AF_UNIX, [](World&) {}), "BRIDGE"),
       by_socket_of_roots("AddAVlanByASocketOfRoots",
                          {{"ADD_VLAN_CMD", [](World& world) { return VlanOfRoots(world, ADD_VLAN_CMD, "its0"); }},
-                          {"DEL_VLAN_CMD", [](World& world) { return VlanOfRoots(world, DEL_VLAN_CMD, "its0.20"); }}},
+                          // The device is looked for first: where none was added, another one.
+                          {"DEL_VLAN_CMD", [](World& world) { return VlanOfRoots(world, DEL_VLAN_CMD, world.Has("its0.20") ? "its0.20" : "itsv"); }}},
                          MakeASocket(AF_UNIX, PutAVlanIntoIt), "VLAN_8021Q"),
 
       row("ConfigureAVlanByIoctl",
