@@ -418,6 +418,13 @@ Status SendFrom(const Fd& socket, const in_addr& source, const SockAddr& to) {
   if (::sendmsg(socket.get(), &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) return ErrnoError("sendmsg(IP_PKTINFO)");
   return Ok();
 }
+/// ip(7), IP_MULTICAST_IF: the device that has the address.
+Status MulticastBy(const Fd& socket, const std::string& address) {
+  in_addr device{};
+  ::inet_pton(AF_INET, address.c_str(), &device);
+  if (::setsockopt(socket.get(), IPPROTO_IP, IP_MULTICAST_IF, &device, sizeof device) < 0) return ErrnoError("setsockopt(IP_MULTICAST_IF, " + address + ")");
+  return Ok();
+}
 /// One namespace has many addresses, others have none of them: they can neither be sent from nor bound to there.
 template <class Address>
 void AddressesAreOfOneNamespace(const Family& family, const NetNamespace& here, const std::vector<std::string>& addresses, bool bindable) {
@@ -433,6 +440,9 @@ void AddressesAreOfOneNamespace(const Family& family, const NetNamespace& here, 
   const Fd sender = SETUP_OK(here.Socket(family.domain, SOCK_DGRAM));
   for (const std::string& address : addresses) {
     EXPECT_THAT(send_from(sender, address), Succeeds()) << "control: an address of the namespace, " << address;
+    if constexpr (std::is_same_v<Address, in_addr>) {
+      EXPECT_THAT(MulticastBy(sender, address), Succeeds()) << "control: an address of the namespace, " << address;
+    }
     if (bindable) {
       EXPECT_THAT(Bound(here, SOCK_DGRAM, SockAddr::Ip(address)), Succeeds()) << "control: an address of the namespace, " << address;
     }
@@ -443,6 +453,9 @@ void AddressesAreOfOneNamespace(const Family& family, const NetNamespace& here, 
       EXPECT_THAT(send_from(socket, family.loopback), Succeeds()) << "control: an address of the namespace";
       for (const std::string& address : addresses) {
         ASSERT_THAT(send_from(socket, address), testing::AnyOf(FailsWith(EINVAL), FailsWith(ENETUNREACH))) << "network_namespaces(7): an address of another namespace is no address of this one, " << address;
+        if constexpr (std::is_same_v<Address, in_addr>) {
+          ASSERT_THAT(MulticastBy(socket, address), FailsWith(EADDRNOTAVAIL)) << "ip(7), IP_MULTICAST_IF: an address of another namespace is no address of this one, " << address;
+        }
         ASSERT_THAT(Bind(unbound, SockAddr::Ip(address)), FailsWith(EADDRNOTAVAIL)) << "network_namespaces(7): an address of another namespace is no address of this one, " << address;
       }
     });
