@@ -55,8 +55,8 @@ Expression Reject(std::uint32_t type) {
             if (type == NFT_REJECT_ICMPX_UNREACH) r.U8(NFTA_REJECT_ICMP_CODE, NFT_REJECT_ICMPX_PORT_UNREACH);
           }};
 }
-NftBatch& Rule(NftBatch& batch, const char* chain, const std::vector<Expression>& expressions) {
-  return batch.Add(NFT_MSG_NEWRULE, NFPROTO_INET, NLM_F_CREATE | NLM_F_APPEND, "add a rule", [=](Request& r) {
+NftBatch& Rule(NftBatch& batch, const char* chain, const std::vector<Expression>& expressions, int family = NFPROTO_INET) {
+  return batch.Add(NFT_MSG_NEWRULE, family, NLM_F_CREATE | NLM_F_APPEND, "add a rule", [=](Request& r) {
     r.Text(NFTA_RULE_TABLE, "t").Text(NFTA_RULE_CHAIN, chain).Nest(NFTA_RULE_EXPRESSIONS, [&](Request& list) {
       for (const Expression& expression : expressions)
         list.Nest(NFTA_LIST_ELEM, [&](Request& one) { one.Text(NFTA_EXPR_NAME, expression.name).Nest(NFTA_EXPR_DATA, expression.data); });
@@ -182,6 +182,56 @@ NETNS_TEST(Fw, CountedIpv4ConnectionsAreThoseOfTheNamespace, Covers("FW-20", "FW
 NETNS_TEST(Fw, CountedIpv6ConnectionsAreThoseOfTheNamespace, Covers("FW-20", "FW-07"),
            Needs(Config("NF_TABLES"), Config("NF_TABLES_INET"), Config("NFT_CONNLIMIT"), Config("NFT_REJECT"), Config("IPV6"))) {
   CountedConnections(true);
+}
+
+// Documentation/networking/tproxy.rst: packets to foreign addresses are given to a local socket, which is looked up among those
+// of the namespace. Two routers do it at the same time, with equal ports.
+NETNS_TEST(Fw, TransparentProxiesAreThoseOfTheNamespace, Covers("FW-02", "SOCK-22"),
+           Needs(Config("NF_TABLES"), Config("NF_TABLES_IPV4"), Config("NFT_TPROXY"), Config("NFT_SOCKET"), Config("VETH"), Config("IP_MULTIPLE_TABLES"))) {
+  struct Side {
+    NetNamespace client = NetNamespace::Create(), router = NetNamespace::Create();
+    Fd listener;
+  };
+  const auto set_mark = [](std::uint32_t mark) {
+    return std::vector<Expression>{
+        {"immediate", [mark](Request& r) { r.Be32(NFTA_IMMEDIATE_DREG, NFT_REG_1).Nest(NFTA_IMMEDIATE_DATA, [mark](Request& data) { data.Structure(NFTA_DATA_VALUE, mark); }); }},
+        {"meta", [](Request& r) { r.Be32(NFTA_META_KEY, NFT_META_MARK).Be32(NFTA_META_SREG, NFT_REG_1); }}};
+  };
+  const Expression transparent{"socket", [](Request& r) { r.Be32(NFTA_SOCKET_KEY, NFT_SOCKET_TRANSPARENT).Be32(NFTA_SOCKET_DREG, NFT_REG_1); }};
+  const std::uint16_t proxy_port = htons(8081);
+  const std::vector<Expression> to_proxy = {
+      {"immediate", [=](Request& r) { r.Be32(NFTA_IMMEDIATE_DREG, NFT_REG_2).Nest(NFTA_IMMEDIATE_DATA, [=](Request& data) { data.Structure(NFTA_DATA_VALUE, proxy_port); }); }},
+      {"tproxy", [](Request& r) { r.Be32(NFTA_TPROXY_FAMILY, NFPROTO_IPV4).Be32(NFTA_TPROXY_REG_PORT, NFT_REG_2); }}};
+  std::vector<Side> sides(2);
+  for (Side& side : sides) {
+    SETUP_OK(VethPair::Between(side.client, side.router, {.west6 = "", .east6 = ""}));
+    SETUP_OK(RtnlIn(side.client).AddRoute({.to = "203.0.113.0/24", .via = "192.0.2.2"}));
+    auto rtnl = RtnlIn(side.router);
+    SETUP_OK(rtnl.AddRule({.table = 100, .mark = 1}));
+    SETUP_OK(rtnl.AddRoute({.to = "0.0.0.0/0", .dev = "lo", .table = 100, .type = RTN_LOCAL}));
+    for (const char* device : {"all", "east"}) SETUP_OK(side.router.SetSysctl(std::string("net/ipv4/conf/") + device + "/rp_filter", "0"));
+    side.listener = SETUP_OK(side.router.Socket(AF_INET, SOCK_STREAM));
+    SETUP_OK(SetSockOpt(side.listener, IPPROTO_IP, IP_TRANSPARENT, 1));
+    SETUP_OK(Bind(side.listener, Inet("0.0.0.0", 8081)));
+    SETUP_OK(Listen(side.listener));
+    auto nft = SETUP_OK(Nftables::In(side.router));
+    NftBatch batch;
+    batch.AddTable(NFPROTO_IPV4, "t").AddChain({.family = NFPROTO_IPV4, .table = "t", .name = "pre", .hook = NF_INET_PRE_ROUTING, .priority = -150});
+    const auto rule = [&](const std::vector<Expression>& expressions) { Rule(batch, "pre", expressions, NFPROTO_IPV4); };
+    rule(std::vector<Expression>{Meta(NFT_META_L4PROTO), Equals(std::uint8_t{IPPROTO_TCP}), transparent, Equals(std::uint8_t{1})} + set_mark(1));
+    rule(To(IPPROTO_TCP, 80) + to_proxy + set_mark(1));
+    NeedsNftables(nft.Commit(batch), "rules for a transparent proxy");
+  }
+  for (Side& side : sides) {
+    SCOPED_TRACE(&side == &sides[0] ? "the older one" : "the younger one");
+    auto connection = TcpConnect(side.client, Inet("203.0.113.9", 80), Soon());
+    ASSERT_OK(connection) << "tproxy.rst: the proxy of this namespace was not found";
+    auto accepted = Accept(side.listener, Soon());
+    ASSERT_OK(accepted) << "tproxy.rst: the connection did not come to the proxy of this namespace";
+    EXPECT_THAT(GetSockName(*accepted), Holds(Inet("203.0.113.9", 80))) << "control: it was for another";
+    ASSERT_OK(Send(*connection, "through"));
+    EXPECT_THAT(ReceiveExactly(*accepted, 7, Soon()), Holds("through")) << "nft(8), socket transparent: the socket of this namespace was not found";
+  }
 }
 
 }  // namespace
