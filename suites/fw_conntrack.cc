@@ -442,6 +442,10 @@ struct Tracker {
     for (int answer : SendMany(ns, NETLINK_NETFILTER, requests)) answers.insert(answer == 0 ? "success" : ErrnoName(answer));
     return answers;
   }
+  std::uint32_t Counted() {
+    const Message answer = SETUP_OK(socket.Get(CtRequest(NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_GET_STATS, 0, "count connections")));
+    return ntohl(answer.AttributesAfter<nfgenmsg>().U32(CTA_STATS_GLOBAL_ENTRIES).value_or(~0u));
+  }
   std::set<std::string> Add(int count, int first = 0) const { return Nth(IPCTNL_MSG_CT_NEW, NLM_F_CREATE | NLM_F_EXCL, "add connection", count, first); }
   std::set<std::string> Get(int count) const { return Nth(IPCTNL_MSG_CT_GET, 0, "get connection", count); }
   std::set<std::string> Delete(int count) const { return Nth(IPCTNL_MSG_CT_DELETE, 0, "delete connection", count); }
@@ -455,10 +459,12 @@ void EqualConnections(std::size_t namespaces, int connections, const std::functi
     SCOPED_TRACE(when);
     for (Tracker& owner : owners) {
       EXPECT_EQ(CountConnections(owner.socket), static_cast<std::size_t>(connections)) << "network_namespaces(7): the connections of its own namespace";
+      EXPECT_EQ(owner.Counted(), static_cast<std::uint32_t>(connections)) << "conntrack(8), statistics: the number of connections of its own namespace";
       EXPECT_THAT(owner.Get(connections), ElementsAre("success")) << "network_namespaces(7): a connection of its own namespace is not found";
     }
     for (Tracker& stranger : strangers) {
       EXPECT_EQ(CountConnections(stranger.socket), 0u) << "connections of another namespace are listed";
+      EXPECT_EQ(stranger.Counted(), 0u) << "conntrack(8), statistics: connections of another namespace are counted";
       EXPECT_THAT(stranger.Get(connections), ElementsAre("ENOENT")) << "network_namespaces(7): a connection of another namespace is shown";
       EXPECT_THAT(stranger.Delete(connections), ElementsAre("ENOENT")) << "network_namespaces(7): a connection of another namespace can be deleted";
     }

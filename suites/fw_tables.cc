@@ -486,13 +486,14 @@ NETNS_TEST(Fw, VirtualServersOfIpv6ArePerNamespace, Covers("FW-16", "PROC-28"), 
   VirtualServersAreSeparate(true);
 }
 
-// All namespaces have their services in one table of some hundred buckets. Of equal ones in this many, some meet.
+// All namespaces have their services in one table of some hundred buckets. Of this many namespaces some meet there, with all
+// their services.
 NETNS_TEST(Fw, EqualVirtualServersOfManyNamespacesAreTheirOwn, Covers("FW-16"), Needs(Config("IP_VS"), Config("IP_VS_RR"), Config("IP_VS_PROTO_TCP")), Within{std::chrono::seconds(60)}) {
-  constexpr std::size_t kNamespaces = 12;
-  constexpr std::uint16_t kServices = 12;
+  constexpr std::size_t kNamespaces = 30;
+  constexpr std::uint16_t kServices = 2;
   const char* address = "192.0.2.80";
   std::vector<NetNamespace> places;
-  for (std::size_t i = 0; i < kNamespaces + 2; ++i) places.push_back(NetNamespace::Create());
+  for (std::size_t i = 0; i < kNamespaces + 4; ++i) places.push_back(NetNamespace::Create());
   std::vector<VirtualServers> servers;
   for (const NetNamespace& place : places) servers.emplace_back(place);
   if (const Status probe = servers[0].Add(address, 80); probe.code() == ENOENT || probe.code() == EPROTONOSUPPORT)
@@ -502,7 +503,7 @@ NETNS_TEST(Fw, EqualVirtualServersOfManyNamespacesAreTheirOwn, Covers("FW-16"), 
   for (std::uint16_t port = 80; port < 80 + kServices; ++port) all.push_back(port);
   for (std::size_t i = 0; i < kNamespaces; ++i)
     for (std::uint16_t port : all) ASSERT_OK(servers[i].Add(address, port)) << "an equal service of another namespace is in the way";
-  // Two that have none try to delete them.
+  // Those that have none try to delete them.
   for (std::size_t i = kNamespaces; i < places.size(); ++i)
     for (std::uint16_t port : all) ASSERT_THAT(servers[i].Delete(address, port), FailsWith(ESRCH)) << "a service of another namespace can be deleted";
   for (std::uint16_t port : all) ASSERT_OK(servers[0].Delete(address, port)) << "control: its own";

@@ -169,37 +169,42 @@ NETNS_TEST(Sock, EqualGroupsOfManyNamespacesHearTheirOwnOverIpv6, Covers("STACK-
 
 // tcp(7): ports ----------------------------------------------------------------------------------------------------------------
 
-// Where a port is used with a local address, the kernel looks for those who use it with all addresses: in the namespace.
-void PortsOfAllAddresses(const Family& family) {
-  constexpr int kPairs = 8, kPorts = 200;
+// Where a port is used with a local address, the kernel looks for those who use it with all addresses: in the namespace. For all
+// ports of two namespaces these are in one bucket or for none, so there are many namespaces; each uses some ports in the one
+// way and the others in the other, and of any two there is one that they use differently.
+void PortsOfAllAddresses(const Family& wildcard) {
+  constexpr unsigned kNamespaces = 100, kPorts = 7;
   rlimit files{};
   ::getrlimit(RLIMIT_NOFILE, &files);
   files.rlim_cur = files.rlim_max;
   ::setrlimit(RLIMIT_NOFILE, &files);
-  const std::string other_address = family.domain == AF_INET ? "127.0.0.2" : "2001:db8::1";
-  std::vector<NetNamespace> wildcard, specific;
-  for (int i = 0; i < kPairs; ++i) {
-    wildcard.push_back(CreateWithLoopback());
-    specific.push_back(CreateWithLoopback());
-    if (family.domain == AF_INET6) AddAddress(specific.back(), other_address + "/128", "lo");
-  }
-  std::vector<Fd> users;
-  const auto bind_all = [&](const NetNamespace& where, const std::string& address, bool keep) {
-    where.In([&] {
-      for (int port = 0; port < kPorts; ++port) {
-        Fd socket(::socket(family.domain, SOCK_STREAM | SOCK_CLOEXEC, 0));
-        if (!socket.valid()) throw SetupFailure(ErrnoError("socket").ToString(), std::source_location::current());
-        ASSERT_OK(Bind(socket, SockAddr::Ip(address, static_cast<std::uint16_t>(20000 + port))))
-            << "tcp(7), network_namespaces(7): the port is in use with all addresses in another namespace only";
-        if (keep) users.push_back(std::move(socket));
-      }
-    });
+  const auto open = [](int domain) {
+    Fd socket(::socket(domain, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    if (!socket.valid()) throw SetupFailure(ErrnoError("socket").ToString(), std::source_location::current());
+    return socket;
   };
-  for (const NetNamespace& each : specific) bind_all(each, other_address, true);
-  for (const NetNamespace& each : wildcard) bind_all(each, family.any, true);
-  for (const NetNamespace& each : specific) bind_all(each, family.loopback, false);
-  EXPECT_THAT(Bound(wildcard[0], SOCK_STREAM, SockAddr::Ip(family.loopback, 20000)), FailsWith(EADDRINUSE)) << "control: all addresses of this namespace";
-  EXPECT_THAT(Bound(specific[0], SOCK_STREAM, SockAddr::Ip(family.any, 20000)), FailsWith(EADDRINUSE)) << "control: an address of this namespace";
+  const auto at = [](const char* address, unsigned port) { return SockAddr::Ip(address, static_cast<std::uint16_t>(20000 + port)); };
+  std::vector<Fd> users;
+  std::vector<std::pair<Fd, unsigned>> late;  // sockets that are bound when all others are
+  Fd clashing;
+  for (unsigned i = 0; i < kNamespaces; ++i) {
+    if (::unshare(CLONE_NEWNET) < 0) throw SetupFailure(ErrnoError("unshare(CLONE_NEWNET)").ToString(), std::source_location::current());
+    SETUP_OK(SETUP_OK(Rtnl::Open()).Up("lo"));
+    for (unsigned port = 0; port < kPorts; ++port) {
+      if ((i >> port & 1) != 0) {
+        users.push_back(open(wildcard.domain));
+        ASSERT_OK(Bind(users.back(), at(wildcard.any, port))) << "tcp(7), network_namespaces(7): the port is in use in another namespace";
+        if (i == 1) clashing = open(AF_INET);
+      } else {
+        users.push_back(open(AF_INET));
+        ASSERT_OK(Bind(users.back(), at("127.0.0.2", port))) << "tcp(7), network_namespaces(7): the port is in use in another namespace";
+        late.emplace_back(open(AF_INET), port);
+      }
+    }
+  }
+  EXPECT_THAT(Bind(clashing, at("127.0.0.1", 0)), FailsWith(EADDRINUSE)) << "control: in use with all addresses of this namespace";
+  for (const auto& [socket, port] : late)
+    ASSERT_OK(Bind(socket, at("127.0.0.1", port))) << "tcp(7), network_namespaces(7): the port is in use with all addresses in another namespace only";
 }
 NETNS_TEST(Sock, PortsOfAllAddressesAreOfOneNamespaceOverIpv4, Covers("SOCK-01", "STACK-16"), Within{std::chrono::seconds(60)}) { PortsOfAllAddresses(Families()[0]); }
 NETNS_TEST(Sock, PortsOfAllAddressesAreOfOneNamespaceOverIpv6, Covers("SOCK-02", "STACK-16"), Needs(Config("IPV6")), Within{std::chrono::seconds(60)}) {

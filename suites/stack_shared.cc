@@ -17,6 +17,7 @@
 #include <linux/genetlink.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
+#include <linux/mptcp.h>
 #include <linux/neighbour.h>
 #include <linux/netconf.h>
 #include <linux/tcp_metrics.h>
@@ -418,6 +419,13 @@ Status SendFrom(const Fd& socket, const in_addr& source, const SockAddr& to) {
   if (::sendmsg(socket.get(), &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) return ErrnoError("sendmsg(IP_PKTINFO)");
   return Ok();
 }
+/// ip(7), IP_MULTICAST_IF: the device that has the address.
+Status MulticastBy(const Fd& socket, const std::string& address) {
+  in_addr device{};
+  ::inet_pton(AF_INET, address.c_str(), &device);
+  if (::setsockopt(socket.get(), IPPROTO_IP, IP_MULTICAST_IF, &device, sizeof device) < 0) return ErrnoError("setsockopt(IP_MULTICAST_IF, " + address + ")");
+  return Ok();
+}
 /// One namespace has many addresses, others have none of them: they can neither be sent from nor bound to there.
 template <class Address>
 void AddressesAreOfOneNamespace(const Family& family, const NetNamespace& here, const std::vector<std::string>& addresses, bool bindable) {
@@ -433,6 +441,9 @@ void AddressesAreOfOneNamespace(const Family& family, const NetNamespace& here, 
   const Fd sender = SETUP_OK(here.Socket(family.domain, SOCK_DGRAM));
   for (const std::string& address : addresses) {
     EXPECT_THAT(send_from(sender, address), Succeeds()) << "control: an address of the namespace, " << address;
+    if constexpr (std::is_same_v<Address, in_addr>) {
+      EXPECT_THAT(MulticastBy(sender, address), Succeeds()) << "control: an address of the namespace, " << address;
+    }
     if (bindable) {
       EXPECT_THAT(Bound(here, SOCK_DGRAM, SockAddr::Ip(address)), Succeeds()) << "control: an address of the namespace, " << address;
     }
@@ -443,6 +454,9 @@ void AddressesAreOfOneNamespace(const Family& family, const NetNamespace& here, 
       EXPECT_THAT(send_from(socket, family.loopback), Succeeds()) << "control: an address of the namespace";
       for (const std::string& address : addresses) {
         ASSERT_THAT(send_from(socket, address), testing::AnyOf(FailsWith(EINVAL), FailsWith(ENETUNREACH))) << "network_namespaces(7): an address of another namespace is no address of this one, " << address;
+        if constexpr (std::is_same_v<Address, in_addr>) {
+          ASSERT_THAT(MulticastBy(socket, address), FailsWith(EADDRNOTAVAIL)) << "ip(7), IP_MULTICAST_IF: an address of another namespace is no address of this one, " << address;
+        }
         ASSERT_THAT(Bind(unbound, SockAddr::Ip(address)), FailsWith(EADDRNOTAVAIL)) << "network_namespaces(7): an address of another namespace is no address of this one, " << address;
       }
     });
@@ -565,6 +579,44 @@ void SettingsAreToldInTheirNamespace(const Family& family) {
 NETNS_TEST(Stack, Ipv4SettingsAreToldInTheirNamespace, Covers("NLK-04", "SYSCTL-02"), Needs(Config("VETH"), Config("SYSCTL"))) { SettingsAreToldInTheirNamespace(Families()[0]); }
 NETNS_TEST(Stack, Ipv6SettingsAreToldInTheirNamespace, Covers("NLK-04", "SYSCTL-02"), Needs(Config("VETH"), Config("SYSCTL"), Config("IPV6"))) {
   SettingsAreToldInTheirNamespace(Families()[1]);
+}
+
+// linux/mptcp.h, group "mptcp_pm_events": connections are told in their namespace.
+NETNS_TEST(Stack, NewsOfMptcpConnectionsStayInTheNamespace, Covers("STACK-15", "NLK-04"), Needs(Config("MPTCP"))) {
+  constexpr int kMptcp = 262;
+  auto [here, there] = CreateTwoWithLoopback();
+  const auto probe = here.Socket(AF_INET, SOCK_STREAM, kMptcp);
+  if (!probe.ok()) RequireBuiltIn(probe.code(), "MPTCP");
+  auto socket = Metrics::In(here);
+  const auto family = SETUP_OK(socket.ResolveFamily(MPTCP_PM_NAME));
+  if (!family.groups.contains("mptcp_pm_events")) throw MissingNeed("needs-feature:mptcp-events", "MPTCP tells no events (before 5.12)", "", LinuxVersion{5, 12});
+  const auto listen = [&](const NetNamespace& where) {
+    return SETUP_OK(RtnlMonitor::Adopt(SETUP_OK(where.Socket(AF_NETLINK, SOCK_RAW, NETLINK_GENERIC)), {family.groups.at("mptcp_pm_events")}));
+  };
+  auto hears_here = listen(here), hears_there = listen(there);
+  std::vector<Fd> open;
+  const auto connect = [&](const NetNamespace& where, std::uint16_t port) {
+    const SockAddr address = SockAddr::Ip("127.0.0.1", port);
+    open.push_back(SETUP_OK(Listener(where, address, kMptcp)));
+    const Fd& listener = open.back();
+    Fd client = SETUP_OK(Connected(where, SOCK_STREAM, address, kMptcp));
+    open.push_back(SETUP_OK(Accept(listener)));
+    open.push_back(std::move(client));
+  };
+  const auto about = [](std::uint16_t port) {
+    return [port](const Message& message) {
+      const Attributes attributes = message.AttributesAfter<genlmsghdr>();
+      const auto is = [&](std::uint16_t attribute) { return attributes.U16(attribute) == htons(port); };
+      return is(MPTCP_ATTR_SPORT) || is(MPTCP_ATTR_DPORT);
+    };
+  };
+  connect(here, 8081);
+  connect(there, 8082);
+  connect(here, 8083);
+  const auto in_there = SETUP_OK(hears_there.Through(about(8082), "news of its own connection")), in_here = SETUP_OK(hears_here.Through(about(8083), "news of its own connection"));
+  EXPECT_TRUE(std::any_of(in_here.begin(), in_here.end(), about(8081))) << "control";
+  for (const Message& message : in_there) EXPECT_FALSE(about(8081)(message)) << "mptcp.h: news of a connection of another namespace";
+  for (const Message& message : in_here) EXPECT_FALSE(about(8082)(message)) << "mptcp.h: news of a connection of another namespace";
 }
 
 // Against the initial namespace -----------------------------------------------------------------------------------------------

@@ -237,6 +237,104 @@ NETNS_TEST(Stack, Ipv6SecurityAssociationsArePerNamespace, Covers("STACK-17"), N
   CompleteStates(Families()[1]);
 }
 
+// ip-xfrm(8): packets are encapsulated and taken apart by the states of their namespace. Two pairs of namespaces have equal ones.
+Status AddTransport(const NetNamespace& where, const Family& family, int from, int to, std::uint32_t spi) {
+  xfrm_usersa_info state = State(family, spi);
+  state.saddr = AddressOf(family, family.Host(from));
+  state.id.daddr = AddressOf(family, family.Host(to));
+  state.mode = XFRM_MODE_TRANSPORT;
+  state.reqid = 1;
+  std::array<char, sizeof(xfrm_algo)> crypt{}, auth{};
+  std::strcpy(crypt.data(), "ecb(cipher_null)");
+  std::strcpy(auth.data(), "digest_null");
+  auto socket = XfrmIn(where);
+  return socket.Ack(Request(XFRM_MSG_NEWSA, NLM_F_CREATE | NLM_F_EXCL)
+                        .Header(state)
+                        .Raw(XFRMA_ALG_CRYPT, std::as_bytes(std::span(crypt)))
+                        .Raw(XFRMA_ALG_AUTH, std::as_bytes(std::span(auth)))
+                        .Named("add state"));
+}
+Status AddTransportPolicy(const NetNamespace& where, const Family& family, int from, int to) {
+  xfrm_userpolicy_info policy{};
+  policy.sel = To(family, family.Host(to));
+  policy.sel.proto = IPPROTO_UDP;
+  policy.lft = kForEver;
+  policy.dir = XFRM_POLICY_OUT;
+  policy.action = XFRM_POLICY_ALLOW;
+  xfrm_user_tmpl by{};
+  by.id.daddr = AddressOf(family, family.Host(to));
+  by.saddr = AddressOf(family, family.Host(from));
+  by.id.proto = IPPROTO_ESP;
+  by.family = static_cast<std::uint16_t>(family.domain);
+  by.mode = XFRM_MODE_TRANSPORT;
+  by.reqid = 1;
+  by.aalgos = by.ealgos = by.calgos = ~0U;
+  auto socket = XfrmIn(where);
+  return socket.Ack(Request(XFRM_MSG_NEWPOLICY, NLM_F_CREATE | NLM_F_EXCL).Header(policy).Structure(XFRMA_TMPL, by).Named("add policy"));
+}
+void EspTraffic(const Family& family) {
+  struct Pair {
+    NetNamespace west, east;
+    Fd wire;
+    std::vector<Fd> sockets;
+  };
+  std::vector<Pair> pairs;
+  for (int i = 0; i < 2; ++i) {
+    auto west = CreateWithLoopback(), east = CreateWithLoopback();
+    Join(west, "eth0", east, "eth0");
+    for (const NetNamespace* each : {&west, &east}) {
+      // Either end has both states: one to send with, and one to receive with.
+      for (auto [from, to] : {std::pair{1, 2}, {2, 1}}) {
+        const Status added = AddTransport(*each, family, from, to, kSpi + static_cast<std::uint32_t>(from));
+        if (!added.ok() && (added.code() == ENOSYS || added.code() == ENOENT || added.code() == EPROTONOSUPPORT))
+          throw MissingNeed("needs-config:CRYPTO_NULL", "the kernel answers " + ErrnoName(added.code()), "use a kernel with CONFIG_CRYPTO_NULL and CONFIG_INET_ESP");
+        ASSERT_OK(Status(added)) << "an equal state of another namespace is in the way";
+      }
+      ASSERT_OK(AddTransportPolicy(*each, family, each == &west ? 1 : 2, each == &west ? 2 : 1));
+    }
+    Fd wire = SETUP_OK(east.Socket(AF_PACKET, SOCK_DGRAM, htons(family.domain == AF_INET ? 0x0800 : 0x86DD)));
+    pairs.push_back({std::move(west), std::move(east), std::move(wire), {}});
+    pairs.back().sockets.push_back(SETUP_OK(Bound(pairs.back().west, SOCK_DGRAM, SockAddr::Ip(family.Host(1), 7000))));
+    pairs.back().sockets.push_back(SETUP_OK(Bound(pairs.back().east, SOCK_DGRAM, SockAddr::Ip(family.Host(2), 7000))));
+  }
+  const auto talks = [&](Pair& pair, const char* text) {
+    ASSERT_OK(SendTo(pair.sockets[0], text, SockAddr::Ip(family.Host(2), 7000)));
+    EXPECT_THAT(Receive(pair.sockets[1], Deadline::In(std::chrono::seconds(10))), Holds(text)) << "ip-xfrm(8): the states of the receiver's namespace were not found";
+    ASSERT_OK(SendTo(pair.sockets[1], text, SockAddr::Ip(family.Host(1), 7000)));
+    EXPECT_THAT(Receive(pair.sockets[0], Deadline::In(std::chrono::seconds(10))), Holds(text)) << "ip-xfrm(8): the states of the receiver's namespace were not found";
+  };
+  for (Pair& pair : pairs) {
+    SCOPED_TRACE(&pair == &pairs[0] ? "the older pair" : "the younger pair");
+    talks(pair, "first");
+    const auto frames = Drain(pair.wire);
+    const std::size_t protocol = family.domain == AF_INET ? 9 : 6;
+    EXPECT_TRUE(std::any_of(frames.begin(), frames.end(), [&](const std::string& frame) { return frame.size() > protocol && frame[protocol] == IPPROTO_ESP; }))
+        << "control: what goes over the wire is encapsulated";
+  }
+  // Without its state the one namespace understands nothing any more; the other does.
+  const auto without_state = [](const NetNamespace& where) {
+    const auto text = where.ReadProcNet("xfrm_stat");
+    const auto at = text.ok() ? text->find("XfrmInNoStates") : std::string::npos;
+    return at == std::string::npos ? -1L : std::stol(text->substr(at + std::strlen("XfrmInNoStates")));
+  };
+  const long before = without_state(pairs[0].east), other = without_state(pairs[1].east);
+  ASSERT_OK(DeleteState(pairs[0].east, family, kSpi + 1));
+  talks(pairs[1], "second");
+  ASSERT_OK(SendTo(pairs[0].sockets[0], "lost", SockAddr::Ip(family.Host(2), 7000)));
+  if (before < 0) return;  // without CONFIG_XFRM_STATISTICS nothing tells that it has come
+  EXPECT_EVENTUALLY("control: a packet without its state to be counted", [&] { return without_state(pairs[0].east) > before; });
+  EXPECT_FALSE(Readable(pairs[0].sockets[1])) << "ip-xfrm(8): taken apart by the state of another namespace";
+  EXPECT_EQ(without_state(pairs[1].east), other) << "counted in another namespace";
+}
+NETNS_TEST(Stack, Ipv4PacketsAreEncapsulatedByStatesOfTheirNamespace, Covers("STACK-17", "PROC-29"),
+           Needs(Config("XFRM_USER"), Config("INET_ESP"), Config("PACKET"), Config("VETH"))) {
+  EspTraffic(Families()[0]);
+}
+NETNS_TEST(Stack, Ipv6PacketsAreEncapsulatedByStatesOfTheirNamespace, Covers("STACK-17", "PROC-29"),
+           Needs(Config("XFRM_USER"), Config("INET6_ESP"), Config("PACKET"), Config("VETH"), Config("IPV6"))) {
+  EspTraffic(Families()[1]);
+}
+
 NETNS_TEST(Stack, IdsOfXfrmInterfacesArePerNamespace, Covers("STACK-17"), Needs(Config("XFRM_INTERFACE"))) {
   constexpr std::uint16_t kIfId = 2;  // IFLA_XFRM_IF_ID
   auto [here, there] = CreateTwoWithLoopback();

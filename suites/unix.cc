@@ -8,6 +8,7 @@
 #include <regex>
 #include <set>
 
+#include "fixtures/nic.h"
 #include "fixtures/user_namespace.h"
 #include "suites/support/sockets.h"
 
@@ -186,6 +187,25 @@ NETNS_TEST(Unix, NamesOfDifferentTypesCoexistInOneNamespace, Covers("UNIX-12"), 
   }
   for (std::size_t i = 0; i < std::size(kTypes); ++i)
     EXPECT_THAT(Reach(here, kTypes[i].type, name, servers[i], kTypes[i].name), Holds(kTypes[i].name));
+}
+
+// Nor is a name of the initial namespace one of another, or the other way round.
+NETNS_TEST(Unix, NamesOfTheInitialNamespaceAreItsOwn, Covers("UNIX-01", "UNIX-12"), Needs(Machine(), Config("UNIX")), Exclusive{}) {
+  const auto initial = InitialNetNamespace();
+  auto fresh = NetNamespace::Create();
+  const SockAddr name = SockAddr::Abstract("nscon-initial");
+  for (const Type& type : kTypes) {
+    for (bool of_the_initial : {true, false}) {
+      SCOPED_TRACE(std::string(type.name) + (of_the_initial ? " of the initial namespace" : " of another namespace"));
+      const NetNamespace &owner = of_the_initial ? initial : fresh, &other = of_the_initial ? fresh : initial;
+      ASSERT_OK_AND_ASSIGN(Fd server, Serve(owner, type.type, name));
+      EXPECT_THAT(TryConnect(other, name, type.type), FailsWith(ECONNREFUSED)) << "unix(7): an abstract name of another namespace";
+      ASSERT_OK_AND_ASSIGN(Fd equal, Serve(other, type.type, name));  // unix(7): taken in another namespace
+      EXPECT_THAT(Reach(owner, type.type, name, server, "of the owner"), Holds("of the owner")) << "control";
+      EXPECT_THAT(Reach(other, type.type, name, equal, "of the other"), Holds("of the other"));
+      EXPECT_FALSE(Readable(server)) << "something came from another namespace";
+    }
+  }
 }
 
 // Only abstract names are isolated: a socket file is found by its inode, wherever the caller's network is.

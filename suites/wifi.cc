@@ -355,6 +355,40 @@ NETNS_TEST(Wifi, NumbersOfOtherNamespacesMeanNothing, Covers("WIFI-06"),
   }
 }
 
+// linux/nl80211.h, group "config": new interfaces are told in the namespace of their PHY.
+NETNS_TEST(Wifi, NewsOfInterfacesStayInTheNamespace, Covers("WIFI-06", "NLK-04"),
+           Needs(Machine(), Config("MAC80211_HWSIM"), Config("MAC80211_RC_MINSTREL")), Exclusive{}) {
+  Air init = Initial(), a, b;
+  struct Radio {
+    Air& air;
+    const char* phy;
+  };
+  const std::vector<Radio> radios = {{a, "inside0"}, {init, "nsphy0"}, {b, "inside1"}};
+  Removed cleanup{init, {"nsphy0"}}, cleanup_a{a, {"inside0"}}, cleanup_b{b, {"inside1"}};
+  std::map<std::string, std::uint32_t> numbers;
+  for (const Radio& radio : radios) {
+    radio.air.AddRadio(radio.phy);
+    numbers[radio.phy] = radio.air.Phys()[radio.phy];
+  }
+  auto any = SETUP_OK(NetlinkSocket::Adopt(SETUP_OK(a.place.ns.Socket(AF_NETLINK, SOCK_RAW, NETLINK_GENERIC))));
+  const auto family = SETUP_OK(any.ResolveFamily("nl80211"));
+  std::vector<RtnlMonitor> hear;
+  for (const Radio& radio : radios)
+    hear.push_back(SETUP_OK(RtnlMonitor::Adopt(SETUP_OK(radio.air.place.ns.Socket(AF_NETLINK, SOCK_RAW, NETLINK_GENERIC)), {family.groups.at(NL80211_MULTICAST_GROUP_CONFIG)})));
+  for (const Radio& radio : radios) ASSERT_OK(radio.air.AddInterface(radio.phy, "nswlan1"));
+  // Each hears first of all of its own, or of those before, if news come to others.
+  for (std::size_t i = 0; i < radios.size(); ++i) {
+    SCOPED_TRACE(radios[i].phy);
+    const auto heard = SETUP_OK(hear[i].Through([&](const Message& message) {
+      return message.Header<genlmsghdr>().cmd == NL80211_CMD_NEW_INTERFACE && message.AttributesAfter<genlmsghdr>().U32(NL80211_ATTR_WIPHY) == numbers[radios[i].phy];
+    }, "news of its own interface"));
+    for (const Message& message : heard)
+      if (const auto number = message.AttributesAfter<genlmsghdr>().U32(NL80211_ATTR_WIPHY)) {
+        EXPECT_EQ(*number, numbers[radios[i].phy]) << "nl80211.h: news of a PHY of another namespace";
+      }
+  }
+}
+
 // proc_pid_net(5) /proc/net/wireless.
 NETNS_TEST(Wifi, ProcNetWirelessShowsDevicesOfTheNamespace, Covers("PROC-30"),
            Needs(Machine(), Config("MAC80211_HWSIM"), Config("MAC80211_RC_MINSTREL")), Exclusive{}) {
