@@ -283,6 +283,7 @@ bool IsSystemWide(const std::string& path) {
   return path == "softnet_stat" || path == "psched" || path == "protocols" || path == "sockstat" || path == "sockstat6" || path == "rt_acct" ||
          path.starts_with("stat/") || path == "netlink" || path == "rt6_stats" || path.starts_with("rpc/") || path == "wireless" ||
          path == "pnp" || path.starts_with("sctp/") || path.starts_with("rxrpc/") || path.ends_with("_matches") || path.ends_with("_targets") ||
+         path.starts_with("can/") ||  // to read can/reset_stats is to reset them
          path == "ip_vs_stats" || path == "ip_vs_stats_percpu" || path == "ip6_flowlabel" || path == "nf_conntrack" ||
          // Timers of IPv6 and IGMP count there.
          path == "snmp6" || path.starts_with("dev_snmp6/") || path == "igmp" || path == "snmp" || path == "netstat" || path == "ptype";
