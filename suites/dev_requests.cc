@@ -1,11 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // DEV: what one request for a device may ask for at once, and what a refusal says.
-#include <linux/if_link.h>
+#include "suites/support/place.h"
+
+#include <fcntl.h>
 
 #include "fixtures/link_monitor.h"
 #include "fixtures/nic.h"
 #include "suites/support/listener.h"
-#include "suites/support/place.h"
+#include "suites/support/tun.h"
+#include "suites/support/uppers.h"
+#include "suites/support/watched.h"
+
+// The kernel's headers after the C library's: in this order they go together.
+#include <linux/if_link.h>
+#include <linux/if_tun.h>
 
 namespace netns {
 namespace {
@@ -143,6 +151,80 @@ NETNS_TEST(Dev, ChangesByGroupDoNotReachTheInitialNamespace, Covers("DEV-40", "U
   }
   EXPECT_OK(set_up(initial));
   EXPECT_TRUE(SETUP_OK(initial->LinkByName("nsconf-group")).up()) << "control: a change in the initial namespace";
+}
+
+// drivers/net/veth.c, vxcan.c, netkit.c: the peer is registered first; where the other end cannot be, it has to go again.
+NETNS_TEST(Veth, AFailureOfTheFirstEndTakesThePeerAlong, Covers("VETH-19"), Needs(Config("VETH"))) {
+  Place a, b, c;
+  AddDevice(b, "mine", {.index = 80});
+  int tried = 0;
+  for (const char* kind : {"veth", "vxcan", "netkit"})
+    for (Place* where : {&a, &b, &c}) {
+      SCOPED_TRACE(std::string(kind) + (where == &a ? ", its peer in the namespace of the request" : where == &b ? ", its peer in the same namespace" : ", its peer in a third namespace"));
+      LinkSpec pair{.name = "first", .kind = kind, .netns_fd = b.fd(), .peer = PeerSpec{.name = "second", .netns_fd = where->fd()}};
+      Status good = a->AddLink(pair);
+      if (good.code() == EOPNOTSUPP && std::string(kind) != "veth") continue;  // not in this kernel
+      ASSERT_OK(good) << "control";
+      SETUP_OK(b->DeleteLink("first"));
+      const auto in_a = LinkNames(a), in_b = LinkNames(b), in_c = LinkNames(c);
+      // What is taken there is found out when the peer has been made.
+      for (bool by_name : {true, false}) {
+        LinkSpec bad = pair;
+        if (by_name) {
+          bad.name = "mine";
+        } else {
+          bad.index = 80;
+        }
+        EXPECT_THAT(a->AddLink(bad).code(), testing::AnyOf(EEXIST, EBUSY));
+        EXPECT_EQ(LinkNames(a), in_a);
+        EXPECT_EQ(LinkNames(b), in_b);
+        EXPECT_EQ(LinkNames(c), in_c) << "the peer stayed";
+      }
+      ++tried;
+    }
+  EXPECT_GE(tried, 3) << "control: pairs of veth at least";
+}
+
+// network_namespaces(7): only physical devices come back. Each kind that can be made has its own way to die.
+NETNS_TEST(Dev, VirtualDevicesOfEveryKindStayAwayFromTheInitialNamespace, Covers("DEV-32", "PHYS-31", "VIRT-13", "VETH-09", "PHYS-16"),
+           Needs(Machine(), Config("VETH"), UserNs()), Exclusive{}) {
+  Place initial(InitialNetNamespace()), peers;
+  Watched watched;
+  NetNamespace dying = watched.Create();
+  std::set<std::string> made;
+  {
+    Place inside{SETUP_OK(dying.Dup())};
+    SETUP_OK(inside->AddVeth("dielow", PeerSpec{.name = "peer1", .netns_fd = peers.fd()}));
+    SETUP_OK(inside->AddVeth("dieboth", PeerSpec{.name = "dieboth2"}));
+    const int lower = SETUP_OK(inside->LinkByName("dielow")).index;
+    for (const char* kind : {"dummy", "ifb", "bridge", "bond", "team", "vcan", "nlmon", "wireguard", "hsr", "macvlan", "macvtap", "vrf"}) {
+      LinkSpec spec{.name = std::string("die") + kind, .kind = kind};
+      if (std::string(kind).starts_with("macv")) spec.link = LinkRef("dieboth");
+      if (std::string(kind) == "vrf") spec.data = [](Request& r) { r.U32(1 /* IFLA_VRF_TABLE */, 77); };
+      (void)inside->AddLink(spec).ok();  // or not in this kernel
+    }
+    for (const UpperKind& kind : UpperKinds()) (void)inside->AddLink(UpperSpec(kind, std::string("dieu") + kind.name, lower, 7)).ok();
+    for (short flags : {short{IFF_TUN}, short{IFF_TAP}}) {
+      auto file = inside.ns.OpenIn(TunFile(), O_RDWR);
+      ifreq request = NamedIfreq(flags == IFF_TUN ? "dietun" : "dietap");
+      request.ifr_flags = static_cast<short>(flags | IFF_NO_PI);
+      if (file.ok() && ::ioctl(file->get(), TUNSETIFF, &request) == 0) {
+        EXPECT_EQ(::ioctl(file->get(), TUNSETPERSIST, 1), 0) << ErrnoName(errno);
+      }
+    }
+    for (const std::string& name : LinkNames(inside))
+      if (name.starts_with("die")) made.insert(name);
+    EXPECT_GT(made.size(), 5u) << "control: they are there";
+  }
+  const std::vector<std::string> before = LinkNames(initial);
+  (void)dying.Release();
+  watched.ExpectFreed("nothing pins it");
+  for (const std::string& name : LinkNames(initial)) {
+    EXPECT_FALSE(made.contains(name)) << name << " came to the initial namespace";
+    if (made.contains(name)) (void)initial->DeleteLink(name).ok();
+  }
+  EXPECT_EQ(LinkNames(initial), before) << "under another name";
+  EXPECT_THAT(LinkNames(peers), ElementsAre("lo")) << "a peer stayed";
 }
 
 }  // namespace

@@ -284,7 +284,8 @@ bool IsSystemWide(const std::string& path) {
          path.starts_with("stat/") || path == "netlink" || path == "rt6_stats" || path.starts_with("rpc/") || path == "wireless" ||
          path == "pnp" || path.starts_with("sctp/") || path.starts_with("rxrpc/") || path.ends_with("_matches") || path.ends_with("_targets") ||
          // Reading reset_stats asks for a reset, which a timer of each second makes and counts.
-         path == "can/stats" || path == "can/reset_stats" || path == "ip_vs_stats" || path == "ip_vs_stats_percpu" || path == "ip6_flowlabel" || path == "nf_conntrack" ||
+         path == "can/stats" || path == "can/reset_stats" ||
+         path == "ip_vs_stats" || path == "ip_vs_stats_percpu" || path == "ip6_flowlabel" || path == "nf_conntrack" ||
          // Timers of IPv6 and IGMP count there.
          path == "snmp6" || path.starts_with("dev_snmp6/") || path == "igmp" || path == "snmp" || path == "netstat" || path == "ptype";
 }

@@ -7,6 +7,7 @@
 #include <sys/ioctl.h>
 #include <sys/uio.h>
 
+#include "fixtures/thread.h"
 #include "suites/support/sockets.h"
 
 namespace netns {
@@ -212,6 +213,22 @@ NETNS_TEST(Sock, DevicesThatSocketsFromHomeNameAreThoseOfHome, Covers("SOCK-14",
     }
     EXPECT_FALSE(journey.traveller.Run([&] { return use.with(kAway); }).ok()) << "a device of the place where the process is";
   }
+}
+
+// proc(5): names below /proc/sys/net are looked up for the calling thread. What somebody else has looked up before is remembered
+// by the kernel, and may hide a first look that goes astray: here nobody has looked before.
+NETNS_TEST(Sysctl, TheFirstLookIsOfTheCallingThread, Covers("SYSCTL-01"), Needs(Config("SYSCTL"), Config("VETH"))) {
+  auto away = NetNamespace::Create();
+  AddDevice(NetNamespace::Current(), "here");
+  AddDevice(away, "there");
+  Thread mover;
+  SETUP_OK(mover.Run([&]() -> Status { return ::setns(away.fd(), CLONE_NEWNET) < 0 ? Status(ErrnoError("setns")) : Ok(); }));
+  mover.Run([] {
+    EXPECT_EQ(::access("/proc/sys/net/ipv4/conf/there", F_OK), 0) << "a device of the thread's namespace: " << ErrnoName(errno);
+    EXPECT_NE(::access("/proc/sys/net/ipv4/conf/here", F_OK), 0) << "a device of the namespace of the thread-group leader";
+  });
+  EXPECT_EQ(::access("/proc/sys/net/ipv4/conf/here", F_OK), 0) << "control: the leader";
+  EXPECT_NE(::access("/proc/sys/net/ipv4/conf/there", F_OK), 0) << "control: the leader";
 }
 
 // proc(5): an open file of /proc/sys/net is of the namespace in which it was opened. Those with a handler of their own too,

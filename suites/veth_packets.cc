@@ -231,18 +231,24 @@ NETNS_TEST(Veth, TheTimeOfDepartureIsNotTakenForThatOfArrival, Covers("VETH-22")
     ::clock_gettime(CLOCK_REALTIME, &time);
     return time.tv_sec;
   };
-  for (const std::string& address : EastAddresses()) {
-    SCOPED_TRACE(address);
+  // A packet remembers by which clock; that of real time is the one by which arrivals are told, too.
+  for (const auto& [address, clock] : [] {
+         std::vector<std::pair<std::string, clockid_t>> all;
+         for (const std::string& each : EastAddresses())
+           for (clockid_t of : {CLOCK_MONOTONIC, CLOCK_REALTIME, CLOCK_TAI}) all.emplace_back(each, of);
+         return all;
+       }()) {
+    SCOPED_TRACE(address + ", clock " + std::to_string(clock));
     const Fd receiver = SETUP_OK(UdpBind(b.ns, Inet(address, 4000))), sender = SETUP_OK(a.ns.Socket(Inet(address).family(), SOCK_DGRAM));
     SETUP_OK(SetSockOpt(receiver, SOL_SOCKET, SO_TIMESTAMPNS, 1));
     sock_txtime options{};
-    options.clockid = CLOCK_MONOTONIC;
+    options.clockid = clock;
     SETUP_OK(SetSockOpt(sender, SOL_SOCKET, SO_TXTIME, options));
     for (const bool timed : {false, true}) {
       SCOPED_TRACE(timed ? "to leave an hour later (no queueing discipline heeds that)" : "control: without a time");
-      timespec monotonic{};
-      ::clock_gettime(CLOCK_MONOTONIC, &monotonic);
-      const std::uint64_t later = (static_cast<std::uint64_t>(monotonic.tv_sec) + 3600) * 1'000'000'000;
+      timespec by_clock{};
+      ::clock_gettime(clock, &by_clock);
+      const std::uint64_t later = (static_cast<std::uint64_t>(by_clock.tv_sec) + 3600) * 1'000'000'000;
       char byte = 'x';
       iovec part{&byte, 1};
       alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof later)> control{};

@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// LIFE, second part: whatever was done in a namespace, or with it, is over when it is over. Each row does much of one kind and
+// leaves nothing open; a kernel that forgets to let go on one of these ways keeps the namespace for ever.
+#include <dirent.h>
+#include <fcntl.h>
+#include <linux/rtnetlink.h>
+#include <linux/sockios.h>
+#include <netinet/in.h>
+#include <sched.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/syscall.h>
+
+#include <filesystem>
+
+#include "suites/support/watched.h"
+
+namespace netns {
+namespace {
+
+Fd OpenQuietly(const std::string& path, int flags) { return Fd(::open(path.c_str(), flags | O_CLOEXEC | O_NONBLOCK)); }
+
+/// Every file below a directory, a few levels deep.
+void ForEachFile(const std::string& root, const std::function<void(const std::string&)>& what) {
+  std::error_code ignored;
+  std::filesystem::recursive_directory_iterator at(root, ignored), end;
+  int count = 0;
+  while (!ignored && at != end && ++count < 5000) {
+    std::error_code other;
+    if (at->is_regular_file(other)) what(at->path());
+    at.increment(ignored);
+  }
+}
+void ReadQuietly(const std::string& path) {
+  const Fd fd = OpenQuietly(path, O_RDONLY);
+  char buffer[4096];
+  for (int i = 0; fd.valid() && i < 64 && ::read(fd.get(), buffer, sizeof buffer) > 0; ++i) {
+  }
+}
+
+/// Connections of one kind, opened and closed over the loopback device.
+void Connect(int family, int type, int protocol) {
+  Fd listener(::socket(family, type | SOCK_CLOEXEC, protocol)), client(::socket(family, type | SOCK_CLOEXEC, protocol));
+  if (!listener.valid() || !client.valid()) return;  // not in this kernel
+  sockaddr_storage address{};
+  socklen_t size = family == AF_INET ? sizeof(sockaddr_in) : sizeof(sockaddr_in6);
+  address.ss_family = static_cast<sa_family_t>(family);
+  if (family == AF_INET) {
+    reinterpret_cast<sockaddr_in*>(&address)->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  } else {
+    reinterpret_cast<sockaddr_in6*>(&address)->sin6_addr = in6addr_loopback;
+  }
+  auto* generic = reinterpret_cast<sockaddr*>(&address);
+  const linger at_once{1, 0};  // no TIME_WAIT
+  for (const Fd* fd : {&listener, &client}) ::setsockopt(fd->get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+  if (::bind(listener.get(), generic, size) < 0 || ::getsockname(listener.get(), generic, &size) < 0) return;
+  if (type == SOCK_DGRAM) {
+    std::ignore = ::sendto(client.get(), "x", 1, 0, generic, size);
+    return;
+  }
+  if (::listen(listener.get(), 4) < 0 || ::connect(client.get(), generic, size) < 0) return;
+  Fd accepted(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
+  EXPECT_TRUE(accepted.valid()) << "control: accept: " << ErrnoName(errno);
+  ::setsockopt(accepted.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+}
+
+struct Deed {
+  const char* name;
+  std::vector<std::string> covers;
+  std::function<void(Actor& member)> act;
+};
+const std::vector<Deed>& Deeds() {
+  static const std::vector<Deed> deeds = {
+      {"ListingItsProcNet", {"LIFE-01", "LIFE-19"},
+       [](Actor& member) {
+         const auto list = [](const std::string& root) {
+           int count = 0;
+           ForEachFile(root, [&](const std::string&) { ++count; });
+           EXPECT_GT(count, 5) << "control: " << root;
+         };
+         list(member.Proc("net"));
+         member.Run([&] { list("/proc/thread-self/net"); });
+       }},
+      {"ReadingItsProcNet", {"LIFE-01", "LIFE-18"},
+       [](Actor& member) {
+         ForEachFile(member.Proc("net"), ReadQuietly);
+         member.Run([] { ForEachFile("/proc/thread-self/net", ReadQuietly); });
+       }},
+      {"OpeningItsSysctls", {"LIFE-01", "LIFE-20", "SYSCTL-19"},
+       [](Actor& member) {
+         member.Run([] {
+           int opened = 0;
+           ForEachFile("/proc/sys/net", [&](const std::string& path) {
+             ReadQuietly(path);
+             for (int flags : {O_WRONLY, O_RDWR, O_PATH}) opened += OpenQuietly(path, flags).valid();
+           });
+           EXPECT_GT(opened, 100) << "control: files of /proc/sys/net could be opened";
+           const Fd ttl = OpenQuietly("/proc/sys/net/ipv4/ip_default_ttl", O_WRONLY);
+           EXPECT_EQ(::write(ttl.get(), "63", 2), 2) << "control: written";
+         });
+       }},
+      {"MountingItsSysfs", {"LIFE-01", "LIFE-21"},
+       [](Actor& member) {
+         SETUP_OK(member.Unshare(CLONE_NEWNS));
+         member.Run([] {
+           if (::mount("sysfs", "/sys", "sysfs", 0, nullptr) < 0) throw SetupFailure(ErrnoError("mount(sysfs)").ToString(), std::source_location::current());
+           ForEachFile("/sys/class/net/lo/", ReadQuietly);
+           ForEachFile("/sys/devices/virtual/net", ReadQuietly);
+           EXPECT_EQ(::umount2("/sys", MNT_DETACH), 0) << ErrnoName(errno);
+         });
+       }},
+      {"SocketsOfEveryFamily", {"LIFE-01", "LIFE-15"},
+       [](Actor& member) {
+         member.Run([] {
+           int opened = 0;
+           for (int family = 1; family < 46; ++family)
+             for (int type : {1 /* SOCK_STREAM */, 2, 3, 4, 5, 10 /* SOCK_PACKET */}) {
+               // AF_NETLINK has a socket of its own for each protocol; others a few of them.
+               for (int protocol : {0, 1, 2, 3, 4, 6, 7, 9, 10, 12, 15, 16, 17, 18, 20, 58, 115, 132, 136, 253, 255, 262}) {
+                 if (family == AF_UNIX && protocol > 1) continue;
+                 const Fd socket(::socket(family, type | SOCK_CLOEXEC, protocol));
+                 opened += socket.valid();
+               }
+             }
+           EXPECT_GT(opened, 20) << "control: sockets could be opened";
+           int pair[2];
+           for (int type : {SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET})
+             if (::socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, pair) == 0)
+               for (int end : pair) ::close(end);
+         });
+       }},
+      {"Connections", {"LIFE-01", "LIFE-15"},
+       [](Actor& member) {
+         member.Run([] {
+           SETUP_OK(SETUP_OK(Rtnl::Open()).Up("lo"));
+           for (int family : {AF_INET, AF_INET6}) {
+             Connect(family, SOCK_STREAM, 0);
+             Connect(family, SOCK_STREAM, IPPROTO_SCTP);
+             Connect(family, SOCK_STREAM, 262 /* IPPROTO_MPTCP */);
+             Connect(family, SOCK_DGRAM, 0);
+             Connect(family, SOCK_DGRAM, 136 /* IPPROTO_UDPLITE */);
+           }
+         });
+       }},
+      {"DumpsOfEveryKind", {"LIFE-01", "NLK-16"},
+       [](Actor& member) {
+         member.Run([] {
+           int answered = 0;
+           for (int protocol : {NETLINK_ROUTE, NETLINK_XFRM, NETLINK_SOCK_DIAG}) {
+             auto opened = NetlinkSocket::Open(protocol);
+             if (!opened.ok()) continue;
+             for (int type = 16; type < 124; ++type)
+               for (int family : {AF_UNSPEC, AF_INET, AF_INET6, AF_BRIDGE, 28 /* AF_MPLS */}) {
+                 if (protocol == NETLINK_ROUTE && (type - RTM_BASE) % 4 != 2) continue;  // RTM_GET...
+                 if (protocol != NETLINK_ROUTE && (family != AF_UNSPEC || (protocol == NETLINK_XFRM ? type != 0x12 && type != 0x15 : type != 20))) continue;
+                 struct {
+                   std::uint8_t family, rest[63];
+                 } header{static_cast<std::uint8_t>(family), {}};
+                 answered += opened->Dump(Request(static_cast<std::uint16_t>(type)).Header(header)).ok();
+               }
+           }
+           EXPECT_GT(answered, 5) << "control: dumps were answered";
+         });
+       }},
+      {"DevicesOfEveryKind", {"LIFE-01", "DEV-32"},
+       [](Actor& member) {
+         member.Run([] {
+           auto rtnl = SETUP_OK(Rtnl::Open());
+           for (const char* kind : {"dummy", "veth", "bridge", "bond", "ifb", "vcan", "vxcan", "nlmon", "netkit", "team", "wireguard", "ipip", "gre", "gretap", "sit", "ip6tnl", "ip6gre",
+                                    "vti", "vti6", "tun", "hsr", "batadv", "vsockmon"}) {
+             if (rtnl.AddLink({.name = "each", .kind = kind}).ok()) {
+               std::ignore = rtnl.Up("each");
+               EXPECT_OK(rtnl.DeleteLink("each")) << kind;
+             }
+           }
+           EXPECT_OK(rtnl.AddVeth("each", PeerSpec{.name = "other"})) << "control";
+           EXPECT_OK(rtnl.DeleteLink("each"));
+         });
+       }},
+      {"HandlesThatAreClosed", {"LIFE-01", "LIFE-06", "LIFE-08", "LIFE-22", "NSFS-19"},
+       [](Actor& member) {
+         for (const char* path : {"ns/net", "ns/user", "ns/uts", "net/dev"})
+           for (int flags : {O_RDONLY, O_PATH, O_PATH | O_NOFOLLOW}) std::ignore = OpenQuietly(member.Proc(path), flags);
+         const Fd space = OpenQuietly(member.Proc("ns/net"), O_RDONLY);
+         std::ignore = Fd(static_cast<int>(::syscall(SYS_pidfd_open, member.pid(), 0)));
+         Actor visitor = Actor::Start("visitor");
+         SETUP_OK(visitor.Enter(space.get(), CLONE_NEWNET));
+         SETUP_OK(visitor.Unshare(CLONE_NEWNET));
+         if (visitor.Enter(member.pidfd(), CLONE_NEWNET).ok()) SETUP_OK(visitor.Unshare(CLONE_NEWNET));
+         const Fd socket = SETUP_OK(SETUP_OK(NetNamespace::OfPid(member.pid())).Socket(AF_UNIX, SOCK_STREAM));
+         std::ignore = Fd(::ioctl(socket.get(), SIOCGSKNS));
+         std::ignore = Fd(::ioctl(member.pidfd(), _IO(0xFF, 4) /* PIDFD_GET_NET_NAMESPACE */, 0));
+         EXPECT_OK(NetNamespace::OfPid(member.pid())) << "control";
+       }},
+      {"MovesInAndOut", {"LIFE-01", "DEV-10"},
+       [](Actor& member) {
+         auto here = SETUP_OK(Rtnl::Open());
+         const auto home = NetNamespace::Current();
+         auto there = member.Run([] { return SETUP_OK(Rtnl::Open()); });
+         const auto space = SETUP_OK(NetNamespace::OfPid(member.pid()));
+         SETUP_OK(here.AddVeth("goes", PeerSpec{.name = "stays"}));
+         for (int round = 0; round < 3; ++round) {
+           EXPECT_OK(here.MoveLink("goes", round % 2 == 0 ? ByFd(space.fd()) : ByPid(member.pid())));
+           EXPECT_OK(there.MoveLink("goes", ByFd(home.fd()))) << "control: back";
+         }
+         SETUP_OK(here.DeleteLink("goes"));
+       }},
+      {"IdsThatWereGiven", {"LIFE-01", "NSID-14"},
+       [](Actor& member) {
+         const auto space = SETUP_OK(NetNamespace::OfPid(member.pid()));
+         const auto other = NetNamespace::Create();
+         auto asker = SETUP_OK(Rtnl::In(other));
+         EXPECT_OK(asker.NewNsid(ByFd(space.fd()), 47));
+         std::ignore = member.Run([&] { return SETUP_OK(Rtnl::Open()).NewNsid(ByFd(space.fd()), 48); });  // one for itself
+         std::ignore = member.Run([&] { return SETUP_OK(Rtnl::Open()).NewNsid(ByFd(other.fd()), 49); });
+       }},
+      {"ListenersThatAreClosed", {"LIFE-01", "NLK-04"},
+       [](Actor& member) {
+         member.Run([] {
+           for (int protocol : {NETLINK_ROUTE, NETLINK_XFRM, NETLINK_NETFILTER, NETLINK_KOBJECT_UEVENT, NETLINK_GENERIC}) {
+             const Fd socket(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol));
+             for (int group = 1; socket.valid() && group < 40; ++group) std::ignore = ::setsockopt(socket.get(), 270 /* SOL_NETLINK */, 1 /* NETLINK_ADD_MEMBERSHIP */, &group, sizeof group);
+           }
+           auto rtnl = SETUP_OK(Rtnl::Open());
+           SETUP_OK(rtnl.Up("lo"));
+         });
+       }}};
+  return deeds;
+}
+
+const bool deeds_registered = [] {
+  for (const Deed& deed : Deeds()) {
+    TestSpec spec;
+    spec.suite = "Life";
+    spec.name = std::string("NotKeptAliveByWhatIsOver/") + deed.name;
+    spec.file = __FILE__;
+    spec.line = __LINE__;
+    spec.covers = deed.covers;
+    spec.needs = {UserNs(), Config("VETH")};
+    spec.deadline = std::chrono::seconds(90);
+    const Deed* row = &deed;
+    spec.make = [row] {
+      return new BodyTest([row] {
+        Watched watched;
+        Actor member = watched.StartMember();
+        row->act(member);
+        watched.ExpectStays("control: its process lives");
+        member.Kill();
+        watched.ExpectFreed("all that was done is over");
+      });
+    };
+    AllTests().push_back(std::move(spec));
+  }
+  return true;
+}();
+
+}  // namespace
+}  // namespace netns
