@@ -16,7 +16,7 @@ import threading
 from pathlib import Path
 from typing import Iterable, Optional, Sequence
 
-from . import kernels, paths
+from . import debian, kernels, paths
 from .problems import ERROR, FAILED, FORBIDDEN, OK, UsageProblem
 
 KEYS = ("kernel", "modules", "append", "nics", "memory", "cpus", "filter", "jobs", "timeout")
@@ -61,6 +61,8 @@ def kernel_options(text: str, base: Path) -> list[str]:
             raise UsageProblem(f"{text}: is not built yet; build it with: ./netns-conformance negative {rest}")
         return ["--kernel", str(image), f"--append={kernels.LEAN_START}"]
     path = base / text
+    if text in debian.SUITES and not path.exists():
+        return ["--debian", text]
     if path.is_dir():
         return ["--build-tree", str(path)]
     if path.suffix == ".deb":

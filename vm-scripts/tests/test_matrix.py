@@ -76,6 +76,12 @@ class Matrix(unittest.TestCase):
         program.write_text("another")
         self.assertEqual(len(self.run_matrix(text, "--filter=Sock.*")[1]), 1, "other tests")
 
+    def test_a_suite_may_be_named_bare(self) -> None:
+        self.assertIn("--debian trixie", self.run_matrix("[one]\nkernel = trixie\n")[1][0])
+        (self.dir / "sid").write_bytes(b"kernel\0")
+        self.assertIn(f"--kernel {self.dir / 'sid'}", self.run_matrix("[two]\nkernel = sid\n")[1][0], "a file of that name")
+        self.assertIn("--debian sid", self.run_matrix("[three]\nkernel = debian:sid\n")[1][0])
+
     def test_a_kernel_that_was_built_again_runs_again(self) -> None:
         image = self.dir / "bzImage"
         image.write_bytes(b"one\0")
