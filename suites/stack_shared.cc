@@ -613,7 +613,9 @@ NETNS_TEST(Stack, NewsOfMptcpConnectionsStayInTheNamespace, Covers("STACK-15", "
   connect(here, 8081);
   connect(there, 8082);
   connect(here, 8083);
-  const auto in_there = SETUP_OK(hears_there.Through(about(8082), "news of its own connection")), in_here = SETUP_OK(hears_here.Through(about(8083), "news of its own connection"));
+  const auto soon = Deadline::In(std::chrono::seconds(20));
+  ASSERT_OK_AND_ASSIGN(const auto in_there, hears_there.Through(about(8082), "news of its own connection", soon));
+  ASSERT_OK_AND_ASSIGN(const auto in_here, hears_here.Through(about(8083), "news of its own connection", soon));
   EXPECT_TRUE(std::any_of(in_here.begin(), in_here.end(), about(8081))) << "control";
   for (const Message& message : in_there) EXPECT_FALSE(about(8081)(message)) << "mptcp.h: news of a connection of another namespace";
   for (const Message& message : in_here) EXPECT_FALSE(about(8082)(message)) << "mptcp.h: news of a connection of another namespace";

@@ -379,10 +379,11 @@ NETNS_TEST(Wifi, NewsOfInterfacesStayInTheNamespace, Covers("WIFI-06", "NLK-04")
   // Each hears first of all of its own, or of those before, if news come to others.
   for (std::size_t i = 0; i < radios.size(); ++i) {
     SCOPED_TRACE(radios[i].phy);
-    const auto heard = SETUP_OK(hear[i].Through([&](const Message& message) {
+    const auto heard = hear[i].Through([&](const Message& message) {
       return message.Header<genlmsghdr>().cmd == NL80211_CMD_NEW_INTERFACE && message.AttributesAfter<genlmsghdr>().U32(NL80211_ATTR_WIPHY) == numbers[radios[i].phy];
-    }, "news of its own interface"));
-    for (const Message& message : heard)
+    }, "news of its own interface", Deadline::In(std::chrono::seconds(20)));
+    ASSERT_OK(heard) << "nl80211.h: its own interface was not told in the namespace of its PHY";
+    for (const Message& message : *heard)
       if (const auto number = message.AttributesAfter<genlmsghdr>().U32(NL80211_ATTR_WIPHY)) {
         EXPECT_EQ(*number, numbers[radios[i].phy]) << "nl80211.h: news of a PHY of another namespace";
       }
