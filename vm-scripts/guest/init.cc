@@ -179,6 +179,9 @@ void MakeSettings() {
   WriteFile("/proc/sys/kernel/hung_task_timeout_secs", "60");
   WriteFile("/proc/sys/kernel/panic_on_rcu_stall", "1");  // a stuck CPU must end the boot, not the run
   WriteFile("/proc/sys/kernel/sysrq", "1");
+  // All namespaces share one queue of received packets for each CPU. Where many tests send at once and the CPU is slow, it
+  // overflows at 1000, and a frame is lost that has nothing to do with them.
+  WriteFile("/proc/sys/net/core/netdev_max_backlog", "100000");
   const auto limit = ReadFile("/proc/sys/user/max_net_namespaces");
   if (!limit.empty() && std::atol(limit.c_str()) < 1024) WriteFile("/proc/sys/user/max_net_namespaces", "4096");
 }
