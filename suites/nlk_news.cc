@@ -2,7 +2,6 @@
 // NLK, second part: news of subsystems that do not speak rtnetlink stays in its namespace too. Each of them names the namespace
 // that it tells in code of its own.
 #include <linux/genetlink.h>
-#include <linux/l2tp.h>
 #include <linux/openvswitch.h>
 #include <linux/xfrm.h>
 
@@ -40,18 +39,7 @@ const std::vector<News>& AllNews() {
          remove.Header(ovs_header{}).Text(OVS_DP_ATTR_NAME, kName);
          SETUP_OK(ovs->Ack(remove));
        }},
-      {"L2tpTunnels", "L2TP", NETLINK_GENERIC, {}, L2TP_GENL_NAME, L2TP_GENL_MCGROUP, Bytes4(kNumber),
-       [](Place& at) {
-         SETUP_OK(at->Up("lo"));
-         Generic l2tp(at, L2TP_GENL_NAME, "L2TP");
-         Request add = l2tp.Make(L2TP_CMD_TUNNEL_CREATE, "add an L2TP tunnel");
-         add.U32(L2TP_ATTR_CONN_ID, kNumber).U32(L2TP_ATTR_PEER_CONN_ID, kNumber).U8(L2TP_ATTR_PROTO_VERSION, 3).U16(L2TP_ATTR_ENCAP_TYPE, L2TP_ENCAPTYPE_UDP);
-         add.Be32(L2TP_ATTR_IP_SADDR, INADDR_LOOPBACK).Be32(L2TP_ATTR_IP_DADDR, INADDR_LOOPBACK + 1).U16(L2TP_ATTR_UDP_SPORT, 17474).U16(L2TP_ATTR_UDP_DPORT, 1701);
-         SETUP_OK(l2tp->Ack(add));
-         Request remove = l2tp.Make(L2TP_CMD_TUNNEL_DELETE, "delete it");
-         remove.U32(L2TP_ATTR_CONN_ID, kNumber);
-         SETUP_OK(l2tp->Ack(remove));
-       }},
+      // (L2TP tells of its tunnels in every namespace: genlmsg_multicast_allns() in l2tp_netlink.c.)
       {"IpsecPolicies", "XFRM_USER", NETLINK_XFRM, {XFRMNLGRP_POLICY}, nullptr, nullptr, Bytes4(kNumber),
        [](Place& at) {
          auto opened = at.ns.Socket(AF_NETLINK, SOCK_RAW, NETLINK_XFRM);
