@@ -237,7 +237,7 @@ const bool deeds_registered = [] {
     spec.line = __LINE__;
     spec.covers = deed.covers;
     spec.needs = {UserNs(), Config("VETH")};
-    spec.deadline = std::chrono::seconds(90);
+    spec.deadline = std::chrono::seconds(180);
     const Deed* row = &deed;
     spec.make = [row] {
       return new BodyTest([row] {

@@ -569,7 +569,8 @@ NETNS_TEST(Route, PathMtusAreFlushedAndBoundedByTheirNamespace, Covers("ROUTE-11
   const bool flushes = here.HasSysctl("net/ipv4/route/flush");  // hidden where the namespace belongs to no initial user namespace
   if (flushes) {
     SETUP_OK(here.SetSysctl("net/ipv4/route/flush", "1"));
-    EXPECT_EVENTUALLY("what was learned to be forgotten where it was flushed", [&] { return MtuTo(here, family, FarHost(family)) == 0; });
+    EXPECT_EVENTUALLY("what was learned to be forgotten where it was flushed", [&] { return MtuTo(here, family, FarHost(family)) == 0; },
+                      Deadline::In(std::chrono::seconds(10)));
     EXPECT_EQ(MtuTo(there, family, FarHost(family)), 1300U) << "flushed by another namespace";
     ASSERT_OK(learns(here, router_here, 1300, 1300));
   }
