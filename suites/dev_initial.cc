@@ -8,6 +8,7 @@
 #include <netinet/in.h>
 
 #include "fixtures/nic.h"
+#include "fixtures/sockets.h"
 #include "suites/support/place.h"
 
 namespace netns {
@@ -80,11 +81,60 @@ std::vector<Use> UsesOfIndex(Place& where, int index) {
     uses.push_back(option(AF_INET6, IPPROTO_IPV6, IPV6_MULTICAST_IF, index, "IPV6_MULTICAST_IF"));
     uses.push_back(option(AF_INET6, IPPROTO_IPV6, IPV6_UNICAST_IF, htonl(static_cast<std::uint32_t>(index)), "IPV6_UNICAST_IF"));
   }
+  for (int domain : {AF_INET, AF_INET6}) {
+    if (domain == AF_INET6 && !HasIpv6()) continue;
+    group_req join{};
+    join.gr_interface = static_cast<std::uint32_t>(index);
+    const SockAddr group_at = Inet(domain == AF_INET ? "239.1.1.2" : "ff05::1:2", 0);
+    std::memcpy(&join.gr_group, group_at.get(), group_at.length());
+    uses.push_back(option(domain, domain == AF_INET ? IPPROTO_IP : IPPROTO_IPV6, MCAST_JOIN_GROUP, join, domain == AF_INET ? "MCAST_JOIN_GROUP" : "MCAST_JOIN_GROUP, IPv6"));
+  }
+  uses.push_back({"IP_PKTINFO", [&]() -> Status {
+                    // To where the route above leads; the datagram is said to leave by the device.
+                    const Fd socket = SETUP_OK(where.ns.Socket(AF_INET, SOCK_DGRAM));
+                    const SockAddr to = Inet("198.51.100." + own, 9);
+                    char byte = 'x';
+                    iovec data{&byte, 1};
+                    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(in_pktinfo))] = {};
+                    msghdr message{};
+                    message.msg_name = const_cast<sockaddr*>(to.get());
+                    message.msg_namelen = to.length();
+                    message.msg_iov = &data;
+                    message.msg_iovlen = 1;
+                    message.msg_control = control;
+                    message.msg_controllen = sizeof control;
+                    cmsghdr* header = CMSG_FIRSTHDR(&message);
+                    header->cmsg_level = IPPROTO_IP;
+                    header->cmsg_type = IP_PKTINFO;
+                    header->cmsg_len = CMSG_LEN(sizeof(in_pktinfo));
+                    in_pktinfo info{};
+                    info.ipi_ifindex = index;
+                    std::memcpy(CMSG_DATA(header), &info, sizeof info);
+                    if (::sendmsg(socket.get(), &message, 0) < 0) return ErrnoError("sendmsg(IP_PKTINFO)");
+                    return Ok();
+                  }()});
   if (auto socket = where.ns.Socket(AF_PACKET, SOCK_RAW, 0); socket.ok()) {
     sockaddr_ll address{};
     address.sll_family = AF_PACKET;
     address.sll_protocol = htons(ETH_P_ALL);
     address.sll_ifindex = index;
+    const std::string frame = std::string(12, '\xff') + "\x88\xb5" + std::string(46, '\0');
+    for (int type : {SOCK_RAW, SOCK_DGRAM}) {
+      const Fd sender = SETUP_OK(where.ns.Socket(AF_PACKET, type, 0));
+      sockaddr_ll to = address;
+      to.sll_protocol = htons(0x88b5);
+      to.sll_halen = 6;
+      std::memset(to.sll_addr, 0xff, 6);
+      Status sent = Ok();
+      if (::sendto(sender.get(), frame.data(), frame.size(), 0, reinterpret_cast<sockaddr*>(&to), sizeof to) < 0) sent = ErrnoError("sendto(AF_PACKET)");
+      uses.push_back({type == SOCK_RAW ? "a frame of a packet socket" : "a packet of a packet socket", sent});
+    }
+    packet_mreq membership{};
+    membership.mr_ifindex = index;
+    membership.mr_type = PACKET_MR_ALLMULTI;
+    Status member = Ok();
+    if (::setsockopt(socket->get(), SOL_PACKET, PACKET_ADD_MEMBERSHIP, &membership, sizeof membership) < 0) member = ErrnoError("PACKET_ADD_MEMBERSHIP");
+    uses.push_back({"PACKET_ADD_MEMBERSHIP", member});
     Status bound = Ok();
     if (::bind(socket->get(), reinterpret_cast<sockaddr*>(&address), sizeof address) < 0) bound = ErrnoError("bind(AF_PACKET)");
     uses.push_back({"a packet socket", bound});
