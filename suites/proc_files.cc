@@ -33,6 +33,7 @@
 #include "harness/assertions.h"
 #include "harness/kernel_config.h"
 #include "harness/registration.h"
+#include "suites/support/may_use.h"
 #include "suites/support/in_namespace.h"
 
 namespace netns {
@@ -714,7 +715,7 @@ NETNS_TEST(Life, TheEndOfANamespaceTakesNothingOfAnother, Covers("LIFE-01", "PRO
     doomed.reserve(kPairs);
     std::vector<Made> of_doomed;
     for (const Row& row : Rows()) {
-      if (std::any_of(row.configs.begin(), row.configs.end(), [](const char* symbol) { return KernelConfig::Running().Value(symbol) == 'n'; })) continue;
+      if (std::any_of(row.configs.begin(), row.configs.end(), [](const char* symbol) { return KernelConfig::Running().Value(symbol) == 'n' || !MayUse(symbol); })) continue;
       for (std::size_t pair = 0; pair < kPairs; ++pair) {
         if (pair == stay.size()) {
           stay.push_back(NetNamespace::Create());

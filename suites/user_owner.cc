@@ -11,6 +11,7 @@
 #include "fixtures/user_namespace.h"
 #include "harness/assertions.h"
 #include "harness/registration.h"
+#include "suites/support/may_use.h"
 #include "suites/support/place.h"
 
 namespace netns {
@@ -52,18 +53,20 @@ NETNS_TEST(User, PrivilegedPortsOfEveryProtocolAskTheOwner, Covers("USER-09"), N
   struct {
     const char* name;
     int type, protocol;
-  } protocols[] = {{"SCTP, one to one", SOCK_STREAM, IPPROTO_SCTP},
-                   {"SCTP, one to many", SOCK_SEQPACKET, IPPROTO_SCTP},
-                   {"UDP-Lite", SOCK_DGRAM, 136},
-                   {"MPTCP", SOCK_STREAM, 262},
-                   {"TCP", SOCK_STREAM, IPPROTO_TCP},
-                   {"UDP", SOCK_DGRAM, IPPROTO_UDP}};
+    const char* symbol;
+  } protocols[] = {{"SCTP, one to one", SOCK_STREAM, IPPROTO_SCTP, "IP_SCTP"},
+                   {"SCTP, one to many", SOCK_SEQPACKET, IPPROTO_SCTP, "IP_SCTP"},
+                   {"UDP-Lite", SOCK_DGRAM, 136, "INET"},
+                   {"MPTCP", SOCK_STREAM, 262, "MPTCP"},
+                   {"TCP", SOCK_STREAM, IPPROTO_TCP, "INET"},
+                   {"UDP", SOCK_DGRAM, IPPROTO_UDP, "INET"}};
   Actor owner = StartNamespaceRoot("owner"), child = Actor::Start("child"), without = StartNamespaceRoot("without");
   SETUP_OK(child.Enter(SETUP_OK(NetNamespace::OfPid(owner.pid())).fd(), CLONE_NEWNET));
   SETUP_OK(EnterNewUserNamespace(child));  // a sibling of the owner: its rights end there
   SETUP_OK(DropCapability(without, CAP_NET_BIND_SERVICE));
-  for (const auto& [name, type, protocol] : protocols)
+  for (const auto& [name, type, protocol, symbol] : protocols)
     for (int family : {AF_INET, AF_INET6}) {
+      if (!MayUse(symbol)) continue;
       if (family == AF_INET6 && !HasIpv6()) continue;
       SCOPED_TRACE(std::string(name) + (family == AF_INET ? " over IPv4" : " over IPv6"));
       const auto bind = [&](Actor& who, std::uint16_t port) { return who.Run([&] { return BindPort(family, type, protocol, port); }); };
