@@ -406,8 +406,8 @@ const bool effects = [] {
   return true;
 }();
 
-/// Sends an echo request with a sequence number through a raw socket to the loopback address.
-void SendEcho(const Fd& socket, bool six, std::uint16_t sequence) {
+/// Sends an echo request with a sequence number through a raw socket to the loopback address, or to another one of IPv4.
+void SendEcho(const Fd& socket, bool six, std::uint16_t sequence, const char* ipv4 = "127.0.0.1") {
   if (six) {
     icmp6_hdr echo{};
     echo.icmp6_type = ICMP6_ECHO_REQUEST;
@@ -421,7 +421,7 @@ void SendEcho(const Fd& socket, bool six, std::uint16_t sequence) {
   echo.un.echo.sequence = htons(sequence);
   unsigned sum = 0xFFFF & ~(static_cast<unsigned>(echo.type) + echo.un.echo.sequence);
   echo.checksum = static_cast<std::uint16_t>(sum);
-  sockaddr_in to = Address4("127.0.0.1", 0);
+  sockaddr_in to = Address4(ipv4, 0);
   if (::sendto(socket.get(), &echo, sizeof echo, 0, reinterpret_cast<sockaddr*>(&to), sizeof to) < 0) SETUP_OK(Status(ErrnoError("sendto")));
 }
 /// The sequence number of the next echo reply.
@@ -457,6 +457,26 @@ void EchoIgnored(bool six) {
 NETNS_TEST(Sysctl, EchoRequestsAreIgnoredOnlyInTheNamespaceThatSaysSo, Covers("SYSCTL-14"), Needs(Config("SYSCTL"))) { EchoIgnored(false); }
 NETNS_TEST(Sysctl, Ipv6EchoRequestsAreIgnoredOnlyInTheNamespaceThatSaysSo, Covers("SYSCTL-14", "SYSCTL-21"), Needs(Config("SYSCTL"), Config("IPV6"))) {
   EchoIgnored(true);
+}
+
+// icmp(7): broadcasts of echo requests are ignored where icmp_echo_ignore_broadcasts is set, which it is at first.
+NETNS_TEST(Sysctl, BroadcastEchoRequestsAreAnsweredOnlyInTheNamespaceThatSaysSo, Covers("SYSCTL-14", "STACK-11"), Needs(Config("SYSCTL"), Config("INET"))) {
+  auto ignores = NetNamespace::Create(), answers = NetNamespace::Create();
+  ASSERT_OK(answers.SetSysctl("net/ipv4/icmp_echo_ignore_broadcasts", "0"));
+  EXPECT_THAT(ignores.Sysctl("net/ipv4/icmp_echo_ignore_broadcasts"), Holds(std::string("1"))) << "control";
+  const auto open = [](const NetNamespace& where) {
+    LoopbackUp(where);
+    Fd socket = SETUP_OK(where.Socket(AF_INET, SOCK_RAW, IPPROTO_ICMP));
+    const int one = 1;
+    if (::setsockopt(socket.get(), SOL_SOCKET, SO_BROADCAST, &one, sizeof one) < 0) throw SetupFailure(ErrnoError("SO_BROADCAST").ToString(), std::source_location::current());
+    return socket;
+  };
+  const Fd asks_one = open(ignores), asks_other = open(answers);
+  SendEcho(asks_one, false, 1, "127.255.255.255");
+  SendEcho(asks_other, false, 2, "127.255.255.255");
+  EXPECT_EQ(NextReply(asks_other, false), 2) << "the broadcast was ignored in the namespace that answers them";
+  SendEcho(asks_one, false, 3);
+  EXPECT_EQ(NextReply(asks_one, false), 3) << "the broadcast was answered in the namespace that ignores them";
 }
 
 NETNS_TEST(Sysctl, UnprivilegedPortStartIsPerNamespace, Covers("SYSCTL-14"), Needs(Config("SYSCTL"))) {
