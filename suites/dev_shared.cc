@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // SYSFS and MISC: devices that belong together across namespaces, and other numbers by which devices are known.
+#include <arpa/inet.h>
 #include <dirent.h>
+#include <netinet/in.h>
 
 #include "suites/support/generic.h"
 #include "suites/support/place.h"
@@ -9,6 +11,7 @@ namespace netns {
 namespace {
 
 using testing::ElementsAre;
+using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::Not;
 using testing::UnorderedElementsAre;
@@ -111,6 +114,50 @@ NETNS_TEST(Misc, NapiInstancesAreToldInTheNamespaceOfTheirDevice, Covers("MISC-0
       EXPECT_THAT(get(*other, id), FailsWith(ENOENT)) << "netdev.yaml, napi-get: an instance of a device of another namespace was told";
       EXPECT_THAT(get(asks_nested, id), FailsWith(ENOENT)) << "netdev.yaml, napi-get: an instance of a device of another namespace was told";
     }
+  }
+}
+
+// proc_pid_net(5), dev_mcast and igmp: the groups of each device of the namespace, which other namespaces may have under the same name.
+NETNS_TEST(Proc, DevicesOfEqualNamesListTheirOwnGroups, Covers("PROC-20", "STACK-18"), Needs(Config("PROC_FS"), Config("VETH"), Config("IP_MULTICAST"))) {
+  struct Member {
+    Place place;
+    std::string group, group6, mac, mac6, in_igmp, in_igmp6;
+    std::vector<Fd> sockets;
+  };
+  std::vector<Member> members;
+  members.push_back({{}, "239.7.7.1", "ff05::7:1", "01005e070701", "333300070001", "010707EF", "ff050000000000000000000000070001", {}});
+  members.push_back({{}, "239.7.7.2", "ff05::7:2", "01005e070702", "333300070002", "020707EF", "ff050000000000000000000000070002", {}});
+  for (Member& member : members) {
+    Status added = member.place->AddVeth("same", PeerSpec{.name = "other"});
+    RequireBuiltIn(added, "VETH");
+    SETUP_OK(std::move(added));
+    SETUP_OK(member.place->Up("same"));
+    const int index = SETUP_OK(member.place->LinkByName("same")).index;
+    member.sockets.push_back(SETUP_OK(member.place.ns.Socket(AF_INET, SOCK_DGRAM)));
+    ip_mreqn join{};
+    ::inet_pton(AF_INET, member.group.c_str(), &join.imr_multiaddr);
+    join.imr_ifindex = index;
+    if (::setsockopt(member.sockets.back().get(), IPPROTO_IP, IP_ADD_MEMBERSHIP, &join, sizeof join) < 0) SETUP_OK(Status(ErrnoError("IP_ADD_MEMBERSHIP")));
+    if (!HasIpv6()) continue;
+    member.sockets.push_back(SETUP_OK(member.place.ns.Socket(AF_INET6, SOCK_DGRAM)));
+    ipv6_mreq join6{};
+    ::inet_pton(AF_INET6, member.group6.c_str(), &join6.ipv6mr_multiaddr);
+    join6.ipv6mr_interface = static_cast<unsigned>(index);
+    if (::setsockopt(member.sockets.back().get(), IPPROTO_IPV6, IPV6_ADD_MEMBERSHIP, &join6, sizeof join6) < 0) SETUP_OK(Status(ErrnoError("IPV6_ADD_MEMBERSHIP")));
+  }
+  for (std::size_t i : {0u, 1u}) {
+    const Member &own = members[i], &other = members[1 - i];
+    SCOPED_TRACE(i == 0 ? "the namespace created first" : "the namespace created second");
+    const auto expect = [&](const char* file, const std::string& mine, const std::string& theirs) {
+      const std::string text = SETUP_OK(own.place.ns.ReadProcNet(file));
+      EXPECT_THAT(text, HasSubstr(mine)) << "control: the group of its own device is in /proc/net/" << file;
+      EXPECT_THAT(text, Not(HasSubstr(theirs))) << "/proc/net/" << file << " has the group of the device of the same name in another namespace";
+    };
+    expect("dev_mcast", own.mac, other.mac);
+    expect("igmp", own.in_igmp, other.in_igmp);
+    if (!HasIpv6()) continue;
+    expect("dev_mcast", own.mac6, other.mac6);
+    expect("igmp6", own.in_igmp6, other.in_igmp6);
   }
 }
 
