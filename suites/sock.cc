@@ -49,7 +49,7 @@ Result<Fd> Use(const NetNamespace& where, const Protocol& protocol, const SockAd
 
 void RequireProtocol(const NetNamespace& where, const Protocol& protocol, const Family& family) {
   auto probe = where.Socket(family.domain, protocol.type, protocol.protocol);
-  if (!probe.ok()) RequireBuiltIn(probe.code(), protocol.config != nullptr ? protocol.config : protocol.name);
+  if (!probe.ok()) RequireBuiltIn(probe.code(), protocol.config != nullptr ? protocol.config : protocol.protocol == kUdpLite ? "UDPLITE" : "INET");
   SETUP_OK(std::move(probe));
 }
 
