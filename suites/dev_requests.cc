@@ -93,7 +93,7 @@ bool ExplainsRefusedMoves() {
 }
 
 // netlink(7), NETLINK_EXT_ACK: where a kernel explains refused moves it explains each of them.
-NETNS_TEST(Dev, ARefusedMoveIsExplained, Covers("NLK-15", "DEV-12", "DEV-14", "DEV-16", "DEV-19", "DEV-26"),
+NETNS_TEST(Dev, ARefusedMoveIsExplained, Covers("NLK-15"),
            Needs(Config("VETH"), Config("BRIDGE"), Feature("move-extack", "the kernel gives no words for a refused move", ExplainsRefusedMoves))) {
   Place a, b;
   AddDevice(a, "west", {.index = 40});

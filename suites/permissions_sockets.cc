@@ -351,7 +351,7 @@ std::vector<Operation> Operations() {
       row("SetAHighPriorityOfASocket", kNetAdminOrRaw,
           {Option("SO_PRIORITY 7", AF_INET, SOCK_DGRAM, SOL_SOCKET, kSoPriority, 7),
            Option("SO_PRIORITY -1", AF_INET, SOCK_DGRAM, SOL_SOCKET, kSoPriority, -1)}),
-      {"PrioritizeOnePacket", {"USER-28", "SOCK-22"}, kInside, kNetAdminOrRaw, kNone,
+      {"PrioritizeOnePacket", {"USER-28"}, kInside, kNetAdminOrRaw, kNone,
        [](World&) { return SendIpv4With(kSoPriority, 7, "SO_PRIORITY"); }, BringLoopbackUp, "INET", nullptr, false,
        [] {
          if (SendIpv4With(kSoPriority, 1, "SO_PRIORITY").code() == EINVAL)

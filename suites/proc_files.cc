@@ -26,6 +26,7 @@
 #include <sstream>
 
 #include "fixtures/net_namespace.h"
+#include "fixtures/netfilter.h"
 #include "fixtures/netlink.h"
 #include "fixtures/nic.h"
 #include "fixtures/rtnl.h"
@@ -377,6 +378,7 @@ Made NfLog(const NetNamespace& ns) {
   const std::string file = "net/netfilter/nf_log/2";
   if (!ns.HasSysctl(file)) throw MissingNeed("needs-config:NETFILTER_ADVANCED", "the kernel has no nf_log");
   std::string old = SETUP_OK(ns.Sysctl(file));
+  std::ignore = ListenToNflog(ns, 4242);  // brings the module, which a name in the file does not
   if (auto set = ns.SetSysctl(file, "nfnetlink_log"); !set.ok())
     throw MissingNeed("needs-config:NETFILTER_NETLINK_LOG", "the logger nfnetlink_log is not there: " + set.error().ToString());
   Made made;
