@@ -9,6 +9,7 @@
 
 #include "fixtures/nic.h"
 #include "fixtures/sockets.h"
+#include "suites/support/control_message.h"
 #include "suites/support/place.h"
 
 namespace netns {
@@ -93,25 +94,9 @@ std::vector<Use> UsesOfIndex(Place& where, int index) {
                     // To where the route above leads; the datagram is said to leave by the device.
                     const Fd socket = SETUP_OK(where.ns.Socket(AF_INET, SOCK_DGRAM));
                     const SockAddr to = Inet("198.51.100." + own, 9);
-                    char byte = 'x';
-                    iovec data{&byte, 1};
-                    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(in_pktinfo))] = {};
-                    msghdr message{};
-                    message.msg_name = const_cast<sockaddr*>(to.get());
-                    message.msg_namelen = to.length();
-                    message.msg_iov = &data;
-                    message.msg_iovlen = 1;
-                    message.msg_control = control;
-                    message.msg_controllen = sizeof control;
-                    cmsghdr* header = CMSG_FIRSTHDR(&message);
-                    header->cmsg_level = IPPROTO_IP;
-                    header->cmsg_type = IP_PKTINFO;
-                    header->cmsg_len = CMSG_LEN(sizeof(in_pktinfo));
                     in_pktinfo info{};
                     info.ipi_ifindex = index;
-                    std::memcpy(CMSG_DATA(header), &info, sizeof info);
-                    if (::sendmsg(socket.get(), &message, 0) < 0) return ErrnoError("sendmsg(IP_PKTINFO)");
-                    return Ok();
+                    return SendWithControl(socket, to.get(), to.length(), IPPROTO_IP, IP_PKTINFO, info, "sendmsg(IP_PKTINFO)");
                   }()});
   if (auto socket = where.ns.Socket(AF_PACKET, SOCK_RAW, 0); socket.ok()) {
     sockaddr_ll address{};

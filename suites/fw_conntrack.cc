@@ -19,6 +19,7 @@
 #include "harness/assertions.h"
 #include "harness/kernel_config.h"
 #include "harness/registration.h"
+#include "suites/support/conntrack_tuple.h"
 #include "suites/support/firewall.h"
 #include "suites/support/in_namespace.h"
 #include "suites/support/many_requests.h"
@@ -319,15 +320,7 @@ Request CtRequest(int subsystem, int type, std::uint16_t flags, const std::strin
   return request;
 }
 void Tuple(Request& request, int type, const char* from, const char* to, std::uint16_t sport, std::uint16_t dport) {
-  request.Nest(static_cast<std::uint16_t>(type), [&](Request& nest) {
-    in_addr source{}, target{};
-    ::inet_pton(AF_INET, from, &source);
-    ::inet_pton(AF_INET, to, &target);
-    nest.Nest(CTA_TUPLE_IP, [&](Request& ip) { ip.U32(CTA_IP_V4_SRC, source.s_addr).U32(CTA_IP_V4_DST, target.s_addr); });
-    nest.Nest(CTA_TUPLE_PROTO, [&](Request& proto) {
-      proto.U8(CTA_PROTO_NUM, IPPROTO_TCP).Be16(CTA_PROTO_SRC_PORT, sport).Be16(CTA_PROTO_DST_PORT, dport);
-    });
-  });
+  NestTuple(request, type, IPPROTO_TCP, from, to, sport, dport);
 }
 
 /// A connection that a helper looks after, and one that it expects to come of it.

@@ -11,6 +11,7 @@
 #include "fixtures/netfilter.h"
 #include "fixtures/nic.h"
 #include "fixtures/sockets.h"
+#include "suites/support/conntrack_tuple.h"
 #include "suites/support/firewall.h"
 #include "suites/support/place.h"
 
@@ -46,23 +47,12 @@ NETNS_TEST(Fw, NewsOfConnectionsDoesNotReachTheInitialNamespace, Covers("NLK-04"
   auto here = NetNamespace::Create();
   auto hears = SETUP_OK(MonitorConntrack(here)), hears_initial = SETUP_OK(MonitorConntrack(initial));
   auto socket = SETUP_OK(NetlinkSocket::Adopt(SETUP_OK(here.Socket(AF_NETLINK, SOCK_RAW, NETLINK_NETFILTER))));
-  const auto tuple = [](Request& request, int type, const char* from, const char* to, std::uint16_t sport, std::uint16_t dport) {
-    request.Nest(static_cast<std::uint16_t>(type), [&](Request& nest) {
-      in_addr source{}, target{};
-      ::inet_pton(AF_INET, from, &source);
-      ::inet_pton(AF_INET, to, &target);
-      nest.Nest(CTA_TUPLE_IP, [&](Request& ip) { ip.U32(CTA_IP_V4_SRC, source.s_addr).U32(CTA_IP_V4_DST, target.s_addr); });
-      nest.Nest(CTA_TUPLE_PROTO, [&](Request& proto) {
-        proto.U8(CTA_PROTO_NUM, IPPROTO_UDP).Be16(CTA_PROTO_SRC_PORT, sport).Be16(CTA_PROTO_DST_PORT, dport);
-      });
-    });
-  };
   nfgenmsg header{};
   header.nfgen_family = AF_INET;
   Request add(NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_NEW, NLM_F_CREATE | NLM_F_EXCL);
   add.Header(header);
-  tuple(add, CTA_TUPLE_ORIG, "192.0.2.21", "192.0.2.22", 4721, 4722);
-  tuple(add, CTA_TUPLE_REPLY, "192.0.2.22", "192.0.2.21", 4722, 4721);
+  NestTuple(add, CTA_TUPLE_ORIG, IPPROTO_UDP, "192.0.2.21", "192.0.2.22", 4721, 4722);
+  NestTuple(add, CTA_TUPLE_REPLY, IPPROTO_UDP, "192.0.2.22", "192.0.2.21", 4722, 4721);
   add.Be32(CTA_TIMEOUT, 600);
   const Status added = socket.Ack(add);
   if (added.code() == EINVAL || added.code() == ENOTSUP) throw MissingNeed("needs-config:NF_CT_NETLINK", added.error().ToString());

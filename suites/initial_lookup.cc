@@ -2,6 +2,7 @@
 // What only one namespace has. A kernel that forgets about namespaces looks numbers and names up in the initial one, and finds
 // them taken there. One row for each kind of object: in a namespace that has none of that name it cannot be used, changed or
 // deleted, and one of that name can be made.
+#include "suites/support/conntrack_tuple.h"
 #include "suites/support/place.h"
 #include "suites/support/uppers.h"
 
@@ -252,15 +253,9 @@ Kind ConnectionKind() {
     header.nfgen_family = AF_INET;
     Request request(static_cast<std::uint16_t>(NFNL_SUBSYS_CTNETLINK << 8 | type), flags);
     request.Named("a connection").Header(header);
-    const auto tuple = [&](int attribute, const char* from, const char* to, std::uint16_t sport, std::uint16_t dport) {
-      request.Nest(static_cast<std::uint16_t>(attribute), [&](Request& nest) {
-        nest.Nest(CTA_TUPLE_IP, [&](Request& ip) { ip.U32(CTA_IP_V4_SRC, Ip4(from).s_addr).U32(CTA_IP_V4_DST, Ip4(to).s_addr); });
-        nest.Nest(CTA_TUPLE_PROTO, [&](Request& proto) { proto.U8(CTA_PROTO_NUM, IPPROTO_UDP).Be16(CTA_PROTO_SRC_PORT, sport).Be16(CTA_PROTO_DST_PORT, dport); });
-      });
-    };
-    tuple(CTA_TUPLE_ORIG, "198.18.47.1", "198.18.47.2", 4747, 4748);
+    NestTuple(request, CTA_TUPLE_ORIG, IPPROTO_UDP, "198.18.47.1", "198.18.47.2", 4747, 4748);
     if (type == IPCTNL_MSG_CT_NEW) {
-      tuple(CTA_TUPLE_REPLY, "198.18.47.2", "198.18.47.1", 4748, 4747);
+      NestTuple(request, CTA_TUPLE_REPLY, IPPROTO_UDP, "198.18.47.2", "198.18.47.1", 4748, 4747);
       request.Be32(CTA_TIMEOUT, 600);
     }
     const Status answer = type == IPCTNL_MSG_CT_GET ? AsStatus(socket.Get(request)) : socket.Ack(request);

@@ -17,6 +17,7 @@
 #include <linux/pkt_cls.h>
 
 #include "fixtures/nic.h"
+#include "suites/support/conntrack_tuple.h"
 #include "suites/support/generic.h"
 #include "suites/support/in_namespace.h"
 #include "suites/support/place.h"
@@ -89,20 +90,9 @@ const std::vector<Table>& Tables() {
   };
   static const auto connection = [](Place& at, int type, std::uint16_t flags) {
     Request request = NetfilterRequest(NFNL_SUBSYS_CTNETLINK, type, flags, "connection from 192.0.2.84");
-    const auto tuple = [&](std::uint16_t attribute, const char* from, const char* to, std::uint16_t sport, std::uint16_t dport) {
-      request.Nest(attribute, [&](Request& nest) {
-        in_addr source{}, target{};
-        ::inet_pton(AF_INET, from, &source);
-        ::inet_pton(AF_INET, to, &target);
-        nest.Nest(CTA_TUPLE_IP, [&](Request& ip) { ip.U32(CTA_IP_V4_SRC, source.s_addr).U32(CTA_IP_V4_DST, target.s_addr); });
-        nest.Nest(CTA_TUPLE_PROTO, [&](Request& proto) {
-          proto.U8(CTA_PROTO_NUM, IPPROTO_UDP).Be16(CTA_PROTO_SRC_PORT, sport).Be16(CTA_PROTO_DST_PORT, dport);
-        });
-      });
-    };
-    tuple(CTA_TUPLE_ORIG, "192.0.2.84", "192.0.2.85", 84, 85);
+    NestTuple(request, CTA_TUPLE_ORIG, IPPROTO_UDP, "192.0.2.84", "192.0.2.85", 84, 85);
     if (type == IPCTNL_MSG_CT_NEW) {
-      tuple(CTA_TUPLE_REPLY, "192.0.2.85", "192.0.2.84", 85, 84);
+      NestTuple(request, CTA_TUPLE_REPLY, IPPROTO_UDP, "192.0.2.85", "192.0.2.84", 85, 84);
       request.Be32(CTA_TIMEOUT, 600);
     }
     auto socket = Netfilter(at);

@@ -479,6 +479,15 @@ int CountMessages(Place& place, std::uint16_t type, Header header, const std::fu
   return CountIf(SETUP_OK(place->socket().Dump(dump)), wanted);
 }
 constexpr int kIndex = 4321;
+/// How many tables of neighbours have parameters of the device kIndex; the defaults of a table have no device.
+int NeighbourTablesOf(Place& at, std::uint8_t family) {
+  struct ndtmsg_ { std::uint8_t family, pad1; std::uint16_t pad2; };
+  return CountMessages(at, RTM_GETNEIGHTBL, ndtmsg_{family, 0, 0}, [](const Message& m) {
+    const Attributes all = m.AttributesAfter<ndtmsg_>();
+    return all.Nested(6 /* NDTA_PARMS */).U32(1 /* NDTPA_IFINDEX */) == static_cast<std::uint32_t>(kIndex);
+  });
+}
+
 const std::vector<DumpRow>& DumpRows() {
   auto hub = [](Place& at) {
     if (!at->LinkByName("hub").ok()) AddBridge(at, "hub", {.index = kIndex});
@@ -562,23 +571,11 @@ const std::vector<DumpRow>& DumpRows() {
            return m.AttributesAfter<netconfmsg>().S32(NETCONFA_IFINDEX) == kIndex;
          });
        }},
-      {"NeighbourTables", hub,
-       [](Place& at) {
-         // Parameters of a device; the defaults of a table have no device.
-         struct ndtmsg_ { std::uint8_t family, pad1; std::uint16_t pad2; };
-         return CountMessages(at, RTM_GETNEIGHTBL, ndtmsg_{AF_INET, 0, 0}, [](const Message& m) {
-           const Attributes all = m.AttributesAfter<ndtmsg_>();
-           return all.Nested(6 /* NDTA_PARMS */).U32(1 /* NDTPA_IFINDEX */) == static_cast<std::uint32_t>(kIndex);
-         });
-       }},
+      {"NeighbourTables", hub, [](Place& at) { return NeighbourTablesOf(at, AF_INET); }},
       {"Ipv6NeighbourTables", hub,
        [](Place& at) {
          if (!HasIpv6()) throw MissingNeed("needs-config:IPV6", "no IPv6", "CONFIG_IPV6");
-         struct ndtmsg_ { std::uint8_t family, pad1; std::uint16_t pad2; };
-         return CountMessages(at, RTM_GETNEIGHTBL, ndtmsg_{AF_INET6, 0, 0}, [](const Message& m) {
-           const Attributes all = m.AttributesAfter<ndtmsg_>();
-           return all.Nested(6 /* NDTA_PARMS */).U32(1 /* NDTPA_IFINDEX */) == static_cast<std::uint32_t>(kIndex);
-         });
+         return NeighbourTablesOf(at, AF_INET6);
        }},
       {"MulticastGroupsOfBridges",
        [=](Place& at) {

@@ -34,6 +34,7 @@
 #include "harness/assertions.h"
 #include "harness/kernel_config.h"
 #include "harness/registration.h"
+#include "suites/support/conntrack_tuple.h"
 #include "suites/support/may_use.h"
 #include "suites/support/in_namespace.h"
 
@@ -310,23 +311,12 @@ Made MulticastRouter(const NetNamespace& ns, bool six) {
 Made Conntrack(const NetNamespace& ns) {
   auto netlink = std::make_shared<NetlinkSocket>(
       SETUP_OK(NetlinkSocket::Adopt(SETUP_OK(ns.Socket(AF_NETLINK, SOCK_RAW, NETLINK_NETFILTER)))));
-  auto tuple = [](Request& request, int type, const char* from, const char* to, std::uint16_t sport, std::uint16_t dport) {
-    request.Nest(static_cast<std::uint16_t>(type), [&](Request& nest) {
-      in_addr source{}, target{};
-      ::inet_pton(AF_INET, from, &source);
-      ::inet_pton(AF_INET, to, &target);
-      nest.Nest(CTA_TUPLE_IP, [&](Request& ip) { ip.U32(CTA_IP_V4_SRC, source.s_addr).U32(CTA_IP_V4_DST, target.s_addr); });
-      nest.Nest(CTA_TUPLE_PROTO, [&](Request& proto) {
-        proto.U8(CTA_PROTO_NUM, IPPROTO_UDP).Be16(CTA_PROTO_SRC_PORT, sport).Be16(CTA_PROTO_DST_PORT, dport);
-      });
-    });
-  };
   nfgenmsg header{};
   header.nfgen_family = AF_INET;
   Request add(NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_NEW, NLM_F_CREATE | NLM_F_EXCL);
   add.Header(header);
-  tuple(add, CTA_TUPLE_ORIG, "192.0.2.21", "192.0.2.22", 4021, 4022);
-  tuple(add, CTA_TUPLE_REPLY, "192.0.2.22", "192.0.2.21", 4022, 4021);
+  NestTuple(add, CTA_TUPLE_ORIG, IPPROTO_UDP, "192.0.2.21", "192.0.2.22", 4021, 4022);
+  NestTuple(add, CTA_TUPLE_REPLY, IPPROTO_UDP, "192.0.2.22", "192.0.2.21", 4022, 4021);
   add.Be32(CTA_TIMEOUT, 600);
   auto added = netlink->Ack(add);
   if (added.code() == EINVAL || added.code() == ENOTSUP)

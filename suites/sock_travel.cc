@@ -8,6 +8,7 @@
 #include <sys/uio.h>
 
 #include "fixtures/thread.h"
+#include "suites/support/control_message.h"
 #include "suites/support/sockets.h"
 
 namespace netns {
@@ -151,26 +152,10 @@ NETNS_TEST(Sock, DevicesThatSocketsFromHomeNameAreThoseOfHome, Covers("SOCK-14",
          return SetStringOption(socket, SOL_SOCKET, SO_BINDTODEVICE, index == kHome ? "here" : "there");
        }},
       {"IP_PKTINFO", [&](int index) -> Status {
-         char text[] = "x";
-         iovec part{text, 1};
-         alignas(cmsghdr) char control[CMSG_SPACE(sizeof(in_pktinfo))] = {};
          const SockAddr to = SockAddr::Ip("192.0.2.9", 9);
-         msghdr message{};
-         message.msg_name = const_cast<sockaddr*>(to.get());
-         message.msg_namelen = to.size();
-         message.msg_iov = &part;
-         message.msg_iovlen = 1;
-         message.msg_control = control;
-         message.msg_controllen = sizeof control;
-         cmsghdr* head = CMSG_FIRSTHDR(&message);
-         head->cmsg_level = IPPROTO_IP;
-         head->cmsg_type = IP_PKTINFO;
-         head->cmsg_len = CMSG_LEN(sizeof(in_pktinfo));
          in_pktinfo info{};
          info.ipi_ifindex = index;
-         std::memcpy(CMSG_DATA(head), &info, sizeof info);
-         if (::sendmsg(four.get(), &message, 0) < 0) return ErrnoError("sendmsg(IP_PKTINFO)");
-         return Ok();
+         return SendWithControl(four, to.get(), to.size(), IPPROTO_IP, IP_PKTINFO, info, "sendmsg(IP_PKTINFO)");
        }}};
   if (HasIpv6()) {
     SETUP_OK(RtnlIn(journey.home).AddAddress("fe80::77/64", "here", {.nodad = true}));

@@ -10,6 +10,7 @@
 #include "fixtures/link_monitor.h"
 #include "fixtures/nic.h"
 #include "fixtures/user_namespace.h"
+#include "suites/support/control_message.h"
 #include "suites/support/many_requests.h"
 #include "suites/support/sockets.h"
 
@@ -377,47 +378,15 @@ NETNS_TEST(Stack, AmongManyNamespacesEachShowsWhatItsTcpHasLearned, Covers("STAC
 
 /// Sends from an address of the sender's choice (ipv6(7), IPV6_PKTINFO): one that the namespace has, be it an anycast one.
 Status SendFrom(const Fd& socket, const in6_addr& source, const SockAddr& to) {
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(in6_pktinfo))] = {};
-  char text[] = "x";
-  iovec part{text, 1};
-  msghdr message{};
-  message.msg_name = const_cast<sockaddr*>(to.get());
-  message.msg_namelen = to.size();
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = sizeof control;
-  cmsghdr* item = CMSG_FIRSTHDR(&message);
-  item->cmsg_level = IPPROTO_IPV6;
-  item->cmsg_type = IPV6_PKTINFO;
-  item->cmsg_len = CMSG_LEN(sizeof(in6_pktinfo));
   in6_pktinfo info{};
   info.ipi6_addr = source;
-  std::memcpy(CMSG_DATA(item), &info, sizeof info);
-  if (::sendmsg(socket.get(), &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) return ErrnoError("sendmsg(IPV6_PKTINFO)");
-  return Ok();
+  return SendWithControl(socket, to.get(), to.size(), IPPROTO_IPV6, IPV6_PKTINFO, info, "sendmsg(IPV6_PKTINFO)", MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 /// The same over IPv4 (ip(7), IP_PKTINFO, ipi_spec_dst).
 Status SendFrom(const Fd& socket, const in_addr& source, const SockAddr& to) {
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(in_pktinfo))] = {};
-  char text[] = "x";
-  iovec part{text, 1};
-  msghdr message{};
-  message.msg_name = const_cast<sockaddr*>(to.get());
-  message.msg_namelen = to.size();
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = sizeof control;
-  cmsghdr* item = CMSG_FIRSTHDR(&message);
-  item->cmsg_level = IPPROTO_IP;
-  item->cmsg_type = IP_PKTINFO;
-  item->cmsg_len = CMSG_LEN(sizeof(in_pktinfo));
   in_pktinfo info{};
   info.ipi_spec_dst = source;
-  std::memcpy(CMSG_DATA(item), &info, sizeof info);
-  if (::sendmsg(socket.get(), &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) return ErrnoError("sendmsg(IP_PKTINFO)");
-  return Ok();
+  return SendWithControl(socket, to.get(), to.size(), IPPROTO_IP, IP_PKTINFO, info, "sendmsg(IP_PKTINFO)", MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 /// ip(7), IP_MULTICAST_IF: the device that has the address.
 Status MulticastBy(const Fd& socket, const std::string& address) {
