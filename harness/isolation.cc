@@ -2,8 +2,9 @@
 #include "harness/isolation.h"
 
 #include <linux/sched.h>
-#include <poll.h>
+#include <fcntl.h>
 #include <sched.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -21,6 +22,38 @@
 namespace netns {
 namespace {
 
+/// A lock that the runner holds as long as it lives. Locks of fcntl(2) are not inherited, and a dying process loses them before
+/// its children get their death signals (kernel: do_exit, exit_files before exit_notify). So a child that has asked for the signal
+/// and then finds the lock held cannot have missed it. The other end of a pipe would not do: a sibling may still hold a copy.
+class LifeLock {
+ public:
+  /// Where the kernel has no such locks or files, there is none, and only a race of microseconds is left open.
+  void Take() {
+    if (owner_ == ::getpid()) return;
+    owner_ = ::getpid();
+    Fd file(::memfd_create("netns-runner", MFD_CLOEXEC));
+    struct flock whole{};
+    whole.l_type = F_WRLCK;
+    if (file.valid() && ::fcntl(file.get(), F_SETLK, &whole) == 0)
+      file_ = std::move(file);
+    else
+      file_.Reset();
+  }
+  /// Asked by a child of the owner, once.
+  bool WasLost() {
+    struct flock whole{};
+    whole.l_type = F_WRLCK;
+    const bool lost = file_.valid() && ::fcntl(file_.get(), F_GETLK, &whole) == 0 && whole.l_type == F_UNLCK;
+    file_.Reset();
+    return lost;
+  }
+
+ private:
+  Fd file_;
+  pid_t owner_ = -1;
+};
+
+LifeLock runner_lives;
 std::vector<std::string> leased_resources;
 int initial_network_namespace = -1;
 
@@ -40,9 +73,7 @@ void Mount(const char* type, const char* target, unsigned long flags = MS_NOSUID
 /// pid 1: brings the world up, starts the body, reaps until it is gone, tells how it ended.
 [[noreturn]] void Init(const TestSpec& spec, const IsolationOptions& options, uid_t uid, gid_t gid) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-  // The runner may have died before the line above: then nobody holds the other end of the channel any more.
-  pollfd runner{EventChannel(), 0, 0};
-  if (::poll(&runner, 1, 0) > 0 && (runner.revents & POLLHUP) != 0) ::_exit(1);
+  if (runner_lives.WasLost()) ::_exit(1);  // the runner died before the line above
   ::prctl(PR_SET_NAME, "netns-test-init");
   if (options.user_namespace) {
     // The ids are mapped before the network namespace is made: otherwise its files would belong to the overflow id.
@@ -111,6 +142,7 @@ Status MapIds(uid_t uid, gid_t gid, uid_t inside) {
 
 Result<IsolatedTest> StartIsolated(const TestSpec& spec, const IsolationOptions& options) {
   IsolatedTest test;
+  runner_lives.Take();
   ASSIGN_OR_RETURN(auto channel, SocketPair(SOCK_SEQPACKET));
   ASSIGN_OR_RETURN(auto output, Pipe());
   unsigned long flags = CLONE_NEWPID | CLONE_NEWNS;
