@@ -46,6 +46,25 @@ struct Use {
   Status result;
 };
 
+/// RTM_NEWACTION, "tc actions add action mirred egress mirror dev ..."; ENOENT where the kernel has none.
+Status Mirror(Place& where, int index) {
+  struct {  // tc_mirred
+    std::uint32_t index, capab;
+    std::int32_t action = 3 /* TC_ACT_PIPE */, refcnt, bindcnt, mirred = 2 /* TCA_EGRESS_MIRROR */;
+    std::uint32_t ifindex;
+  } parameters{};
+  parameters.ifindex = static_cast<std::uint32_t>(index);
+  Request request(RTM_NEWACTION, NLM_F_CREATE | NLM_F_EXCL);
+  request.Header(tcamsg{}).Named("an action that mirrors");
+  request.Nest(1 /* TCA_ACT_TAB */, [&](Request& all) {
+    all.Nest(1, [&](Request& one) {
+      one.Text(1 /* TCA_ACT_KIND */, "mirred");
+      one.Nest(2 /* TCA_ACT_OPTIONS */, [&](Request& options) { options.Structure(2 /* TCA_MIRRED_PARMS */, parameters); });
+    });
+  });
+  return where->socket().Ack(request);
+}
+
 /// Everything that takes the index of a device, tried in `where` with `index`. Each index has addresses of its own, so that
 /// no use is refused because an equal one was made before.
 std::vector<Use> UsesOfIndex(Place& where, int index) {
@@ -128,6 +147,20 @@ std::vector<Use> UsesOfIndex(Place& where, int index) {
   request.ifr_ifindex = index;
   const Fd asker = SETUP_OK(where.ns.Socket(AF_INET, SOCK_DGRAM));
   uses.push_back({"SIOCGIFNAME", NETNS_IOCTL(asker, SIOCGIFNAME, request)});
+  if (HasIpv6()) {
+    const Fd socket = SETUP_OK(where.ns.Socket(AF_INET6, SOCK_DGRAM));
+    const SockAddr to = Inet("ff02::7", 9);
+    in6_pktinfo info{};
+    info.ipi6_ifindex = static_cast<unsigned>(index);
+    uses.push_back({"IPV6_PKTINFO", SendWithControl(socket, to.get(), to.length(), IPPROTO_IPV6, IPV6_PKTINFO, info, "sendmsg(IPV6_PKTINFO)")});
+    sockaddr_in6 scoped{};
+    std::memcpy(&scoped, to.get(), sizeof scoped);
+    scoped.sin6_scope_id = static_cast<std::uint32_t>(index);
+    Status sent = Ok();
+    if (::sendto(socket.get(), "7", 1, 0, reinterpret_cast<sockaddr*>(&scoped), sizeof scoped) < 0) sent = ErrnoError("sendto, sin6_scope_id");
+    uses.push_back({"sin6_scope_id", sent});
+  }
+  if (auto mirror = Mirror(where, index); mirror.code() != ENOENT && mirror.code() != EOPNOTSUPP) uses.push_back({"an action that mirrors", mirror});
   return uses;
 }
 
@@ -188,6 +221,44 @@ NETNS_TEST(Dev, NamesOfTheInitialNamespaceMeanNothingElsewhere, Covers("DEV-04",
   }
   EXPECT_THAT(SETUP_OK(devices.initial->Links({.master = kHub})), IsEmpty());
   EXPECT_EQ(SETUP_OK(devices.initial->LinkByName("nsconf-out")).index, kOuter);
+}
+
+// brctl(8)'s way to bridges: by their names, and by the indexes of ports.
+NETNS_TEST(Dev, BridgesOfTheInitialNamespaceAreOutOfReachOfOldRequests, Covers("TOOL-11", "DEV-25", "USER-30"), Needs(Machine(), Config("VETH"), Config("BRIDGE")),
+           Exclusive{}) {
+  InitialDevices devices;
+  Place a;
+  Place nested = Place::Inside(a);
+  for (Place* place : {&a, &nested}) {
+    SCOPED_TRACE(place == &a ? "a namespace" : "one made from inside it");
+    AddDevice(*place, "inner", {.index = kInner});
+    const Fd socket = SETUP_OK(place->ns.Socket(AF_UNIX, SOCK_DGRAM));
+    const auto port = [&](unsigned long command, const char* bridge, int index) {
+      ifreq request = NamedIfreq(bridge);
+      request.ifr_ifindex = index;
+      return NETNS_IOCTL(socket, command, request);
+    };
+    const auto bridge = [&](unsigned long command, const char* text, const char* name) -> Status {
+      char buffer[IFNAMSIZ] = {};
+      std::strncpy(buffer, name, sizeof buffer - 1);
+      if (::ioctl(socket.get(), command, buffer) < 0) return ErrnoError(text);
+      return Ok();
+    };
+    const Status absent = bridge(SIOCBRDELBR, "ioctl(SIOCBRDELBR)", "nsconf-hub");
+    if (absent.code() == ENOPKG || absent.code() == ENOTTY) RequireBuiltIn(Error{EOPNOTSUPP, "SIOCBRDELBR"}, "BRIDGE");
+    EXPECT_THAT(absent, FailsWith(ENXIO)) << "a bridge of the initial namespace";
+    EXPECT_THAT(port(SIOCBRADDIF, "nsconf-hub", kInner), FailsWith(ENODEV)) << "a bridge of the initial namespace";
+    EXPECT_THAT(port(SIOCBRDELIF, "nsconf-hub", kInner), FailsWith(ENODEV)) << "a bridge of the initial namespace";
+    ASSERT_OK(bridge(SIOCBRADDBR, "ioctl(SIOCBRADDBR)", "nsconf-hub")) << "brctl(8): a name that only the initial namespace has is free";
+    EXPECT_THAT(port(SIOCBRADDIF, "nsconf-hub", kOuter), FailsWith(EINVAL)) << "a device of the initial namespace became a port here";
+    EXPECT_THAT(port(SIOCBRDELIF, "nsconf-hub", kOuter), FailsWith(EINVAL)) << "a device of the initial namespace";
+    EXPECT_OK(port(SIOCBRADDIF, "nsconf-hub", kInner)) << "control: a device of the namespace";
+    EXPECT_TRUE(SETUP_OK((*place)->LinkByName("inner")).master.has_value()) << "control";
+    EXPECT_OK(port(SIOCBRDELIF, "nsconf-hub", kInner)) << "control";
+    EXPECT_OK(bridge(SIOCBRDELBR, "ioctl(SIOCBRDELBR)", "nsconf-hub")) << "control: a bridge of the namespace";
+    EXPECT_THAT((*place)->LinkByName("nsconf-hub"), FailsWith(ENODEV)) << "control";
+    ASSERT_OK(devices.initial->LinkByName("nsconf-hub")) << "a request in another namespace deleted a bridge of the initial one";
+  }
 }
 
 // ip-link(8): all devices of a group are deleted at once, those of the namespace.

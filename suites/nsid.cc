@@ -3,6 +3,7 @@
 #include <linux/net_namespace.h>
 #include <sched.h>
 
+#include <set>
 #include <vector>
 
 #include "fixtures/link_monitor.h"
@@ -192,6 +193,31 @@ NETNS_TEST(Nsid, AFreedPeerLosesItsIdEverywhere, Covers("NSID-10", "NSID-14"), N
   EXPECT_THAT(deleted(second_monitor), ElementsAre(22)) << "RTM_DELNSID in the second namespace that had one";
   EXPECT_THAT(rtnl.GetNsid(ByNsid(21)), FailsWith(ENOENT));
   EXPECT_OK(rtnl.NewNsid(ByFd(second.fd()), 21)) << "the number can be used again";
+}
+
+// The kernel frees what has died meanwhile together: each of them loses its id, and each loss is told.
+NETNS_TEST(Nsid, EachOfManyThatDieAtOnceIsAnnounced, Covers("NSID-10", "LIFE-32"), Needs(UserNs())) {
+  constexpr int kMany = 12, kFirst = 300;
+  auto here = NetNamespace::Create();
+  auto rtnl = RtnlIn(here);
+  auto monitor = SETUP_OK(RtnlMonitor::In(here, {RTNLGRP_NSID, RTNLGRP_LINK}));
+  std::set<int> told;
+  const auto listen = [&] {
+    for (const Message& message : SETUP_OK(monitor.ThroughFence()))
+      if (message.type() == RTM_DELNSID && !told.insert(ReadNsid(message).nsid).second) ADD_FAILURE() << "told twice: id " << ReadNsid(message).nsid;
+    return told.size() == kMany;
+  };
+  std::vector<NetNamespace> mortal;
+  for (int i = 0; i < kMany; ++i) {
+    mortal.push_back(NetNamespace::Create());
+    SETUP_OK(rtnl.NewNsid(ByFd(mortal.back().fd()), kFirst + i));
+  }
+  EXPECT_FALSE(listen()) << "control: they are alive";
+  EXPECT_THAT(told, IsEmpty()) << "control: they are alive";
+  mortal.clear();
+  EXPECT_OK(Eventually("RTM_DELNSID of each of them", listen, Deadline::OfKernelWork(),
+                       [&] { return "told so far: " + testing::PrintToString(told); }));
+  EXPECT_THAT(Ids(rtnl), IsEmpty());
 }
 
 NETNS_TEST(Nsid, AssignmentNeedsCapNetAdminAndQueriesDoNot, Covers("NSID-12"), Needs(UserNs())) {

@@ -113,6 +113,44 @@ Operation Command(const char* name, const Rights& rights, const char* family, st
           {}, config, &rights == &kInitial ? &kRefused : nullptr, false, [=] { NeedFamily(family, config); }};
 }
 
+// --- requests by a socket of root's in it, from elsewhere: netlink(7) asks for the right of whoever sends, over the namespace of
+// the socket, wherever the sender is
+
+struct NetfilterHeader {  // nfgenmsg
+  std::uint8_t family = AF_INET, version = 0;
+  std::uint16_t resource = 0;
+};
+std::function<void(World&)> MakeASocket(int protocol) {
+  return [=](World& world) { world.socket = SETUP_OK(world.ns->Socket(AF_NETLINK, SOCK_RAW, protocol)); };
+}
+Status Ask(World& world, const Request& request) {
+  ASSIGN_OR_RETURN(Fd same, world.socket.Dup());
+  ASSIGN_OR_RETURN(NetlinkSocket socket, NetlinkSocket::Adopt(std::move(same)));
+  return socket.Ack(request);
+}
+Operation Foreign(const char* name, std::vector<const char*> covers, int protocol, std::function<Request(World&)> request, const char* config) {
+  return {name, std::move(covers), From::kHome, kNetAdmin, Effect::kNone, [=](World& world) { return Ask(world, request(world)); }, MakeASocket(protocol), config};
+}
+Request UpOf(const char* name, World& world) {
+  ifinfomsg header{};
+  header.ifi_index = SETUP_OK(world.root().LinkByName(name)).index;
+  header.ifi_change = header.ifi_flags = IFF_UP;
+  return std::move(Request(RTM_NEWLINK).Header(header).Named("bring a device up"));
+}
+/// One command of a family that says nothing: who may not give it is told so before that is looked at.
+Operation ForeignCommand(const char* name, const char* family, std::uint8_t command, const char* config) {
+  return {name, {"USER-27", "USER-07"}, From::kHome, kNetAdmin, Effect::kNone,
+          [=](World& world) -> Status {
+            ASSIGN_OR_RETURN(Fd same, world.socket.Dup());
+            ASSIGN_OR_RETURN(NetlinkSocket socket, NetlinkSocket::Adopt(std::move(same)));
+            ASSIGN_OR_RETURN(GenericFamily found, socket.ResolveFamily(family));
+            Status answer = socket.Ack(Request(found.id).Named("a command").Header(genlmsghdr{.cmd = command, .version = static_cast<std::uint8_t>(found.version)}));
+            if (answer.code() == EPERM || answer.code() == EOPNOTSUPP) return answer;
+            return Ok();
+          },
+          MakeASocket(NETLINK_GENERIC), config, nullptr, false, [=] { NeedFamily(family, config); }};
+}
+
 /// RTM_NEWACTION, "tc actions add action pass".
 Status AddAnAction() {
   ASSIGN_OR_RETURN(Rtnl rtnl, Rtnl::Open());
@@ -269,6 +307,15 @@ std::vector<Operation> Operations() {
             {"to a port", [](W w) { return SendNothing(0, PortOf(w.socket)); }},
             {"connect", [](W w) { return ConnectTo(PortOf(w.socket)); }}}),
        MakeAReceiver},
+
+      Foreign("ConfigureADeviceByANetlinkSocketOfRoots", {"USER-27", "USER-07"}, NETLINK_ROUTE, [](W w) { return UpOf("lo", w); }, "NET"),
+      // IPCTNL_MSG_CT_DELETE, "conntrack -F"
+      Foreign("FlushConnectionsByASocketOfRoots", {"FW-21", "USER-27"}, NETLINK_NETFILTER,
+              [](W) { return std::move(Request(1 << 8 | 2).Header(NetfilterHeader{}).Named("flush connections")); }, "NF_CT_NETLINK"),
+      Foreign("FlushIpsecStatesByASocketOfRoots", {"USER-27", "STACK-17"}, NETLINK_XFRM,
+              [](W) { return std::move(Request(28 /* XFRM_MSG_FLUSHSA */).Header(std::uint32_t{0}).Named("flush states")); }, "XFRM_USER"),
+      ForeignCommand("ConfigureWireGuardByASocketOfRoots", "wireguard", 1 /* WG_CMD_SET_DEVICE */, "WIREGUARD"),
+      ForeignCommand("AddAnEndpointOfMptcpByASocketOfRoots", "mptcp_pm", 1 /* MPTCP_PM_CMD_ADD_ADDR */, "MPTCP"),
 
       // Documentation/netlink: "admin-perm" asks for the right in the initial user namespace, "uns-admin-perm" in the owner.
       Command("ConfigureWireGuard", kNetAdmin, "wireguard", 1 /* WG_CMD_SET_DEVICE */, "WIREGUARD"),

@@ -12,6 +12,7 @@
 #include <linux/netfilter/nfnetlink_conntrack.h>
 #include <linux/netfilter/nfnetlink_log.h>
 #include <linux/netfilter/nfnetlink_queue.h>
+#include <linux/if_pppox.h>
 #include <linux/xfrm.h>
 #include <net/ethernet.h>
 #include <sched.h>
@@ -418,6 +419,35 @@ Made Sctp(const NetNamespace& ns, int type) {
   return BoundSocket(ns, "IP_SCTP", AF_INET, type, IPPROTO_SCTP, {}, true, kPort);
 }
 
+/// drivers/net/ppp/pppoe.c: a session over one of its devices.
+Made PppoeSession(const NetNamespace& ns) {
+  Devices devices = AddDevices(ns);
+  auto socket = Keep(SocketOr(ns, "PPPOE", AF_PPPOX, SOCK_STREAM, PX_PROTO_OE));
+  sockaddr_pppox session{};
+  session.sa_family = AF_PPPOX;
+  session.sa_protocol = PX_PROTO_OE;
+  session.sa_addr.pppoe.sid = htons(7);
+  session.sa_addr.pppoe.remote[0] = 2;
+  session.sa_addr.pppoe.remote[5] = 0x37;
+  std::strcpy(session.sa_addr.pppoe.dev, "pn1");
+  sockaddr_storage address{};  // the structure is packed, and so not aligned as connect(2) has it
+  std::memcpy(&address, &session, sizeof session);
+  Check(::connect(socket->get(), reinterpret_cast<const sockaddr*>(&address), sizeof session), "connect(PPPoE)");
+  return {{{"pppoe", With("02:00:00:00:00:37")}}, [socket, undo = devices.undo] { socket->Reset(), undo(); }};
+}
+
+/// Documentation/networking/can.rst, "rcvlist_all": who gets the frames of all devices.
+Made CanReceiver(const NetNamespace& ns) {
+  auto socket = Keep(SocketOr(ns, "CAN_RAW", 29 /* AF_CAN */, SOCK_RAW, 1 /* CAN_RAW */));
+  struct {
+    sa_family_t family = 29;
+    int device = 0;
+    unsigned char rest[16] = {};
+  } all;
+  Check(::bind(socket->get(), reinterpret_cast<const sockaddr*>(&all), sizeof all), "bind(AF_CAN)");
+  return {{{"can/rcvlist_all", With(" raw")}}, [socket] { socket->Reset(); }};
+}
+
 /// A row of the table.
 struct Row {
   const char* name;
@@ -536,6 +566,8 @@ const std::vector<Row>& Rows() {
          made.sights = {{"sctp/eps", With(Format(" %d ", kPort))}};
          return made;
        }},
+      {"PppoeSessions", {"PROC-28", "VIRT-21"}, {"PPPOE", "VETH"}, [](auto& ns) { return PppoeSession(ns); }},
+      {"CanReceivers", {"PROC-28", "VIRT-22"}, {"CAN", "CAN_RAW"}, [](auto& ns) { return CanReceiver(ns); }},
       {"KeySockets", {"PROC-28"}, {"NET_KEY"},
        [](auto& ns) {
          auto socket = Keep(SocketOr(ns, "NET_KEY", 15 /* AF_KEY */, SOCK_RAW, 2));
