@@ -7,7 +7,9 @@
 
 #include "fixtures/link_monitor.h"
 #include "fixtures/nic.h"
+#include "fixtures/sockets.h"
 #include "suites/support/generic.h"
+#include "suites/support/may_use.h"
 #include "suites/support/place.h"
 
 namespace netns {
@@ -24,6 +26,7 @@ struct News {
   const char *family, *group;
   std::string mark;                    ///< What a message about it contains.
   std::function<void(Place&)> make;    ///< MISS where the kernel cannot.
+  bool later = false;                  ///< Told some time after it is done, by a worker of the kernel.
 };
 std::string Bytes4(std::uint32_t number) { return std::string(reinterpret_cast<const char*>(&number), sizeof number); }
 
@@ -56,7 +59,16 @@ const std::vector<News>& AllNews() {
          id.sel = policy.sel;
          id.dir = policy.dir;
          SETUP_OK(socket.Ack(Request(XFRM_MSG_DELPOLICY).Header(id).Named("delete it")));
-       }}};
+       }},
+      // sock_diag(7), SKNLGRP_INET_TCP_DESTROY and its like, "ss -E": told by its local address, some time after it was closed
+      {"SocketsThatAreClosed", "INET_DIAG", NETLINK_SOCK_DIAG, {1, 2}, nullptr, nullptr, "\x7f\x4e\x45\x57",
+       [](Place& at) {
+         SETUP_OK(at->Up("lo"));
+         const std::string address = "127.78.69.87";  // the bytes above
+         const Fd listener = SETUP_OK(TcpListen(at.ns, Inet(address, 7))), client = SETUP_OK(TcpConnect(at.ns, Inet(address, 7)));
+         const Fd datagram = SETUP_OK(UdpBind(at.ns, Inet(address, 7)));
+       },
+       true}};
   return news;
 }
 
@@ -76,6 +88,7 @@ class Ear {
 
  private:
   static RtnlMonitor Listen(Place& place, const News& news) {
+    if (!MayUse(news.symbol)) throw MissingNeed("needs-module:" + std::string(news.symbol), "a test would load a module of this machine", "load it first");
     auto opened = place.ns.Socket(AF_NETLINK, SOCK_RAW, news.protocol);
     if (!opened.ok()) RequireBuiltIn(opened.error(), news.symbol);
     std::vector<unsigned> groups = news.groups;
@@ -105,7 +118,15 @@ void StaysInItsNamespace(const News& news, bool with_initial) {
   others.emplace_back(own, news, "the creator's namespace");
   if (initial) others.emplace_back(*initial, news, "the initial namespace");
   news.make(here);
-  EXPECT_GE(hears.Heard(news), 1) << "control: a listener beside it";
+  if (news.later) {
+    // Once more: when the second is heard, whoever was to hear of the first one has.
+    for (int i = 0; i < 2; ++i) {
+      if (i > 0) news.make(here);
+      ASSERT_OK(Eventually("a listener beside it to hear", [&] { return hears.Heard(news) > 0; })) << "control";
+    }
+  } else {
+    EXPECT_GE(hears.Heard(news), 1) << "control: a listener beside it";
+  }
   for (Ear& other : others) EXPECT_EQ(other.Heard(news), 0) << "heard in " << other.who();
 }
 

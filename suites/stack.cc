@@ -576,10 +576,11 @@ void ErrorsFollowTheRateOfTheirNamespace(const Family& family) {
   const bool v4 = family.domain == AF_INET;
   const std::string rate = v4 ? "net.ipv4.icmp_ratelimit" : "net.ipv6.icmp.ratelimit";
   constexpr int kTimes = 12;
-  const auto refusals = [&](const std::string& milliseconds, bool all_are_to_come) {
+  const auto refusals = [&](const std::string& milliseconds, bool all_are_to_come, const std::string& mask = {}) {
     auto [asks, answers] = CreateTwoWithLoopback();
     Join(asks, "eth0", answers, "eth0");
     SETUP_OK(answers.SetSysctl(rate, milliseconds));
+    if (!mask.empty()) SETUP_OK(answers.SetSysctl(v4 ? "net.ipv4.icmp_ratemask" : "net.ipv6.icmp.ratemask", mask));
     Fd echo = SETUP_OK(asks.Socket(family.domain, SOCK_RAW, v4 ? int{IPPROTO_ICMP} : int{IPPROTO_ICMPV6}));
     Fd udp = SETUP_OK(Connected(asks, SOCK_DGRAM, SockAddr::Ip(family.Host(2), 9)));
     const auto refused = [&] { return SETUP_OK(GetOption(udp, SOL_SOCKET, SO_ERROR)) == ECONNREFUSED; };
@@ -602,6 +603,8 @@ void ErrorsFollowTheRateOfTheirNamespace(const Family& family) {
   EXPECT_EQ(refusals("0", true), kTimes) << "control: nothing is limited";
   EXPECT_LT(refusals("60000", false), kTimes) << "at most a few of a burst, with one a minute";
   EXPECT_EQ(refusals("0", true), kTimes) << "after what another namespace has refused to send";
+  // "icmp_ratemask: Mask made of ICMP types for which rates are being limited"; IPv6 has a list of them.
+  EXPECT_EQ(refusals("60000", true, v4 ? "0" : "128"), kTimes) << "ip-sysctl.rst: such errors are not limited in this namespace";
 }
 NETNS_TEST(Stack, Ipv4ErrorsFollowTheRateOfTheirNamespace, Covers("STACK-11"), Needs(Config("VETH"))) {
   ErrorsFollowTheRateOfTheirNamespace(Families()[0]);
