@@ -57,7 +57,8 @@ void UnplugAndReplug(bool by_driver) {
       }
     }
     (void)TellsOf(watch.initial(), nics[0]);
-    Unplugged unplugged(nics[0].bus(), by_driver);
+    // Whoever asks the bus for it, and from wherever.
+    Unplugged unplugged(nics[0].bus(), by_driver, busy ? NetNamespace::Create() : InitialNetNamespace());
     SETUP_OK(unplugged.Unplug());
     watch.ExpectGone(place, card.name);
     EXPECT_THAT(place.rtnl->LinkByIndex(card.index), FailsWith(ENODEV)) << "it vanishes from the namespace that it is in";

@@ -179,8 +179,9 @@ inline Status RoundTrip(const NetNamespace& a, const NetNamespace& b, const std:
 /// Takes a card off its bus (or its driver off the card) and puts it back.
 class Unplugged {
  public:
-  Unplugged(std::string bus, bool by_driver) : initial_(InitialNetNamespace()), bus_(std::move(bus)), by_driver_(by_driver) {
-    initial_.InWithSysfs([&] {
+  /// Asked for by a process in `where`; what comes back is of the initial namespace all the same.
+  Unplugged(std::string bus, bool by_driver, NetNamespace where = InitialNetNamespace()) : where_(std::move(where)), bus_(std::move(bus)), by_driver_(by_driver) {
+    where_.InWithSysfs([&] {
       char target[4096];
       ssize_t n = ::readlink(("/sys/bus/pci/devices/" + bus_ + "/driver").c_str(), target, sizeof target);
       driver_ = n > 0 ? "/sys/bus/pci/drivers" + std::string(target, static_cast<std::size_t>(n)).substr(
@@ -205,10 +206,10 @@ class Unplugged {
  private:
   Status Write(const std::string& path, const std::string& text) {
     Status status = Ok();
-    initial_.InWithSysfs([&] { status = WriteFile(path, text); });
+    where_.InWithSysfs([&] { status = WriteFile(path, text); });
     return status;
   }
-  NetNamespace initial_;
+  NetNamespace where_;
   std::string bus_, driver_;
   bool by_driver_, out_ = false;
 };
