@@ -15,6 +15,8 @@
 #include <sys/wait.h>
 
 #include <cstring>
+#include <future>
+#include <thread>
 
 #include "fixtures/net_namespace.h"
 #include "fixtures/thread.h"
@@ -233,25 +235,45 @@ NETNS_TEST(Create, AChildWithoutTheFlagSharesTheNamespace, Covers("CREATE-04")) 
     EXPECT_TRUE(std::any_of(addresses.begin(), addresses.end(), [](const Address& a) { return a.address == "192.0.2.1"; }))
         << "what the parent changed is not seen by its child";
   });
+
+  // A thread may be elsewhere than the rest of its process. Its children are where it is.
+  std::async(std::launch::async, [&] {
+    if (::unshare(CLONE_NEWNET) < 0) throw SetupFailure(ErrnoError("unshare(CLONE_NEWNET)").ToString(), std::source_location::current());
+    const ino_t of_thread = NetNamespace::Current().Inode();
+    EXPECT_NE(of_thread, here) << "control";
+    ino_t vforked = 0;
+    SETUP_OK(RunBriefly([] { return Ok(); }, [&] { vforked = NetNamespace::Current().Inode(); }));
+    EXPECT_EQ(vforked, of_thread) << "a child of vfork(2) by a thread in another namespace than its process";
+    auto forked_by_thread = Child::Start("forked", [&] { EXPECT_EQ(NetNamespace::Current().Inode(), of_thread) << "a child of fork(2) by such a thread"; });
+    SETUP_OK(forked_by_thread.Join());
+    EXPECT_EQ(Actor::Start("cloned").Run([] { return NetNamespace::Current().Inode(); }), of_thread) << "a child of clone(2) by such a thread";
+  }).get();
+  EXPECT_EQ(NetNamespace::Current().Inode(), here) << "control";
 }
 
 // execve(2) does not list namespaces among what it resets.
 NETNS_TEST(Create, MembershipSurvivesExecve, Covers("CREATE-05")) {
-  auto after_exec = [](bool unshare_first) -> std::pair<ino_t, ino_t> {
+  enum class By { kProcess, kProcessThatUnshared, kThreadThatUnshared };
+  auto after_exec = [](By by) -> std::pair<ino_t, ino_t> {
     auto pipe = SETUP_OK(Pipe());
     Fd pidfd;
     pid_t pid = ::fork();
     if (pid == 0) {
-      if (unshare_first && ::unshare(CLONE_NEWNET) < 0) ::_exit(1);
-      ino_t inode = InodeOf("/proc/self/ns/net");
-      [[maybe_unused]] ssize_t n = ::write(pipe.second.get(), &inode, sizeof inode);
-      // A traced process stops when execve(2) is done, before the first instruction of the new program.
-      ::ptrace(PTRACE_TRACEME, 0, nullptr, nullptr);
-      ::execl("/proc/self/exe", "netns-tests", "--version", static_cast<char*>(nullptr));
-      ::_exit(1);
+      const auto execute = [&] {
+        if (by != By::kProcess && ::unshare(CLONE_NEWNET) < 0) ::_exit(1);
+        ino_t inode = InodeOf("/proc/thread-self/ns/net");
+        [[maybe_unused]] ssize_t n = ::write(pipe.second.get(), &inode, sizeof inode);
+        // A traced process stops when execve(2) is done, before the first instruction of the new program.
+        ::ptrace(PTRACE_TRACEME, 0, nullptr, nullptr);
+        ::execl("/proc/self/exe", "netns-tests", "--version", static_cast<char*>(nullptr));
+        ::_exit(1);
+      };
+      // The thread takes over the process, and the others end; where they were does not matter any more.
+      if (by == By::kThreadThatUnshared) std::thread(execute).join();
+      execute();
     }
     int status = 0;
-    ::waitpid(pid, &status, 0);
+    ::waitpid(pid, &status, __WALL);
     pipe.second.Reset();
     ino_t before = 0;
     [[maybe_unused]] ssize_t n = ::read(pipe.first.get(), &before, sizeof before);
@@ -262,11 +284,14 @@ NETNS_TEST(Create, MembershipSurvivesExecve, Covers("CREATE-05")) {
     ::waitpid(pid, nullptr, 0);
     return inodes;
   };
-  auto [before, after] = after_exec(true);
-  EXPECT_EQ(after, before) << "execve(2) changed the network namespace";
   const ino_t here = NetNamespace::Current().Inode();
-  EXPECT_NE(after, here);
-  EXPECT_EQ(after_exec(false), std::pair(here, here)) << "control: one that stayed where it was";
+  for (By by : {By::kProcessThatUnshared, By::kThreadThatUnshared}) {
+    SCOPED_TRACE(by == By::kThreadThatUnshared ? "by a thread that is in another namespace than its process" : "by a process");
+    auto [before, after] = after_exec(by);
+    EXPECT_EQ(after, before) << "execve(2) changed the network namespace";
+    EXPECT_NE(after, here);
+  }
+  EXPECT_EQ(after_exec(By::kProcess), std::pair(here, here)) << "control: one that stayed where it was";
 }
 
 // unshare(2) moves "the calling process": a thread.

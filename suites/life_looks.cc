@@ -3,12 +3,16 @@
 // leaves nothing open; a kernel that forgets to let go on one of these ways keeps the namespace for ever.
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/net_namespace.h>
 #include <linux/rtnetlink.h>
 #include <linux/sockios.h>
 #include <netinet/in.h>
 #include <sched.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 
 #include <filesystem>
@@ -232,7 +236,127 @@ const std::vector<Deed>& Deeds() {
            auto rtnl = SETUP_OK(Rtnl::Open());
            SETUP_OK(rtnl.Up("lo"));
          });
-       }, true}};
+       }, true},
+      {"MessagesThatCarriedItsDescriptors", {"LIFE-13", "LIFE-16", "LIFE-07"},
+       [](Actor& member) {
+         const auto space = SETUP_OK(NetNamespace::OfPid(member.pid()));
+         const auto pass = [&](int type) {
+           for (bool received : {true, false}) {
+             std::vector<Fd> cargo;
+             cargo.push_back(SETUP_OK(space.Dup()).Release());
+             for (int family : {AF_INET, AF_INET6, AF_UNIX, AF_NETLINK, AF_PACKET})
+               for (int kind : {SOCK_DGRAM, SOCK_STREAM, SOCK_RAW})
+                 if (auto socket = space.Socket(family, kind); socket.ok()) cargo.push_back(std::move(*socket));
+             EXPECT_GT(cargo.size(), 3u) << "control";
+             for (Fd& each : cargo) {
+               int ends[2];
+               if (::socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, ends) < 0) throw SetupFailure(ErrnoError("socketpair").ToString(), std::source_location::current());
+               const Fd from(ends[0]), to(ends[1]);
+               SETUP_OK(SendFd(from.get(), each.get()));
+               each.Reset();
+               if (received) SETUP_OK(ReceiveFd(to.get()));
+             }
+           }
+         };
+         for (int type : {SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET}) {
+           pass(type);
+           member.Run([&] { pass(type); });  // the sockets that carry them are of the namespace, too
+         }
+       }},
+      {"MountsThatAreGone", {"LIFE-10", "LIFE-07", "TOOL-02"},
+       [](Actor& member) {
+         Actor mounter = Actor::Start("mounter", CLONE_NEWNS);
+         const std::string from = member.Proc("ns/net"), at = "/tmp/its-namespace";
+         mounter.Run([&] {
+           Fd(::open(at.c_str(), O_CREAT | O_RDONLY | O_CLOEXEC, 0600));
+           for (int flags : {0, int{MNT_DETACH}, int{MNT_FORCE}}) {
+             ASSERT_EQ(::mount(from.c_str(), at.c_str(), nullptr, MS_BIND, nullptr), 0) << "control: " << ErrnoName(errno);
+             if (flags == MNT_DETACH) {
+               // While somebody has it open; and looked at once more.
+               const Fd open = OpenQuietly(at, O_RDONLY), path = OpenQuietly(at, O_PATH);
+               EXPECT_EQ(::umount2(at.c_str(), flags), 0) << ErrnoName(errno);
+               struct stat info{};
+               EXPECT_EQ(::fstat(open.get(), &info), 0);
+             } else {
+               EXPECT_EQ(::umount2(at.c_str(), flags), 0) << ErrnoName(errno);
+             }
+           }
+           // Twice upon each other, and one that goes with its mount namespace.
+           for (int i = 0; i < 2; ++i) EXPECT_EQ(::mount(from.c_str(), at.c_str(), nullptr, MS_BIND, nullptr), 0) << ErrnoName(errno);
+           for (int i = 0; i < 2; ++i) EXPECT_EQ(::umount2(at.c_str(), MNT_DETACH), 0) << ErrnoName(errno);
+           EXPECT_EQ(::mount(from.c_str(), at.c_str(), nullptr, MS_BIND, nullptr), 0) << ErrnoName(errno);
+         });
+         mounter.Kill();
+       }},
+      {"RingsThatWereMapped", {"LIFE-17", "LIFE-15"},
+       [](Actor& member) {
+         member.Run([] {
+           for (int ring : {5 /* PACKET_RX_RING */, 13 /* PACKET_TX_RING */}) {
+             Fd socket(::socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0));
+             if (!socket.valid()) return;  // not in this kernel
+             struct {  // tpacket_req
+               unsigned block_size = 4096, blocks = 4, frame_size = 2048, frames = 8;
+             } request;
+             ASSERT_EQ(::setsockopt(socket.get(), 263 /* SOL_PACKET */, ring, &request, sizeof request), 0) << "control: " << ErrnoName(errno);
+             constexpr std::size_t kSize = 4 * 4096;
+             for (bool socket_first : {false, true}) {
+               void* memory = ::mmap(nullptr, kSize, PROT_READ | PROT_WRITE, MAP_SHARED, socket.get(), 0);
+               ASSERT_NE(memory, MAP_FAILED) << "control: " << ErrnoName(errno);
+               if (socket_first) socket.Reset();
+               ::munmap(memory, kSize);
+             }
+           }
+         });
+       }},
+      {"RequestsThatAreRefused", {"LIFE-01", "NLK-11", "DEV-18"},
+       [](Actor& member) {
+         auto here = SETUP_OK(Rtnl::Open());
+         const auto space = SETUP_OK(NetNamespace::OfPid(member.pid()));
+         int id = SETUP_OK(here.GetNsid(ByFd(space.fd()))).nsid;  // the pair across the border may have brought one
+         if (id < 0) SETUP_OK(here.NewNsid(ByFd(space.fd()), id = 31));
+         const auto refused = [](const Status& status, const char* what) { EXPECT_FALSE(status.ok()) << "control: " << what; };
+         const auto asked = [&](std::uint16_t type, auto header, std::uint16_t target, std::uint16_t flags, const char* what) {
+           Request request(type, flags);
+           request.Header(header).U32(target, static_cast<std::uint32_t>(id)).Named(what);
+           if ((flags & NLM_F_DUMP) != 0)
+             std::ignore = here.socket().Dump(request);
+           else
+             std::ignore = here.socket().Ask(request);
+         };
+         // Of things that are not there, or that it does not tell, by each way of naming it.
+         for (int index : {0, 4711}) {
+           ifinfomsg link{};
+           link.ifi_index = index;
+           asked(RTM_GETLINK, link, IFLA_TARGET_NETNSID, 0, "a link");
+           asked(RTM_GETLINK, link, IFLA_TARGET_NETNSID, NLM_F_DUMP, "links");
+           asked(RTM_DELLINK, link, IFLA_TARGET_NETNSID, NLM_F_ACK, "delete a link");
+           asked(RTM_SETLINK, link, IFLA_TARGET_NETNSID, NLM_F_ACK, "change a link");
+           for (int family : {AF_INET, AF_INET6}) {
+             ifaddrmsg address{};
+             address.ifa_family = static_cast<std::uint8_t>(family);
+             address.ifa_index = static_cast<unsigned>(index);
+             asked(RTM_GETADDR, address, IFA_TARGET_NETNSID, NLM_F_DUMP, "addresses");
+             asked(RTM_GETADDR, address, IFA_TARGET_NETNSID, 0, "an address");
+           }
+         }
+         rtgenmsg any{};
+         for (std::uint16_t name : {NETNSA_NSID, NETNSA_TARGET_NSID}) {
+           asked(RTM_GETNSID, any, name, 0, "an id");
+           asked(RTM_GETNSID, any, name, NLM_F_DUMP, "ids");
+           asked(RTM_NEWNSID, any, name, NLM_F_ACK, "give an id");
+         }
+         refused(here.NewNsid(ByFd(space.fd()), id + 1), "it has an id");
+         refused(here.MoveLink("lo", ByFd(space.fd())), "lo does not move");
+         refused(here.MoveLink("absent", ByFd(space.fd())), "there is no such device");
+         for (int i = 0; i < 2; ++i) {
+           refused(here.AddLink({.name = "x", .kind = "nothing", .netns_fd = space.fd()}), "there is no such kind");
+           refused(here.AddLink({.name = "in/valid", .kind = "veth", .netns_pid = member.pid()}), "no such name");
+           refused(here.AddVeth("lo", PeerSpec{.name = "far", .netns_fd = space.fd()}), "its name is taken");
+           refused(here.AddVeth("near", PeerSpec{.name = "lo", .netns_fd = space.fd()}), "the peer's name is taken");
+           refused(here.AddVeth("near", PeerSpec{.name = "far", .mtu = 1, .netns_fd = space.fd()}), "no such MTU");
+         }
+         EXPECT_FALSE(here.LinkByName("near").ok()) << "control: nothing is left of them here";
+       }}};
   return deeds;
 }
 

@@ -298,6 +298,69 @@ std::function<Result<int>(const NetNamespace&)> ChosenPort(int domain, int type)
   };
 }
 
+// Options of sockets tell what the stack means to do. What it does is in the packets.
+
+/// The first packet of `protocol` to port 9 (or any echo request) that the loopback device carries, from its IP header on.
+Result<std::string> PacketSent(const NetNamespace& ns, int domain, int protocol) {
+  LoopbackUp(ns);
+  ASSIGN_OR_RETURN(Fd wire, ns.Socket(AF_PACKET, SOCK_DGRAM, htons(domain == AF_INET ? 0x0800 : 0x86DD)));
+  const bool echo = protocol == IPPROTO_ICMP || protocol == IPPROTO_ICMPV6;
+  ASSIGN_OR_RETURN(Fd sender, ns.Socket(domain, protocol == IPPROTO_TCP ? SOCK_STREAM | SOCK_NONBLOCK : protocol == IPPROTO_UDP ? SOCK_DGRAM : SOCK_RAW, protocol));
+  const sockaddr_in four = Address4("127.0.0.1", 9);
+  const sockaddr_in6 six = Address6(in6addr_loopback, echo ? 0 : 9);
+  const auto* to = domain == AF_INET ? reinterpret_cast<const sockaddr*>(&four) : reinterpret_cast<const sockaddr*>(&six);
+  const socklen_t size = domain == AF_INET ? sizeof four : sizeof six;
+  icmphdr request{};
+  request.type = domain == AF_INET ? ICMP_ECHO : ICMP6_ECHO_REQUEST;
+  if (domain == AF_INET) request.checksum = static_cast<std::uint16_t>(~request.type);
+  if (protocol == IPPROTO_TCP)
+    (void)::connect(sender.get(), to, size);
+  else if (::sendto(sender.get(), &request, sizeof request, 0, to, size) < 0)
+    return ErrnoError("sendto over lo");
+  for (;;) {
+    RETURN_IF_ERROR(WaitFor(wire.get(), POLLIN, Deadline::OfTest(), "the packet on lo"));
+    char buffer[2048];
+    const ssize_t length = ::recv(wire.get(), buffer, sizeof buffer, 0);
+    if (length < (domain == AF_INET ? 28 : 48)) continue;
+    const std::string packet(buffer, static_cast<std::size_t>(length));
+    const std::size_t header = domain == AF_INET ? 20 : 40;
+    if (static_cast<unsigned char>(packet[domain == AF_INET ? 9 : 6]) != protocol) continue;
+    if (echo ? static_cast<unsigned char>(packet[header]) == request.type : packet[header + 2] == 0 && packet[header + 3] == 9) return packet;
+  }
+}
+/// Time to live, or hop limit.
+std::function<Result<int>(const NetNamespace&)> LifeOfPackets(int domain, int protocol) {
+  return [=](const NetNamespace& ns) -> Result<int> {
+    ASSIGN_OR_RETURN(std::string packet, PacketSent(ns, domain, protocol));
+    return static_cast<unsigned char>(packet[domain == AF_INET ? 8 : 7]);
+  };
+}
+/// What a SYN offers: a bit for each kind of option that stands in it (1 << kind), and 1 << 16 for ECN.
+std::function<Result<int>(const NetNamespace&)> OfferedBySyn(int domain, int mask) {
+  return [=](const NetNamespace& ns) -> Result<int> {
+    ASSIGN_OR_RETURN(std::string packet, PacketSent(ns, domain, IPPROTO_TCP));
+    const std::string tcp = packet.substr(domain == AF_INET ? 20 : 40);
+    const std::size_t end = std::min<std::size_t>(tcp.size(), static_cast<unsigned char>(tcp[12]) / 16 * 4u);
+    int offered = (tcp[13] & 0xC0) == 0xC0 ? 1 << 16 : 0;
+    for (std::size_t at = 20; at < end;) {
+      const int kind = static_cast<unsigned char>(tcp[at]);
+      if (kind == 0) break;
+      if (kind < 16) offered |= 1 << kind;
+      at += kind == 1 ? 1 : std::max<std::size_t>(2, at + 1 < end ? static_cast<unsigned char>(tcp[at + 1]) : 2);
+    }
+    return offered & mask;
+  };
+}
+/// Whether packets of IPv6 have a flow label that nobody asked for.
+std::function<Result<int>(const NetNamespace&)> Labelled(int protocol) {
+  return [=](const NetNamespace& ns) -> Result<int> {
+    ASSIGN_OR_RETURN(std::string packet, PacketSent(ns, AF_INET6, protocol));
+    return (packet[1] & 0x0F) != 0 || packet[2] != 0 || packet[3] != 0;
+  };
+}
+// linux/tcp.h hides the names of netinet/tcp.h for the kinds of options.
+constexpr int kSynWindow = 1 << 3, kSynSack = 1 << 4, kSynTimestamp = 1 << 8, kSynEcn = 1 << 16;
+
 struct Effect {
   const char *name, *sysctl, *value;
   std::function<Result<int>(const NetNamespace&)> observe;
@@ -364,6 +427,22 @@ const std::vector<Effect>& Effects() {
          if (int code = BindCode(six, Address6(in6addr_any, 4001))) return Error{code, "bind([::]:4001)"};
          return BindCode(four, Address4("0.0.0.0", 4001));
        }, 0},
+      {"TtlOfDatagrams", "net/ipv4/ip_default_ttl", "71", LifeOfPackets(AF_INET, IPPROTO_UDP), 71},
+      {"TtlOfConnections", "net/ipv4/ip_default_ttl", "72", LifeOfPackets(AF_INET, IPPROTO_TCP), 72},
+      {"TtlOfEchoRequests", "net/ipv4/ip_default_ttl", "73", LifeOfPackets(AF_INET, IPPROTO_ICMP), 73},
+      {"HopLimitOfDatagrams", "net/ipv6/conf/lo/hop_limit", "74", LifeOfPackets(AF_INET6, IPPROTO_UDP), 74},
+      {"HopLimitOfConnections", "net/ipv6/conf/lo/hop_limit", "75", LifeOfPackets(AF_INET6, IPPROTO_TCP), 75},
+      {"HopLimitOfEchoRequests", "net/ipv6/conf/lo/hop_limit", "76", LifeOfPackets(AF_INET6, IPPROTO_ICMPV6), 76},
+      {"TimestampsOffered", "net/ipv4/tcp_timestamps", "0", OfferedBySyn(AF_INET, kSynTimestamp), 0},
+      {"TimestampsOfferedOverIpv6", "net/ipv4/tcp_timestamps", "0", OfferedBySyn(AF_INET6, kSynTimestamp), 0},
+      {"SelectiveAcknowledgementOffered", "net/ipv4/tcp_sack", "0", OfferedBySyn(AF_INET, kSynSack), 0},
+      {"SelectiveAcknowledgementOfferedOverIpv6", "net/ipv4/tcp_sack", "0", OfferedBySyn(AF_INET6, kSynSack), 0},
+      {"WindowScalingOffered", "net/ipv4/tcp_window_scaling", "0", OfferedBySyn(AF_INET, kSynWindow), 0},
+      {"WindowScalingOfferedOverIpv6", "net/ipv4/tcp_window_scaling", "0", OfferedBySyn(AF_INET6, kSynWindow), 0},
+      {"CongestionNotificationOffered", "net/ipv4/tcp_ecn", "1", OfferedBySyn(AF_INET, kSynEcn), kSynEcn},
+      {"CongestionNotificationOfferedOverIpv6", "net/ipv4/tcp_ecn", "1", OfferedBySyn(AF_INET6, kSynEcn), kSynEcn},
+      {"FlowLabelsOfDatagrams", "net/ipv6/auto_flowlabels", "0", Labelled(IPPROTO_UDP), 0},
+      {"FlowLabelsOfConnections", "net/ipv6/auto_flowlabels", "0", Labelled(IPPROTO_TCP), 0},
   };
   return effects;
 }
@@ -398,7 +477,9 @@ const bool effects = [] {
     Covers covers("SYSCTL-14");
     if (std::string_view(effect.sysctl).starts_with("net/ipv6")) covers.list.push_back("SYSCTL-21");
     // Some settings of TCP and UDP are looked at through sockets of IPv6, or of both.
-    static const std::set<std::string_view> kBySocketsOfIpv6 = {"KeepAliveTimeOfIpv6", "SendBuffer", "TimestampsOfIpv6", "WindowScaling", "LocalPortRangeOfTcp6", "PingGroupsOfIpv6"};
+    static const std::set<std::string_view> kBySocketsOfIpv6 = {"KeepAliveTimeOfIpv6", "SendBuffer", "TimestampsOfIpv6", "WindowScaling", "LocalPortRangeOfTcp6", "PingGroupsOfIpv6", "TimestampsOfferedOverIpv6",
+                                                                 "SelectiveAcknowledgementOfferedOverIpv6", "WindowScalingOfferedOverIpv6",
+                                                                 "CongestionNotificationOfferedOverIpv6"};
     Needs needs(Config("SYSCTL"));
     if (covers.list.size() > 1 || kBySocketsOfIpv6.contains(effect.name)) needs.list.push_back(Config("IPV6"));
     RegisterBody("Sysctl", std::string("ValueActsInItsOwnNamespace/") + effect.name, __FILE__, __LINE__, [row] { ActsInItsOwnNamespace(*row); }, covers, needs);
