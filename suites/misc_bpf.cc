@@ -5,6 +5,8 @@
 #include <linux/if_packet.h>
 #include <net/ethernet.h>
 #include <netinet/tcp.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
 
 #include "fixtures/bpf.h"
 #include "fixtures/nic.h"
@@ -220,6 +222,88 @@ NETNS_TEST(Misc, BpfSeesTheCookieOfTheNamespaceOfTheSocket, Covers("MISC-04"), N
   EXPECT_EQ(from_a, SETUP_OK(a.Cookie()));
   EXPECT_EQ(from_b, SETUP_OK(b.Cookie()));
   EXPECT_NE(from_a, from_b) << "control: two namespaces";
+}
+
+/// A control group of this test, with the test's process in it until the end.
+class ControlGroup {
+ public:
+  ControlGroup() {
+    const std::string root = "/tmp/cgroup2";
+    ::mkdir(root.c_str(), 0755);
+    if (::mount("cgroup2", root.c_str(), "cgroup2", 0, nullptr) < 0)
+      throw MissingNeed("needs-config:CGROUPS", "no control groups (version 2) can be mounted: " + ErrnoName(errno), "use a kernel with CONFIG_CGROUPS");
+    root_ = root + "/cgroup.procs";
+    path_ = root + "/nsconf-" + std::to_string(NetNamespace::Current().Inode());
+    if (::mkdir(path_.c_str(), 0755) < 0) throw SetupFailure(ErrnoError("mkdir of a control group").ToString(), std::source_location::current());
+    SETUP_OK(WriteFile(path_ + "/cgroup.procs", "0"));
+    fd_ = SETUP_OK(Open(path_, O_RDONLY | O_DIRECTORY));
+  }
+  ControlGroup(const ControlGroup&) = delete;
+  ControlGroup& operator=(const ControlGroup&) = delete;
+  ~ControlGroup() {
+    (void)WriteFile(root_, "0").ok();
+    ::rmdir(path_.c_str());
+  }
+  int fd() const { return fd_.get(); }
+
+ private:
+  std::string root_, path_;
+  Fd fd_;
+};
+
+// Programs of a control group are told of sockets of its processes, in whatever namespace these are.
+NETNS_TEST(Misc, BpfOfControlGroupsSeesTheCookieOfTheNamespaceOfTheSocket, Covers("MISC-04"), Needs(Machine(), Config("CGROUP_BPF"), Config("BPF_SYSCALL"))) {
+  using namespace bpf;
+  auto a = NetNamespace::Create(), b = NetNamespace::Create();
+  if (!a.Cookie().ok()) throw MissingNeed("needs-feature:netns-cookie", "SO_NETNS_COOKIE is missing (before 5.14)", "", LinuxVersion{5, 14});
+  LoopbackUp(a), LoopbackUp(b);
+  struct Kind {
+    const char* name;
+    std::uint32_t type, attach;
+    std::function<void(const NetNamespace&)> happens;  ///< What the program runs at, with a socket of the namespace.
+  };
+  const auto connect = [](int type) {
+    return [type](const NetNamespace& ns) {
+      const Fd socket = SETUP_OK(ns.Socket(AF_INET, type));
+      const SockAddr to = Inet(kLoopback4, 9);
+      std::ignore = ::connect(socket.get(), to.get(), to.length());
+    };
+  };
+  const Kind kinds[] = {
+      {"at the making of sockets", BPF_PROG_TYPE_CGROUP_SOCK, BPF_CGROUP_INET_SOCK_CREATE, [](const NetNamespace& ns) { SETUP_OK(ns.Socket(AF_INET, SOCK_DGRAM)); }},
+      {"at connect(2)", BPF_PROG_TYPE_CGROUP_SOCK_ADDR, BPF_CGROUP_INET4_CONNECT, connect(SOCK_DGRAM)},
+      {"at steps of connections", BPF_PROG_TYPE_SOCK_OPS, BPF_CGROUP_SOCK_OPS, connect(SOCK_STREAM)},
+      {"at setsockopt(2)", BPF_PROG_TYPE_CGROUP_SOCKOPT, BPF_CGROUP_SETSOCKOPT,
+       [](const NetNamespace& ns) {
+         const Fd socket = SETUP_OK(ns.Socket(AF_INET, SOCK_DGRAM));
+         const int on = 1;
+         ::setsockopt(socket.get(), SOL_SOCKET, SO_BROADCAST, &on, sizeof on);
+       }},
+  };
+  ControlGroup group;
+  const Fd cookie = SETUP_OK(CreateBpfMap(BPF_MAP_TYPE_ARRAY, 8));
+  int tried = 0;
+  for (const Kind& kind : kinds) {
+    SCOPED_TRACE(kind.name);
+    auto program = LoadBpf({kind.type, kind.type == BPF_PROG_TYPE_SOCK_OPS ? 0u : kind.attach,
+                            bpf::Join({{Call(BPF_FUNC_get_netns_cookie), Move(BPF_REG_6, BPF_REG_0)},
+                                       FindElement(cookie, Return(1)),
+                                       {Store(BPF_DW, BPF_REG_0, 0, BPF_REG_6)},
+                                       Return(1)})});
+    if (program.code() == EINVAL) continue;  // such programs were given the helper later, or not at all
+    const Fd link = NeedsBpf(LinkBpf(SETUP_OK(std::move(program)), group.fd(), kind.attach), "links to control groups");
+    ++tried;
+    const auto seen_from = [&](const NetNamespace& ns) {
+      SETUP_OK(SetBpfElement(cookie, 0, 0));
+      kind.happens(ns);
+      return SETUP_OK(GetBpfElement(cookie));
+    };
+    const std::uint64_t from_a = seen_from(a), from_b = seen_from(b);
+    EXPECT_EQ(from_a, SETUP_OK(a.Cookie())) << "bpf-helpers(7): the cookie of the network namespace the socket is associated with";
+    EXPECT_EQ(from_b, SETUP_OK(b.Cookie())) << "bpf-helpers(7): the cookie of the network namespace the socket is associated with";
+    EXPECT_NE(from_a, from_b) << "control: two namespaces";
+  }
+  if (tried == 0) throw MissingNeed("needs-feature:bpf", "no program of a control group is given cookies of namespaces");
 }
 
 // bpf-helpers(7), bpf_sk_lookup_udp: "If the netns is a negative signed 32-bit integer, then the socket lookup table in the
