@@ -33,6 +33,7 @@ struct Table {
   std::vector<const char*> configs;
   std::function<Status(Place&)> add, remove;
   std::function<std::size_t(Place&)> count;
+  std::function<Status(Place&)> flush = {};  ///< Removes all of them, where there is a way.
 };
 
 NetlinkSocket Netfilter(const Place& at) { return SETUP_OK(NetlinkSocket::Adopt(SETUP_OK(at.ns.Socket(AF_NETLINK, SOCK_RAW, NETLINK_NETFILTER)))); }
@@ -161,12 +162,20 @@ const std::vector<Table>& Tables() {
        [](Place& at) {
          Generic family(at, IPVS_GENL_NAME, "IP_VS");
          return SETUP_OK(family->Dump(family.Make(IPVS_CMD_GET_SERVICE, "list virtual servers", IPVS_GENL_VERSION))).size();
+       },
+       [](Place& at) {
+         Generic family(at, IPVS_GENL_NAME, "IP_VS");
+         return family->Ack(family.Make(IPVS_CMD_FLUSH, "flush virtual servers", IPVS_GENL_VERSION));
        }},
       {"MptcpEndpoints", {"STACK-15"}, {"MPTCP"}, [](Place& at) { return endpoint(at, MPTCP_PM_CMD_ADD_ADDR); },
        [](Place& at) { return endpoint(at, MPTCP_PM_CMD_DEL_ADDR); },
        [](Place& at) {
          Generic family(at, MPTCP_PM_NAME, "MPTCP");
          return SETUP_OK(family->Dump(family.Make(MPTCP_PM_CMD_GET_ADDR, "list endpoints", MPTCP_PM_VER))).size();
+       },
+       [](Place& at) {
+         Generic family(at, MPTCP_PM_NAME, "MPTCP");
+         return family->Ack(family.Make(MPTCP_PM_CMD_FLUSH_ADDRS, "flush endpoints", MPTCP_PM_VER));
        }},
       {"IoamNamespaces", {"ROUTE-14"}, {"IPV6"}, [](Place& at) { return ioam(at, IOAM6_CMD_ADD_NAMESPACE); }, [](Place& at) { return ioam(at, IOAM6_CMD_DEL_NAMESPACE); },
        [](Place& at) {
@@ -187,6 +196,10 @@ const std::vector<Table>& Tables() {
            if (message.AttributesAfter<nfgenmsg>().Nested(CTA_TUPLE_ORIG).Nested(CTA_TUPLE_IP).U32(CTA_IP_V4_SRC) == source.s_addr) ++count;
          }
          return count;
+       },
+       [](Place& at) {
+         auto socket = Netfilter(at);
+         return socket.Ack(NetfilterRequest(NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_DELETE, 0, "flush connections"));
        }},
       {"AccountingObjects", {"FW-25"}, {"NETFILTER_NETLINK_ACCT"},
        [](Place& at) { return Known(account(at, NFNL_MSG_ACCT_NEW, NLM_F_CREATE | NLM_F_EXCL), "NETFILTER_NETLINK_ACCT"); },
@@ -196,6 +209,10 @@ const std::vector<Table>& Tables() {
          auto all = socket.Dump(NetfilterRequest(NFNL_SUBSYS_ACCT, NFNL_MSG_ACCT_GET, 0, "list accounting objects"));
          if (!all.ok()) Known(all.error(), "NETFILTER_NETLINK_ACCT").ok();
          return SETUP_OK(std::move(all)).size();
+       },
+       [](Place& at) {
+         auto socket = Netfilter(at);
+         return socket.Ack(NetfilterRequest(NFNL_SUBSYS_ACCT, NFNL_MSG_ACCT_DEL, 0, "flush accounting objects"));
        }},
       {"TimeoutPolicies", {"FW-08"}, {"NF_CT_NETLINK_TIMEOUT"},
        [](Place& at) { return Known(policy(at, IPCTNL_MSG_TIMEOUT_NEW, NLM_F_CREATE | NLM_F_EXCL), "NF_CT_NETLINK_TIMEOUT"); },
@@ -205,6 +222,10 @@ const std::vector<Table>& Tables() {
          auto all = socket.Dump(NetfilterRequest(NFNL_SUBSYS_CTNETLINK_TIMEOUT, IPCTNL_MSG_TIMEOUT_GET, 0, "list timeout policies"));
          if (!all.ok()) Known(all.error(), "NF_CT_NETLINK_TIMEOUT").ok();
          return SETUP_OK(std::move(all)).size();
+       },
+       [](Place& at) {
+         auto socket = Netfilter(at);
+         return socket.Ack(NetfilterRequest(NFNL_SUBSYS_CTNETLINK_TIMEOUT, IPCTNL_MSG_TIMEOUT_DELETE, 0, "flush timeout policies"));
        }},
       {"Actions", {"DEV-37"}, {"NET_ACT_GACT"},
        [](Place& at) {
@@ -258,6 +279,11 @@ void IsSeparate(const Table& table, bool of_the_initial) {
     EXPECT_OK(table.remove(*place)) << "control: its own";
     EXPECT_EVENTUALLY("its own to go", [&, place = place] { return table.count(*place) == births[i]; });
     EXPECT_EQ(table.count(owner), before + 1) << "it was deleted with an equal one of another namespace";
+    if (!table.flush) continue;
+    SETUP_OK(table.add(*place));
+    EXPECT_OK(table.flush(*place));
+    EXPECT_EVENTUALLY("control: its own to go", [&, place = place] { return table.count(*place) == births[i]; });
+    EXPECT_EQ(table.count(owner), before + 1) << "network_namespaces(7): it was flushed in another namespace";
   }
   EXPECT_OK(table.remove(owner)) << "control";
   EXPECT_EVENTUALLY("control: it to go", [&] { return table.count(owner) == before; });

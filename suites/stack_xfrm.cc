@@ -164,11 +164,16 @@ void IpsecIsSeparate(const NetNamespace& own, const NetNamespace& other, const F
   EXPECT_GE(std::count_if(told.begin(), told.end(), [](const Message& each) { return each.type() == XFRM_MSG_NEWPOLICY; }), 1) << "control";
   // Flushed in one namespace only.
   ASSERT_OK(AddBlock(other, family, family.Host(2)));
+  ASSERT_OK(TakeSpi(own, family, kSpi));
+  ASSERT_OK(TakeSpi(other, family, kSpi));
+  const std::size_t states_of_other = States(other);
+  EXPECT_GE(states_of_other, 1U) << "control";
   ASSERT_OK(Flush(own));
   EXPECT_EQ(Policies(own), 0U) << "control";
   EXPECT_EQ(States(own), 0U) << "control";
   EXPECT_THAT(attempt(own), Succeeds()) << "control";
-  EXPECT_EQ(Policies(other), 1U);
+  EXPECT_EQ(Policies(other), 1U) << "ip-xfrm(8) flush: of the namespace";
+  EXPECT_EQ(States(other), states_of_other) << "ip-xfrm(8) flush: of the namespace";
   EXPECT_THAT(attempt(other), FailsWith(EPERM));
   ASSERT_OK(Flush(other));
 }
