@@ -225,6 +225,50 @@ NETNS_TEST(Route, RulesOfTheInitialNamespaceWaitForDevicesOfIt, Covers("ROUTE-04
   RulesWaitForDevicesOfTheirNamespace(other, initial);
 }
 
+// --- labels
+
+// ip-addrlabel(8): "Address labels are used for address selection described in RFC 6724", in the namespace that has them.
+NETNS_TEST(Route, AddressLabelsChooseTheSourceInTheirNamespace, Covers("ROUTE-13"), Needs(Config("VETH"), Config("IPV6"))) {
+  const auto label = [](Place& place, const char* prefix, std::uint32_t number) {
+    struct {  // ifaddrlblmsg
+      std::uint8_t family = AF_INET6, reserved = 0, length = 48, flags = 0;
+      std::uint32_t index = 0, sequence = 0;
+    } header;
+    Request add(RTM_NEWADDRLABEL, NLM_F_CREATE | NLM_F_EXCL);
+    add.Header(header).Named(std::string("label ") + prefix);
+    PutAddress(add, 1 /* IFAL_ADDRESS */, prefix);
+    add.U32(2 /* IFAL_LABEL */, number);
+    return place->socket().Ack(add);
+  };
+  // Of two addresses the second has more bits in common with where it goes to, so that only a label brings the first.
+  const auto source = [](Place& place) {
+    const Fd socket = SETUP_OK(place.ns.Socket(AF_INET6, SOCK_DGRAM));
+    const SockAddr to = Inet("2001:db8:3::1", 9);
+    if (::connect(socket.get(), to.get(), to.length()) < 0) throw SetupFailure(ErrnoError("connect").ToString(), std::source_location::current());
+    sockaddr_in6 own{};
+    socklen_t size = sizeof own;
+    if (::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&own), &size) < 0) throw SetupFailure(ErrnoError("getsockname").ToString(), std::source_location::current());
+    char text[INET6_ADDRSTRLEN] = {};
+    ::inet_ntop(AF_INET6, &own.sin6_addr, text, sizeof text);
+    return std::string(text);
+  };
+  Place a, b;
+  for (Place* place : {&a, &b}) {
+    SETUP_OK(place->ns.SetSysctl("net.ipv6.conf.default.accept_dad", "0"));
+    AddDevice(*place, "eth0", {}, true);
+    for (const char* address : {"2001:db8:1::1/64", "2001:db8:2::1/64"}) SETUP_OK((*place)->AddAddress(address, "eth0", {.nodad = true}));
+    SETUP_OK((*place)->AddRoute({.to = "2001:db8:3::/64", .dev = "eth0"}));
+    EXPECT_EQ(source(*place), "2001:db8:2::1") << "control: without labels";
+  }
+  for (auto [labelled, other] : {std::pair{&a, &b}, std::pair{&b, &a}}) {
+    ASSERT_OK(label(*labelled, "2001:db8:3::", 99));
+    ASSERT_OK(label(*labelled, "2001:db8:1::", 99));
+    EXPECT_EQ(source(*labelled), "2001:db8:1::1") << "RFC 6724, rule 6: the address with the label of the destination";
+    const std::string elsewhere = source(*other);
+    EXPECT_EQ(elsewhere, labelled == &a ? "2001:db8:2::1" : "2001:db8:1::1") << "labels of another namespace chose";
+  }
+}
+
 // --- settings that are checked against others
 
 // ip-sysctl.rst: ip_unprivileged_port_start "may not overlap with the ip_local_port_range" - of the same namespace.
