@@ -164,6 +164,28 @@ NETNS_TEST(Dev, NewsOfTrafficControlStaysInTheNamespace, Covers("DEV-37", "NLK-0
   EXPECT_THAT(in_nested.ThroughFence(), Holds(IsEmpty()));
 }
 
+NETNS_TEST(Dev, NewsOfTrafficControlDoesNotReachTheInitialNamespace, Covers("DEV-37", "NLK-04"),
+           Needs(Machine(), Config("VETH"), Config("NET_SCHED"), Config("NET_SCH_HTB"), Config("NET_CLS_U32"))) {
+  constexpr int kDevice = 61100;  // of no other namespace
+  Place a, initial(InitialNetNamespace());
+  AddDevice(a, "one", {.index = kDevice});
+  auto in_a = SETUP_OK(RtnlMonitor::In(a.ns, {RTNLGRP_TC})), in_initial = SETUP_OK(RtnlMonitor::In(initial.ns, {RTNLGRP_TC}));
+  Status added = AddHtb(a, kDevice);
+  RequireBuiltIn(added, "NET_SCH_HTB");
+  SETUP_OK(std::move(added));
+  SETUP_OK(AddClass(a, kDevice, kHandle | 1));
+  SETUP_OK(AddFilter(a, On(kDevice, kHandle, 0, FilterInfo(11))));
+  SETUP_OK(a->DeleteQdisc(kDevice));
+  const auto types = [](RtnlMonitor& monitor) {
+    std::set<int> heard;
+    for (const Message& message : SETUP_OK(monitor.ThroughFence()))
+      if (message.Header<tcmsg>().tcm_ifindex == kDevice) heard.insert(message.type());
+    return heard;
+  };
+  EXPECT_THAT(types(in_a), testing::IsSupersetOf({RTM_NEWQDISC, RTM_NEWTCLASS, RTM_NEWTFILTER, RTM_DELQDISC})) << "control: a listener beside it";
+  EXPECT_THAT(types(in_initial), IsEmpty()) << "rtnetlink(7): a listener in the initial namespace heard of a device of another one";
+}
+
 /// A clsact discipline on a device, whose filters for what comes in are those of a block.
 Status AddClsactWithBlock(Place& place, int device, std::uint32_t block) {
   Request request(RTM_NEWQDISC, NLM_F_CREATE | NLM_F_EXCL);
