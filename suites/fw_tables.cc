@@ -271,6 +271,9 @@ class Sets {
   Status Test(const std::string& name, const char* member) { return Member(IPSET_CMD_TEST, name, member); }
   Status Destroy(const std::string& name) { return socket_.Ack(Make(IPSET_CMD_DESTROY, NLM_F_EXCL, "destroy set " + name, name)); }
   Status Flush(const std::string& name) { return socket_.Ack(Make(IPSET_CMD_FLUSH, 0, "flush set " + name, name)); }
+  /// Of all sets.
+  Status FlushAll() { return socket_.Ack(Make(IPSET_CMD_FLUSH, 0, "flush all sets", {})); }
+  Status DestroyAll() { return socket_.Ack(Make(IPSET_CMD_DESTROY, 0, "destroy all sets", {})); }
   Status Rename(const std::string& from, const std::string& to) {
     Request request = Make(IPSET_CMD_RENAME, 0, "rename set " + from, from);
     request.Text(IPSET_ATTR_SETNAME2, to);
@@ -371,6 +374,16 @@ void SetsAreSeparate(const NetNamespace& a, const NetNamespace& b, bool six) {
   EXPECT_THAT(Sets(NetNamespace::Create()).Names(), IsEmpty()) << "a new namespace has sets";
   SETUP_OK(in_b.Flush(both));
   EXPECT_OK(in_a.Test(both, first)) << "the flush of another namespace's set";
+  // ipset(8): "flush [ SETNAME ] Flush all entries from the specified set or flush all sets if none is given."
+  SETUP_OK(in_b.Add(both, second));
+  ASSERT_OK(in_b.FlushAll());
+  EXPECT_THAT(in_b.Test(both, second), FailsWith(kNoMember)) << "control: flushed with all sets of its namespace";
+  EXPECT_OK(in_a.Test(both, first)) << "ipset(8): all sets were flushed in another namespace";
+  EXPECT_OK(in_a.Test(own, first)) << "ipset(8): all sets were flushed in another namespace";
+  ASSERT_OK(in_b.DestroyAll());
+  EXPECT_THAT(in_b.Names(), IsEmpty()) << "control";
+  EXPECT_EQ(in_a.Names(), as_made) << "ipset(8): all sets were destroyed in another namespace";
+  ASSERT_OK(in_b.Create(both, "hash:ip", family));
   SETUP_OK(in_b.Destroy(both));
   EXPECT_EQ(in_a.Names(), as_made) << "the destruction of another namespace's set";
   SETUP_OK(in_a.Destroy(both));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // NLK, second part: news of subsystems that do not speak rtnetlink stays in its namespace too. Each of them names the namespace
 // that it tells in code of its own. Left out: L2TP, which tells all namespaces (genlmsg_multicast_allns()).
+#include <arpa/inet.h>
 #include <linux/genetlink.h>
 #include <linux/openvswitch.h>
 #include <linux/xfrm.h>
@@ -59,6 +60,27 @@ const std::vector<News>& AllNews() {
          id.sel = policy.sel;
          id.dir = policy.dir;
          SETUP_OK(socket.Ack(Request(XFRM_MSG_DELPOLICY).Header(id).Named("delete it")));
+       }},
+      {"IpsecStates", "XFRM_USER", NETLINK_XFRM, {XFRMNLGRP_SA}, nullptr, nullptr, Bytes4(kNumber),
+       [](Place& at) {
+         auto opened = at.ns.Socket(AF_NETLINK, SOCK_RAW, NETLINK_XFRM);
+         if (!opened.ok()) RequireBuiltIn(opened.error(), "XFRM_USER");
+         auto socket = SETUP_OK(NetlinkSocket::Adopt(SETUP_OK(std::move(opened))));
+         // One that has no algorithm yet: its end is told like that of any other.
+         xfrm_userspi_info range{};
+         range.info.family = range.info.sel.family = AF_INET;
+         range.info.id.daddr.a4 = kNumber;
+         range.info.saddr.a4 = kNumber;
+         range.info.id.proto = IPPROTO_ESP;
+         range.info.lft = {XFRM_INF, XFRM_INF, XFRM_INF, XFRM_INF, 0, 0, 0, 0};
+         range.min = range.max = 0x4711;
+         SETUP_OK(socket.Get(Request(XFRM_MSG_ALLOCSPI).Header(range).Named("allocate an SPI")));
+         xfrm_usersa_id id{};
+         id.daddr.a4 = kNumber;
+         id.family = AF_INET;
+         id.proto = IPPROTO_ESP;
+         id.spi = htonl(0x4711);
+         SETUP_OK(socket.Ack(Request(XFRM_MSG_DELSA).Header(id).Named("delete the state")));
        }},
       // sock_diag(7), SKNLGRP_INET_TCP_DESTROY and its like, "ss -E": told by its local address, some time after it was closed
       {"SocketsThatAreClosed", "INET_DIAG", NETLINK_SOCK_DIAG, {1, 2}, nullptr, nullptr, "\x7f\x4e\x45\x57",

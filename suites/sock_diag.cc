@@ -4,6 +4,7 @@
 
 #include <set>
 
+#include "fixtures/nic.h"
 #include "suites/support/sockets.h"
 
 // The kernel's headers after the C library's: in this order they go together.
@@ -124,6 +125,57 @@ NETNS_TEST(Sock, DiagActsOnUdpSocketsOfItsNamespaceOverIpv4, Covers("SOCK-20"), 
 }
 NETNS_TEST(Sock, DiagActsOnUdpSocketsOfItsNamespaceOverIpv6, Covers("SOCK-20"), Needs(Config("INET_UDP_DIAG"), Config("IPV6"))) {
   Diag(Families()[1], SOCK_DGRAM, IPPROTO_UDP);
+}
+
+// The handler of SCTP goes through its own tables: of endpoints, and of associations.
+void DiagOfSctp(const Family& family, bool with_initial) {
+  auto [here, there] = CreateTwoWithLoopback();
+  auto probe = here.Socket(family.domain, SOCK_STREAM, IPPROTO_SCTP);
+  if (!probe.ok()) RequireBuiltIn(probe.code(), "IP_SCTP");
+  probe = Fd();
+  const auto listed = [&](const NetNamespace& where) -> Result<std::set<std::uint32_t>> {
+    ASSIGN_OR_RETURN(const auto entries, InetDiag(where, family.domain, IPPROTO_SCTP));
+    std::set<std::uint32_t> inodes;
+    for (const DiagEntry& entry : entries) inodes.insert(entry.inode);
+    return inodes;
+  };
+  std::vector<std::pair<const NetNamespace*, const char*>> places = {{&here, "here"}, {&there, "there"}};
+  const auto initial = with_initial ? InitialNetNamespace() : NetNamespace::Create();
+  LoopbackUp(initial);
+  places.emplace_back(&initial, with_initial ? "in the initial namespace" : "in a third namespace");
+  std::vector<std::set<std::uint32_t>> expected;
+  for (auto [place, name] : places) {
+    const auto births = listed(*place);
+    if (!births.ok() && births.code() == ENOENT) throw MissingNeed("needs-config:INET_SCTP_DIAG", "no diag handler", "use a kernel with CONFIG_INET_SCTP_DIAG");
+    ASSERT_OK(births);
+    expected.push_back(*births);
+  }
+  std::vector<Fd> sockets;
+  for (std::size_t i = 0; i < places.size(); ++i) {
+    const NetNamespace& place = *places[i].first;
+    const SockAddr address = SockAddr::Ip(family.loopback, 51907);
+    sockets.push_back(SETUP_OK(Listener(place, address, IPPROTO_SCTP)));
+    const Fd& listener = sockets.back();
+    expected[i].insert(InodeOf(listener));
+    // What listens is listed among the endpoints; what is connected, among the associations.
+    Fd client = SETUP_OK(Connected(place, SOCK_STREAM, address, IPPROTO_SCTP));
+    Fd server = SETUP_OK(Accept(listener));
+    expected[i].insert(InodeOf(client));
+    expected[i].insert(InodeOf(server));
+    sockets.push_back(std::move(client));
+    sockets.push_back(std::move(server));
+    for (std::size_t other = 0; other < places.size(); ++other)
+      EXPECT_THAT(listed(*places[other].first), Holds(expected[other])) << "sock_diag(7): listed " << places[other].second << ", some made " << places[i].second;
+  }
+}
+NETNS_TEST(Sock, DiagListsSctpSocketsOfItsNamespaceOverIpv4, Covers("SOCK-20", "STACK-19"), Needs(Config("IP_SCTP"), Config("INET_SCTP_DIAG"))) {
+  DiagOfSctp(Families()[0], false);
+}
+NETNS_TEST(Sock, DiagListsSctpSocketsOfItsNamespaceOverIpv6, Covers("SOCK-20", "STACK-19"), Needs(Config("IP_SCTP"), Config("INET_SCTP_DIAG"), Config("IPV6"))) {
+  DiagOfSctp(Families()[1], false);
+}
+NETNS_TEST(Sock, DiagListsSctpSocketsOfTheInitialNamespaceThere, Covers("SOCK-20", "STACK-19"), Needs(Machine(), Config("IP_SCTP"), Config("INET_SCTP_DIAG")), Exclusive{}) {
+  DiagOfSctp(Families()[0], true);
 }
 
 NETNS_TEST(Sock, DiagListsPacketSocketsOfItsNamespace, Covers("SOCK-20"), Needs(Config("PACKET_DIAG"))) {

@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <map>
 #include <set>
+#include <tuple>
 
+#include "fixtures/nic.h"
 #include "suites/support/sockets.h"
 
 // The kernel's headers after the C library's: in this order they go together.
@@ -236,6 +238,56 @@ void TcpOptions(const Family& family) {
     ASSERT_OK(here.SetSysctl(name, "1"));
   }
 }
+// The two ends of a connection are in two namespaces: each offers and answers as its own says, and the initial one as neither.
+struct OptionOfTcp {
+  const char* sysctl;
+  int option;
+};
+constexpr OptionOfTcp kOptionsOfTcp[] = {
+    {"net.ipv4.tcp_timestamps", TCPI_OPT_TIMESTAMPS}, {"net.ipv4.tcp_sack", TCPI_OPT_SACK}, {"net.ipv4.tcp_window_scaling", TCPI_OPT_WSCALE}};
+void TcpOptionsOfEachEnd(const Family& family, std::optional<NetNamespace> initial) {
+  auto here = NetNamespace::Create(), there = NetNamespace::Create();
+  Join(here, "west", there, "east");
+  constexpr int kAll = TCPI_OPT_TIMESTAMPS | TCPI_OPT_SACK | TCPI_OPT_WSCALE;
+  std::uint16_t port = 80;
+  const auto negotiated = [&] {
+    const SockAddr address = SockAddr::Ip(family.Host(2), ++port);
+    const Fd listener = SETUP_OK(Listener(there, address));
+    const Fd client = SETUP_OK(Connected(here, SOCK_STREAM, address)), server = SETUP_OK(Accept(listener));
+    EXPECT_EQ(OptionsOf(client) & kAll, OptionsOf(server) & kAll) << "tcp(7): the ends disagree on what they negotiated";
+    return OptionsOf(client) & kAll;
+  };
+  struct Restore {
+    std::optional<NetNamespace>& ns;
+    const char* name;
+    std::string value;
+    ~Restore() { if (ns) std::ignore = ns->SetSysctl(name, value); }
+  };
+  for (auto [name, option] : kOptionsOfTcp) {
+    SCOPED_TRACE(name);
+    EXPECT_EQ(negotiated(), kAll) << "control: before";
+    for (const NetNamespace* end : {&here, &there}) {
+      ASSERT_OK(end->SetSysctl(name, "0"));
+      EXPECT_EQ(negotiated(), kAll & ~option) << "ip-sysctl.rst: switched off in the namespace of the " << (end == &here ? "client" : "server");
+      ASSERT_OK(end->SetSysctl(name, "1"));
+    }
+    if (!initial) continue;
+    const Restore restore{initial, name, SETUP_OK(initial->Sysctl(name))};
+    ASSERT_OK(initial->SetSysctl(name, "0"));
+    EXPECT_EQ(negotiated(), kAll) << "ip-sysctl.rst: switched off in the initial namespace, which has neither end";
+  }
+}
+NETNS_TEST(Stack, EachEndOffersTcpOptionsAsItsNamespaceSaysOverIpv4, Covers("STACK-13", "SYSCTL-14"), Needs(Config("VETH"))) { TcpOptionsOfEachEnd(Families()[0], {}); }
+NETNS_TEST(Stack, EachEndOffersTcpOptionsAsItsNamespaceSaysOverIpv6, Covers("STACK-13", "SYSCTL-14"), Needs(Config("VETH"), Config("IPV6"))) {
+  TcpOptionsOfEachEnd(Families()[1], {});
+}
+NETNS_TEST(Stack, NoEndOffersTcpOptionsAsTheInitialNamespaceSays, Covers("STACK-13", "SYSCTL-14"), Needs(Machine(), Config("VETH"), Config("IPV6")), Exclusive{}) {
+  for (const Family& family : Families()) {
+    SCOPED_TRACE(family.name);
+    TcpOptionsOfEachEnd(family, InitialNetNamespace());
+  }
+}
+
 NETNS_TEST(Stack, TcpOptionsAreNegotiatedAsTheNamespaceSaysOverIpv4, Covers("STACK-13")) { TcpOptions(Families()[0]); }
 NETNS_TEST(Stack, TcpOptionsAreNegotiatedAsTheNamespaceSaysOverIpv6, Covers("STACK-13"), Needs(Config("IPV6"))) {
   TcpOptions(Families()[1]);

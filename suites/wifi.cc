@@ -355,6 +355,50 @@ NETNS_TEST(Wifi, NumbersOfOtherNamespacesMeanNothing, Covers("WIFI-06"),
   }
 }
 
+// mac80211_hwsim.h: a radio is deleted by its number or by its name, in the namespace of its PHY.
+NETNS_TEST(Wifi, RadiosOfOtherNamespacesCannotBeDeleted, Covers("WIFI-06", "USER-30"),
+           Needs(Machine(), Config("MAC80211_HWSIM"), Config("MAC80211_RC_MINSTREL")), Exclusive{}) {
+  constexpr std::uint8_t kDeleteRadio = 5;
+  constexpr std::uint16_t kRadioId = 10;
+  Air init = Initial(), a, b;
+  struct Radio {
+    Air& air;
+    const char* phy;
+    std::uint32_t number = 0;
+  };
+  std::vector<Radio> radios = {{init, "nsphy0"}, {a, "inside0"}, {b, "inside1"}};
+  Removed cleanup{init, {"nsphy0"}}, cleanup_a{a, {"inside0"}}, cleanup_b{b, {"inside1"}};
+  for (Radio& radio : radios) {
+    radio.air.AddRadio(radio.phy);
+    bool listed = false;
+    for (const Message& message : SETUP_OK(radio.air.radios.socket().Dump(radio.air.radios.Make(kGetRadio, "list the radios")))) {
+      const auto attributes = message.AttributesAfter<genlmsghdr>();
+      if (attributes.Text(kRadioName) != radio.phy) continue;
+      radio.number = attributes.U32(kRadioId).value_or(0);
+      listed = attributes.Has(kRadioId);
+    }
+    ASSERT_TRUE(listed) << "control: its number";
+  }
+  const auto by_number = [](Air& air, std::uint32_t number) {
+    return air.radios.socket().Ack(air.radios.Make(kDeleteRadio, "delete a radio by its number").U32(kRadioId, number));
+  };
+  const auto by_name = [](Air& air, const char* name) {
+    return air.radios.socket().Ack(air.radios.Make(kDeleteRadio, "delete a radio by its name").Text(kRadioName, name));
+  };
+  for (const Radio& own : radios)
+    for (const Radio& other : radios) {
+      if (&own == &other) continue;
+      SCOPED_TRACE(std::string("a radio called ") + other.phy + ", asked for beside " + own.phy);
+      EXPECT_THAT(by_number(own.air, other.number), FailsWith(ENODEV)) << "mac80211_hwsim.h: a radio of another namespace";
+      EXPECT_THAT(by_name(own.air, other.phy), FailsWith(ENODEV)) << "mac80211_hwsim.h: a radio of another namespace";
+      EXPECT_TRUE(other.air.Shows(other.phy)) << "a request in another namespace deleted it";
+    }
+  for (std::size_t i = 0; i < radios.size(); ++i) {
+    EXPECT_OK(i == 1 ? by_name(radios[i].air, radios[i].phy) : by_number(radios[i].air, radios[i].number)) << "control: its own";
+    EXPECT_EVENTUALLY("control: its own to go", [&] { return !radios[i].air.Phys().contains(radios[i].phy); });
+  }
+}
+
 // linux/nl80211.h, group "config": new interfaces are told in the namespace of their PHY.
 NETNS_TEST(Wifi, NewsOfInterfacesStayInTheNamespace, Covers("WIFI-06", "NLK-04"),
            Needs(Machine(), Config("MAC80211_HWSIM"), Config("MAC80211_RC_MINSTREL")), Exclusive{}) {
