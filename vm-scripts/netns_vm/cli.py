@@ -87,7 +87,7 @@ def add_machine_options(parser: argparse.ArgumentParser) -> None:
 
 def add_run_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--filter", default="", metavar="PATTERN", help="tests to run, as GoogleTest's --gtest_filter")
-    parser.add_argument("--jobs", type=at_least(1), default=0, metavar="N", help="tests at once (default: as many as the machine has CPUs)")
+    parser.add_argument("--jobs", type=at_least(1), default=0, metavar="N", help="tests at once (default: four for each CPU of this machine, two for each of a VM: a test mostly waits for the kernel)")
     parser.add_argument("--output", metavar="DIR", help="where results go (default: results/NNNN)")
     parser.add_argument("--profile", metavar="NAME|FILE", help="which MISS is allowed (developer, ci, distribution, or a file)")
 
@@ -126,6 +126,7 @@ def runner_arguments(extra: Sequence[str]) -> list[str]:
     return [word for word in extra if word != "--"]
 
 
+JOBS_PER_CPU, MOST_JOBS = 4, 64  # of 'run'
 AGAIN = ("kernel", "modules", "build_tree", "deb", "debian_package", "debian", "running_kernel", "mirror", "append", "nics", "memory", "cpus", "accel", "runner")
 
 
@@ -242,8 +243,7 @@ def do_run(options: argparse.Namespace) -> int:
     check_request(options, build)
     output = paths.new_results(options.output)
     command = [str(program), f"--stream={output / 'events.jsonl'}"]
-    if options.jobs:
-        command.append(f"--jobs={options.jobs}")
+    command.append(f"--jobs={options.jobs or min(JOBS_PER_CPU * (os.cpu_count() or 1), MOST_JOBS)}")
     if options.filter:
         command.append(f"--gtest_filter={options.filter}")
     command.append("--progress=" + ("terminal" if sys.stdout.isatty() else "plain"))
