@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // WIFI: wireless devices belong to a PHY, and only the PHY can be moved. With simulated radios (mac80211_hwsim).
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <linux/genetlink.h>
+#include <linux/if_packet.h>
 #include <linux/nl80211.h>
+#include <net/ethernet.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -400,6 +404,77 @@ NETNS_TEST(Wifi, RadiosOfOtherNamespacesCannotBeDeleted, Covers("WIFI-06", "USER
 }
 
 // linux/nl80211.h, group "config": new interfaces are told in the namespace of their PHY.
+/// A radio that listens to all that is on one channel, and sends whatever it is given.
+class Monitor {
+ public:
+  Monitor(Air& air, const std::string& phy) : device_(air.AddRadio(phy)) {
+    const int index = SETUP_OK(air.place->LinkByName(device_)).index;
+    SETUP_OK(air.place->Down(device_));
+    Request kind = air.wireless.Make(NL80211_CMD_SET_INTERFACE, "listen to everything");
+    SETUP_OK(air.wireless.socket().Ack(kind.U32(NL80211_ATTR_IFINDEX, static_cast<std::uint32_t>(index)).U32(NL80211_ATTR_IFTYPE, NL80211_IFTYPE_MONITOR)));
+    SETUP_OK(air.place->Up(device_));
+    Request channel = air.wireless.Make(NL80211_CMD_SET_CHANNEL, "choose a channel");
+    channel.U32(NL80211_ATTR_IFINDEX, static_cast<std::uint32_t>(index)).U32(NL80211_ATTR_WIPHY_FREQ, 2412);
+    SETUP_OK(air.wireless.socket().Ack(channel.U32(NL80211_ATTR_CHANNEL_WIDTH, NL80211_CHAN_WIDTH_20_NOHT)));
+    socket_ = SETUP_OK(air.place.ns.Socket(AF_PACKET, SOCK_RAW, htons(ETH_P_ALL)));
+    sockaddr_ll address{};
+    address.sll_family = AF_PACKET;
+    address.sll_protocol = htons(ETH_P_ALL);
+    address.sll_ifindex = index;
+    if (::bind(socket_.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) < 0)
+      throw SetupFailure(ErrnoError("bind(AF_PACKET)").ToString(), std::source_location::current());
+  }
+  /// A data frame to everybody, after an empty radiotap header (Documentation/networking/mac80211-injection.rst).
+  void Send(const std::string& text) {
+    const std::string radiotap("\0\0\x08\0\0\0\0\0", 8), control("\x08\0\0\0", 4), to(6, '\xff'), from("\x02\0\0\0\0\x07", 6), sequence(2, '\0');
+    const std::string frame = radiotap + control + to + from + to + sequence + text;
+    if (::send(socket_.get(), frame.data(), frame.size(), 0) < 0) throw SetupFailure(ErrnoError("send over the air").ToString(), std::source_location::current());
+  }
+  /// Reads until it has heard this, and tells all that it heard.
+  Result<std::string> HearsUntil(const std::string& text) {
+    std::string all;
+    while (all.find(text) == std::string::npos) {
+      RETURN_IF_ERROR(WaitFor(socket_.get(), POLLIN, Deadline::In(std::chrono::seconds(20)), "'" + text + "' in the air"));
+      char buffer[4096];
+      const ssize_t size = ::recv(socket_.get(), buffer, sizeof buffer, MSG_DONTWAIT);
+      if (size > 0) all.append(buffer, static_cast<std::size_t>(size));
+    }
+    return all;
+  }
+
+ private:
+  std::string device_;
+  netns::Fd socket_;
+};
+
+// mac80211_hwsim: radios hear those that were made in the same namespace.
+NETNS_TEST(Wifi, RadiosOfDifferentNamespacesDoNotHearEachOther, Covers("WIFI-06"), Needs(Machine(), Config("MAC80211_HWSIM"), Config("MAC80211_RC_MINSTREL"), Config("PACKET")),
+           Exclusive{}) {
+  Air a, b;
+  struct Party {
+    const char* name;
+    std::string word;
+    Monitor speaks, hears;
+  };
+  Party parties[] = {{"a namespace", "frame-of-the-first", Monitor(a, "nsconf-a1"), Monitor(a, "nsconf-a2")},
+                     {"another namespace", "frame-of-the-other", Monitor(b, "nsconf-b1"), Monitor(b, "nsconf-b2")}};
+  for (Party& party : parties) party.speaks.Send(party.word);
+  for (Party& party : parties) {
+    SCOPED_TRACE(party.name);
+    const auto heard = party.hears.HearsUntil(party.word);
+    ASSERT_OK(heard) << "control: a radio of the same namespace";
+  }
+  // Whatever was sent before has come when what is sent now has.
+  for (Party& party : parties) party.speaks.Send(party.word + "-again");
+  for (Party& party : parties) {
+    SCOPED_TRACE(party.name);
+    const auto heard = party.hears.HearsUntil(party.word + "-again");
+    ASSERT_OK(heard) << "control: a radio of the same namespace";
+    const std::string& other = parties[&party == &parties[0] ? 1 : 0].word;
+    EXPECT_EQ(heard->find(other), std::string::npos) << "a frame of a radio that was made in another namespace";
+  }
+}
+
 NETNS_TEST(Wifi, NewsOfInterfacesStayInTheNamespace, Covers("WIFI-06", "NLK-04"),
            Needs(Machine(), Config("MAC80211_HWSIM"), Config("MAC80211_RC_MINSTREL")), Exclusive{}) {
   Air init = Initial(), a, b;
