@@ -38,6 +38,7 @@ using Clock = std::chrono::steady_clock;
 constexpr std::size_t kOutputLimit = 64 * 1024;
 constexpr std::size_t kWaitReportSize = 512;
 constexpr std::size_t kCheckLimit = 200;  // failures kept of one test; the rest are counted
+constexpr std::chrono::seconds kLongestDeadline{480};  // 'vm' gives a test up after 600
 constexpr std::size_t kGuardBatch = 64;   // tests between two looks at all of the host
 
 /// Text for a terminal: control characters but newline and tab made visible.
@@ -415,7 +416,10 @@ void Runner::Start(const TestSpec& spec, std::vector<std::string> nics) {
   Running test;
   test.spec = &spec;
   test.started = Clock::now();
-  test.deadline = Deadline::In(spec.deadline.count() > 0 ? std::max(spec.deadline, options_.deadline) : options_.deadline);
+  // A test that needs more time than others needs more by the same factor where all take longer (an emulated CPU), but no more
+  // than the launcher of a machine waits for one.
+  const auto longer = std::min(spec.deadline * options_.deadline.count() / RunnerOptions{}.deadline.count(), kLongestDeadline);
+  test.deadline = Deadline::In(std::max({options_.deadline, spec.deadline, longer}));
   void* shared = ::mmap(nullptr, kWaitReportSize, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (shared != MAP_FAILED) test.wait_report.reset(static_cast<char*>(shared));
   test.nics = nics;
