@@ -16,6 +16,7 @@
 #include "harness/assertions.h"
 #include "harness/registration.h"
 #include "suites/support/in_namespace.h"
+#include "suites/support/may_use.h"
 #include "suites/support/sysctl_tree.h"
 
 namespace netns {
@@ -27,10 +28,19 @@ using testing::IsEmpty;
 using testing::Ne;
 using testing::Not;
 
+constexpr const char* kLogInvalid = "netfilter/nf_conntrack_log_invalid";
+
 // Files that are registered for every namespace but act on the whole machine. They are not written by any test.
 bool IsKnownGlobal(const std::string& path) {
   return path == "netfilter/nf_hooks_lwtunnel" ||  // a static key of the machine that can only be turned on
-         path == "ipv4/vs/debug_level" || path.starts_with("vsock/");
+         path == "ipv4/vs/debug_level" || path.starts_with("vsock/") ||
+         (path == kLogInvalid && !MayUse("NF_LOG_SYSLOG"));  // see BringLoggers()
+}
+
+/// Since Linux 6.17 the first who wants invalid packets to be logged brings the module that logs, which then stands in nf_log/ of
+/// every namespace.
+void BringLoggers() {
+  if (MayUse("NF_LOG_SYSLOG")) (void)NetNamespace::Create().SetSysctl(std::string("net/") + kLogInvalid, "255").ok();
 }
 
 // Values that change by themselves, or that follow from what the creator is asked to do for its children.
@@ -163,6 +173,7 @@ void WriteAllAtOnce(std::vector<Party>& parties, Party& writer, const std::funct
 
 void EveryWritableFileIsPrivate(const Group& group) {
   auto holds = [&](const std::string& path) { return group.holds(path) && !IsLive(path); };
+  BringLoggers();
   SysctlView pristine(NetNamespace::Create(), "pristine");
   std::vector<Party> parties;
   parties.push_back({"creating namespace", SysctlView(NetNamespace::Current(), "creator")});
@@ -311,6 +322,7 @@ bool Irrevocable(const std::string& path) {
 }
 
 void InitialNamespaceIsSeparate(const Group& group) {
+  BringLoggers();
   SysctlView initial(InitialNetNamespace(), "initial");
   SysctlView first(NetNamespace::Create(), "first"), untouched(NetNamespace::Create(), "untouched");
   auto holds = [&](const std::string& path) { return group.holds(path) && !IsLive(path); };
