@@ -38,6 +38,7 @@ using Clock = std::chrono::steady_clock;
 constexpr std::size_t kOutputLimit = 64 * 1024;
 constexpr std::size_t kWaitReportSize = 512;
 constexpr std::size_t kCheckLimit = 200;  // failures kept of one test; the rest are counted
+constexpr std::chrono::milliseconds kSignOfLife{30000};  // to the console, where somebody may wait for one
 constexpr std::chrono::seconds kLongestDeadline{480};  // 'vm' gives a test up after 600
 constexpr std::size_t kGuardBatch = 64;   // tests between two looks at all of the host
 
@@ -166,7 +167,7 @@ class Runner {
   std::set<const TestSpec*> since_look_, drift_suspects_;
   bool again_ = false;  ///< a suspect of a drift runs again, by itself
   int iteration_ = 1;
-  Clock::time_point begun_ = Clock::now();
+  Clock::time_point begun_ = Clock::now(), last_sign_ = begun_;
 };
 
 Runner* runner = nullptr;
@@ -553,6 +554,13 @@ void Runner::Pump() {
     fds.push_back({test.output_open ? test.process.output.get() : -1, POLLIN, 0});
     fds.push_back({test.process.pidfd.get(), POLLIN, 0});
     timeout = std::min(timeout, test.killed ? 10000 : test.deadline.PollMs());
+  }
+  timeout = std::min(timeout, static_cast<int>(kSignOfLife.count()));
+  if (Clock::now() - last_sign_ >= kSignOfLife) {
+    last_sign_ = Clock::now();
+    std::string names;
+    for (const Running& test : running_) names += " " + test.spec->FullName();
+    log_.Mark("still at" + names);
   }
   if (::poll(fds.data(), fds.size(), timeout) < 0 && errno != EINTR) return;
   std::size_t i = 0;
