@@ -33,7 +33,6 @@
 #include <linux/mroute.h>
 #include <linux/mroute6.h>
 #include <linux/netconf.h>
-#include <linux/netfilter/nfnetlink.h>
 #include <linux/nexthop.h>
 #include <linux/openvswitch.h>
 #include <linux/pkt_cls.h>
@@ -262,6 +261,23 @@ Row OfCan(const char* name, const char* symbol, int type, int protocol, bool con
             });
           },
           Makes("vcan", "CAN_VCAN")};
+}
+/// A job of cangw(1), for frames from one device to another.
+Row CanGateway(const char* name, bool from) {
+  return {name, {"VIRT-22", "DEV-06"}, {"CAN_GW", "CAN", "CAN_VCAN"},
+          [=](Asker& asker, const Device& device) {
+            if (!asker.home->LinkByName(kBase).ok()) SETUP_OK(asker.home->AddLink({.name = kBase, .kind = "vcan"}));
+            const auto other = static_cast<std::uint32_t>(SETUP_OK(asker.home->LinkByName(kBase)).index);
+            const auto request = [&](std::uint16_t type, std::uint16_t flags) {
+              Request message(type, flags);
+              message.Named("a job of cangw").Header(rtcanmsg{.can_family = AF_CAN, .gwtype = CGW_TYPE_CAN_CAN, .flags = 0});
+              message.U32(CGW_SRC_IF, from ? device.number() : other).U32(CGW_DST_IF, from ? other : device.number());
+              return message;
+            };
+            const Status added = asker.Ack(request(RTM_NEWROUTE, NLM_F_CREATE));
+            return added.ok() ? asker.Ack(request(RTM_DELROUTE, 0)) : added;
+          },
+          Makes("vcan", "CAN_VCAN"), true};
 }
 /// A request that is answered about a device, or ethtool's: by either way to name it.
 Row Ethtool(const char* name, bool by_name) {
@@ -732,17 +748,8 @@ const std::vector<Row>& Rows() {
          });
        },
        Makes("vcan", "CAN_VCAN")},
-      {"CanGateway", {"VIRT-22", "DEV-06"}, {"CAN_GW", "CAN", "CAN_VCAN"},
-       [](Asker& asker, const Device& device) {
-         const auto request = [&](std::uint16_t type, std::uint16_t flags) {
-           Request message(type, flags);
-           message.Named("a job of cangw").Header(rtcanmsg{.can_family = AF_CAN, .gwtype = CGW_TYPE_CAN_CAN, .flags = 0}).U32(CGW_SRC_IF, device.number()).U32(CGW_DST_IF, device.number());
-           return message;
-         };
-         const Status added = asker.Ack(request(RTM_NEWROUTE, NLM_F_CREATE));
-         return added.ok() ? asker.Ack(request(RTM_DELROUTE, 0)) : added;
-       },
-       Makes("vcan", "CAN_VCAN"), true},
+      CanGateway("CanGatewayFrom", true),
+      CanGateway("CanGatewayTo", false),
       {"PppoeSession", {"VIRT-21", "DEV-05"}, {"PPPOE", "VETH"},
        [](Asker& asker, const Device& device) -> Status {
          auto socket = asker.home.ns.Socket(AF_PPPOX, SOCK_STREAM, PX_PROTO_OE);
@@ -761,7 +768,7 @@ const std::vector<Row>& Rows() {
        }},
       Probe("ProbeByName", true),
       Probe("ProbeByIndex", false),
-      // ---------------------------------------------------------------------------------------------- generic netlink, netfilter
+      // ---------------------------------------------------------------------------------------------- generic netlink
       Ethtool("EthtoolByName", true),
       Ethtool("EthtoolByIndex", false),
       Asks("WireGuardByIndex", "WIREGUARD", "wireguard", WG_GENL_NAME, WG_CMD_GET_DEVICE, true, [](Request& r, const Device& device) { r.U32(WGDEVICE_A_IFINDEX, device.number()); }),
@@ -819,18 +826,6 @@ const std::vector<Row>& Rows() {
          return last;
        },
        {}, true},
-      {"HooksOfADevice", {"FW-19", "DEV-05"}, {"NETFILTER_NETLINK_HOOK", "NETFILTER_INGRESS", "VETH"},
-       [](Asker& asker, const Device& device) -> Status {
-         auto socket = SETUP_OK(NetlinkSocket::Adopt(asker.Socket(AF_NETLINK, SOCK_RAW, NETLINK_NETFILTER)));
-         nfgenmsg header{};
-         header.nfgen_family = 5;  // NFPROTO_NETDEV
-         Request request(12 /* NFNL_SUBSYS_HOOK */ << 8);
-         request.Named("hooks of a device").Header(header).Be32(1 /* NFNLA_HOOK_HOOKNUM */, 0 /* ingress */).Text(2 /* NFNLA_HOOK_DEV */, device.name);
-         return asker.By([&]() -> Status {
-           auto hooks = socket.Dump(request);
-           return hooks.ok() ? Ok() : Status(hooks.error());
-         });
-       }},
   };
   return rows;
 }
