@@ -31,6 +31,7 @@ struct News {
   const char *family, *group;
   std::string mark;                    ///< What a message about it contains.
   std::function<void(Place&)> make;    ///< MISS where the kernel cannot.
+  const char* also = nullptr;          ///< Another option that it takes.
   bool later = false;                  ///< Told some time after it is done, by a worker of the kernel.
 };
 std::string Bytes4(std::uint32_t number) { return std::string(reinterpret_cast<const char*>(&number), sizeof number); }
@@ -126,7 +127,8 @@ const std::vector<News>& AllNews() {
          const Fd sender = SETUP_OK(at.ns.Socket(AF_INET, SOCK_DGRAM));
          const SockAddr to = Inet(text, 9);
          (void)!::sendto(sender.get(), "x", 1, MSG_DONTWAIT, to.get(), to.length());  // it waits for somebody to make a state
-       }},
+       },
+       "VETH"},
       {"IpsecPoliciesThatExpire", "XFRM_USER", NETLINK_XFRM, {XFRMNLGRP_EXPIRE}, nullptr, nullptr, Bytes4(kNumber),
        [](Place& at) {
          auto socket = Ipsec(at);
@@ -178,7 +180,8 @@ const std::vector<News>& AllNews() {
          SETUP_OK(at->SetLink("nsconf-port", {.master = LinkRef(kName)}));
          SETUP_OK(at->DeleteLink(kName));
          SETUP_OK(at->DeleteLink("nsconf-port"));
-       }},
+       },
+       "VETH"},
       // conntrack(8): "-E"; the beginning of a connection and its end.
       {"ConnectionsThatEnd", "NF_CT_NETLINK", NETLINK_NETFILTER, {NFNLGRP_CONNTRACK_DESTROY}, nullptr, nullptr, kLoopbackBytes,
        [](Place& at) {
@@ -207,7 +210,7 @@ const std::vector<News>& AllNews() {
          const Fd listener = SETUP_OK(TcpListen(at.ns, Inet(address, 7))), client = SETUP_OK(TcpConnect(at.ns, Inet(address, 7)));
          const Fd datagram = SETUP_OK(UdpBind(at.ns, Inet(address, 7)));
        },
-       true}};
+       nullptr, true}};
   return news;
 }
 
@@ -271,10 +274,11 @@ void StaysInItsNamespace(const News& news, bool with_initial) {
 
 const bool news_registered = [] {
   for (const News& news : AllNews()) {
+    const char* also = news.also != nullptr ? news.also : news.symbol;
     RegisterBody("Nlk", std::string("NewsStaysInItsNamespace/") + news.name, __FILE__, __LINE__, [&news] { StaysInItsNamespace(news, false); },
-                 Covers("NLK-04"), Needs(Config(news.symbol)));
+                 Covers("NLK-04"), Needs(Config(news.symbol), Config(also)));
     RegisterBody("Nlk", std::string("NewsDoesNotReachTheInitialNamespace/") + news.name, __FILE__, __LINE__, [&news] { StaysInItsNamespace(news, true); },
-                 Covers("NLK-04"), Needs(Machine(), Config(news.symbol)), Exclusive{});
+                 Covers("NLK-04"), Needs(Machine(), Config(news.symbol), Config(also)), Exclusive{});
   }
   return true;
 }();
