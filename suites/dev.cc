@@ -574,6 +574,30 @@ const std::vector<Change>& Changes() {
          SETUP_OK(at.ns.SetSysctl("net.ipv4.ip_forward", "1"));
          if (HasIpv6()) SETUP_OK(at.ns.SetSysctl("net.ipv6.conf.all.forwarding", "1"));
        }},
+      {"Ipv6ForwardingSettings",
+       {RTM_NEWNETCONF},
+       [](Place& at) {
+         if (!at.ns.HasSysctl("net.ipv6.conf.lo.forwarding")) RequireBuiltIn(Error{EOPNOTSUPP, "net.ipv6.conf"}, "IPV6");
+         SETUP_OK(at.ns.SetSysctl("net.ipv6.conf.lo.forwarding", "1"));
+         SETUP_OK(at.ns.SetSysctl("net.ipv6.conf.default.forwarding", "1"));
+       }},
+      {"VlansOfBridges",
+       {112 /* RTM_NEWVLAN */, 113 /* RTM_DELVLAN */, RTM_NEWLINK},
+       [](Place& at) {
+         AddBridge(at, "hub");
+         AddDevice(at, "port");
+         SETUP_OK(at->SetLink("port", {.master = "hub"}));
+         ifinfomsg header{};
+         header.ifi_family = AF_BRIDGE;
+         header.ifi_index = SETUP_OK(at->LinkByName("port")).index;
+         for (std::uint16_t type : {RTM_SETLINK, RTM_DELLINK}) {
+           Request request(type);
+           request.Named("a VLAN of a port").Header(header).Nest(IFLA_AF_SPEC | NLA_F_NESTED, [](Request& r) { r.Structure(IFLA_BRIDGE_VLAN_INFO, bridge_vlan_info{.flags = 0, .vid = 47}); });
+           Status done = at->socket().Ack(request);
+           RequireBuiltIn(done, "BRIDGE_VLAN_FILTERING");
+           SETUP_OK(std::move(done));
+         }
+       }},
       {"NexthopObjects",
        {RTM_NEWNEXTHOP, RTM_DELNEXTHOP},
        [](Place& at) {

@@ -4,6 +4,7 @@
 // asserted of all rows is the same. (Rows of /proc/net: proc_files.cc; of rtnetlink's dumps: nlk.cc.)
 #include <arpa/inet.h>
 #include <linux/fou.h>
+#include <linux/ila.h>
 #include <linux/ioam6_genl.h>
 #include <linux/ip_vs.h>
 #include <linux/l2tp.h>
@@ -15,6 +16,7 @@
 #include <linux/openvswitch.h>
 #include <linux/tc_act/tc_gact.h>
 #include <linux/pkt_cls.h>
+#include <linux/xfrm.h>
 
 #include "fixtures/nic.h"
 #include "suites/support/conntrack_tuple.h"
@@ -88,6 +90,34 @@ const std::vector<Table>& Tables() {
     Request request = family.Make(command, "IOAM namespace 83", IOAM6_GENL_VERSION);
     request.U16(IOAM6_ATTR_NS_ID, 83);
     return family->Ack(request);
+  };
+  static const auto mapping = [](Place& at, std::uint8_t command) -> Status {
+    Generic family(at, ILA_GENL_NAME, "IPV6_ILA");
+    Request request = family.Make(command, "ILA mapping of 2001:db8:0:88::/64", ILA_GENL_VERSION);
+    std::array<std::uint8_t, 8> match{0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0x88}, locator{0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0x89};
+    request.Structure(ILA_ATTR_LOCATOR_MATCH, match);
+    if (command == ILA_CMD_ADD) request.Structure(ILA_ATTR_LOCATOR, locator);
+    if (command == ILA_CMD_ADD) return family->Ack(request);
+    // A deletion succeeds of one that is not there, too.
+    Request get = family.Make(ILA_CMD_GET, "ILA mapping of 2001:db8:0:88::/64", ILA_GENL_VERSION);
+    const auto there = family->Get(get.Structure(ILA_ATTR_LOCATOR_MATCH, match));
+    RETURN_IF_ERROR(family->Ack(request));
+    return there.ok() ? Ok() : Status(there.error());
+  };
+  static const auto ipsec = [](Place& at) {
+    auto opened = at.ns.Socket(AF_NETLINK, SOCK_RAW, NETLINK_XFRM);
+    if (!opened.ok()) RequireBuiltIn(opened.error(), "XFRM_USER");
+    return SETUP_OK(NetlinkSocket::Adopt(SETUP_OK(std::move(opened))));
+  };
+  static const auto block = [] {
+    xfrm_userpolicy_info policy{};
+    policy.sel.family = AF_INET;
+    policy.sel.daddr.a4 = htonl(0xC6120058);  // 198.18.0.88
+    policy.sel.prefixlen_d = 32;
+    policy.lft = {XFRM_INF, XFRM_INF, XFRM_INF, XFRM_INF, 0, 0, 0, 0};
+    policy.dir = XFRM_POLICY_OUT;
+    policy.action = XFRM_POLICY_BLOCK;
+    return policy;
   };
   static const auto connection = [](Place& at, int type, std::uint16_t flags) {
     Request request = NetfilterRequest(NFNL_SUBSYS_CTNETLINK, type, flags, "connection from 192.0.2.84");
@@ -181,6 +211,35 @@ const std::vector<Table>& Tables() {
        [](Place& at) {
          Generic family(at, IOAM6_GENL_NAME, "IPV6_IOAM6_LWTUNNEL");
          return SETUP_OK(family->Dump(family.Make(IOAM6_CMD_DUMP_NAMESPACES, "list IOAM namespaces", IOAM6_GENL_VERSION))).size();
+       }},
+      {"AddressMappings", {"ROUTE-14"}, {"IPV6_ILA"}, [](Place& at) { return mapping(at, ILA_CMD_ADD); }, [](Place& at) { return mapping(at, ILA_CMD_DEL); },
+       [](Place& at) {
+         Generic family(at, ILA_GENL_NAME, "IPV6_ILA");
+         return SETUP_OK(family->Dump(family.Make(ILA_CMD_GET, "list the ILA mappings", ILA_GENL_VERSION))).size();
+       },
+       [](Place& at) {
+         Generic family(at, ILA_GENL_NAME, "IPV6_ILA");
+         return family->Ack(family.Make(ILA_CMD_FLUSH, "flush the ILA mappings", ILA_GENL_VERSION));
+       }},
+      {"IpsecPolicies", {"STACK-17"}, {"XFRM_USER"},
+       [](Place& at) {
+         auto socket = ipsec(at);
+         return socket.Ack(Request(XFRM_MSG_NEWPOLICY, NLM_F_CREATE | NLM_F_EXCL).Header(block()).Named("add a policy"));
+       },
+       [](Place& at) {
+         auto socket = ipsec(at);
+         xfrm_userpolicy_id id{};
+         id.sel = block().sel;
+         id.dir = XFRM_POLICY_OUT;
+         return socket.Ack(Request(XFRM_MSG_DELPOLICY).Header(id).Named("delete a policy"));
+       },
+       [](Place& at) {
+         auto socket = ipsec(at);
+         return SETUP_OK(socket.Dump(Request(XFRM_MSG_GETPOLICY).Named("list the policies"))).size();
+       },
+       [](Place& at) {
+         auto socket = ipsec(at);
+         return socket.Ack(Request(XFRM_MSG_FLUSHPOLICY).Named("flush the policies"));
        }},
       {"Connections", {"FW-07"}, {"NF_CT_NETLINK"},
        [](Place& at) { return Known(connection(at, IPCTNL_MSG_CT_NEW, NLM_F_CREATE | NLM_F_EXCL), "NF_CT_NETLINK"); },
