@@ -357,6 +357,10 @@ void InitialNamespaceIsSeparate(const Group& group) {
 
   // Values at birth, with devconf_inherit_init_net=0: IPv4's conf is copied, and a few of TCP; nothing else.
   if (initial.Read("core/devconf_inherit_init_net") != "0") return;
+  // What was changed twice above may be back at the default, as every switch is.
+  for (const auto& [path, file] : initial_tree)
+    if (file.writable() && file.readable() && new_tree[path].writable() && !Irrevocable(path) && initial.Read(path) == at_birth[path].value)
+      (void)initial.Change(path);
   SysctlView born(NetNamespace::Create(), "born");
   std::vector<std::string> inherited;
   for (const std::string& difference : Differences(at_birth, born.Tree(holds))) {
