@@ -150,6 +150,15 @@ Result<int> PathMtu(const NetNamespace& ns, unsigned mtu) {
   return GetSockOpt<int>(socket, IPPROTO_IP, IP_MTU);
 }
 
+/// The wire ends in a VRF, whose packets sockets of the namespace get only by its leave.
+void PrepareVrf(const NetNamespace& ns) {
+  PrepareWire(ns);
+  auto rtnl = RtnlIn(ns);
+  NeedsConfig("NET_VRF", rtnl.AddLink({.name = "vrf", .kind = "vrf", .up = true, .data = [](Request& data) { data.U32(1 /* IFLA_VRF_TABLE */, 100); }}), "a VRF");
+  SETUP_OK(rtnl.SetLink("one", {.master = LinkRef("vrf")}));
+  for (const char* peer : {"192.0.2.2", "192.0.2.3"}) std::ignore = rtnl.AddNeighbour({.to = peer, .address = "02:00:00:00:00:02", .dev = "one"});
+}
+
 const std::vector<Effect>& Effects() {
   static const std::vector<Effect> effects = {
       {"ArpRequestsIgnored", "net/ipv4/conf/all/arp_ignore", "8", ArpReplies(Arp(1, kPeer, kOwn)), 0, PrepareWire},
@@ -206,6 +215,19 @@ const std::vector<Effect>& Effects() {
          ASSIGN_OR_RETURN(std::vector<string> answers, wire.Answers(Frame(Ip(kPeer, kOwn, IPPROTO_ICMP, Icmp(42, 0, B16(7) + B16(0x0101) + B16(0x2000) + B16(0) + B16(8) + B16(0x0301) + string("one\0", 4))))));
          return static_cast<int>(std::count_if(answers.begin(), answers.end(), [](const string& each) { return each.size() > 34 && each[23] == IPPROTO_ICMP && each[34] == 43; }));
        }, 1, PrepareWire},
+      {"ArpForOthers", "net/ipv4/conf/all/proxy_arp", "1", ArpReplies(Arp(1, kPeer, 0xCB007142)), 1,
+       [](auto& ns) {
+         PrepareWire(ns);
+         // It lies behind another device, and is forwarded to; the answer is not delayed.
+         auto rtnl = RtnlIn(ns);
+         SETUP_OK(rtnl.AddVeth("other", PeerSpec{.name = "end"}));
+         SETUP_OK(rtnl.Up("other"));
+         SETUP_OK(rtnl.Up("end"));
+         SETUP_OK(rtnl.AddRoute({.to = "203.0.113.0/24", .dev = "other"}));
+         for (auto [name, value] : {std::pair("net/ipv4/ip_forward", "1"), std::pair("net/ipv4/neigh/one/proxy_delay", "0"), std::pair("net/ipv4/conf/all/proxy_arp", "0"), std::pair("net/ipv4/conf/one/proxy_arp", "0")})
+           SETUP_OK(ns.SetSysctl(name, value));
+       }},
+      {"DatagramsOfVrfs", "net/ipv4/udp_l3mdev_accept", "1", Delivered(Frame(Ip(kPeer, kOwn, IPPROTO_UDP, Udp(7001)))), 1, PrepareVrf, {"NET_VRF"}},
       {"LeastPathMtu", "net/ipv4/route/min_pmtu", "800", [](auto& ns) { return PathMtu(ns, 300); }, 800, PrepareWire},
       {"PathMtuOfErrors", "net/ipv4/ip_no_pmtu_disc", "1", [](auto& ns) { return PathMtu(ns, 900); }, 552, PrepareWire},
   };
