@@ -68,6 +68,82 @@ void Connect(int family, int type, int protocol) {
   ::setsockopt(accepted.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
 }
 
+/// Sockets that are closed with something still to do: a refusal or an error unread, connections that nobody accepted, data
+/// unsent and unread, the wait after the end, groups joined, filters attached.
+void EndBadly(int family) {
+  sockaddr_storage loopback{};
+  const socklen_t size = family == AF_INET ? sizeof(sockaddr_in) : sizeof(sockaddr_in6);
+  loopback.ss_family = static_cast<sa_family_t>(family);
+  if (family == AF_INET)
+    reinterpret_cast<sockaddr_in*>(&loopback)->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  else
+    reinterpret_cast<sockaddr_in6*>(&loopback)->sin6_addr = in6addr_loopback;
+  const auto at = [&](std::uint16_t port) {
+    sockaddr_storage address = loopback;
+    reinterpret_cast<sockaddr_in*>(&address)->sin_port = htons(port);  // in the same place in both families
+    return address;
+  };
+  const auto open = [&](int type, int protocol = 0) {
+    Fd socket(::socket(family, type | SOCK_CLOEXEC, protocol));
+    EXPECT_TRUE(socket.valid()) << "control: " << ErrnoName(errno);
+    return socket;
+  };
+  const sockaddr_storage nobody = at(9), somebody = at(7009);
+  const auto* to_nobody = reinterpret_cast<const sockaddr*>(&nobody);
+  const auto* to_somebody = reinterpret_cast<const sockaddr*>(&somebody);
+  const int one = 1;
+  {
+    const Fd refused = open(SOCK_STREAM), told = open(SOCK_DGRAM), corked = open(SOCK_DGRAM);
+    EXPECT_EQ(::connect(refused.get(), to_nobody, size), -1) << "control: nobody listens";
+    ::setsockopt(told.get(), family == AF_INET ? int{IPPROTO_IP} : int{IPPROTO_IPV6}, family == AF_INET ? 11 /* IP_RECVERR */ : 25 /* IPV6_RECVERR */, &one, sizeof one);
+    EXPECT_EQ(::connect(told.get(), to_nobody, size), 0) << "control";
+    EXPECT_EQ(::send(told.get(), "x", 1, 0), 1) << "control";
+    EXPECT_EQ(::sendto(corked.get(), "x", 1, MSG_MORE, to_nobody, size), 1) << "control";
+  }
+  Fd listener = open(SOCK_STREAM);
+  ::setsockopt(listener.get(), SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+  ASSERT_EQ(::bind(listener.get(), to_somebody, size), 0) << "control: " << ErrnoName(errno);
+  const int queue = 4;
+  ::setsockopt(listener.get(), IPPROTO_TCP, 23 /* TCP_FASTOPEN */, &queue, sizeof queue);
+  ASSERT_EQ(::listen(listener.get(), 2), 0) << "control";
+  {
+    // The first asks for a cookie, the second brings it.
+    for (int i = 0; i < 2; ++i) {
+      const Fd quick = open(SOCK_STREAM);
+      EXPECT_EQ(::sendto(quick.get(), "x", 1, 0x20000000 /* MSG_FASTOPEN */, to_somebody, size), 1) << "control: " << ErrnoName(errno);
+      const Fd accepted(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
+      EXPECT_TRUE(accepted.valid()) << "control";
+    }
+    Fd waits = open(SOCK_STREAM);
+    EXPECT_EQ(::connect(waits.get(), to_somebody, size), 0) << "control: " << ErrnoName(errno);
+    Fd accepted(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
+    EXPECT_TRUE(accepted.valid()) << "control";
+    waits.Reset();  // TIME_WAIT, when the other end has gone
+    accepted.Reset();
+  }
+  std::vector<Fd> clients;
+  for (int i = 0; i < 6; ++i) {
+    clients.emplace_back(::socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    std::ignore = ::connect(clients.back().get(), to_somebody, size);
+    std::ignore = ::send(clients.back().get(), "unread", 6, MSG_NOSIGNAL);
+  }
+  listener.Reset();
+  clients.clear();
+  const Fd joined = open(SOCK_DGRAM);
+  if (family == AF_INET) {
+    const struct { in_addr group, device, source; } source{{htonl(0xE9000001u)}, {htonl(INADDR_LOOPBACK)}, {htonl(0xC0000201)}};
+    std::ignore = ::setsockopt(joined.get(), IPPROTO_IP, 39 /* IP_ADD_SOURCE_MEMBERSHIP */, &source, sizeof source);
+  } else {
+    ipv6_mreq group{};
+    group.ipv6mr_multiaddr.s6_addr[0] = 0xFF, group.ipv6mr_multiaddr.s6_addr[1] = 0x01, group.ipv6mr_multiaddr.s6_addr[15] = 0x77;
+    group.ipv6mr_interface = 1;
+    std::ignore = ::setsockopt(joined.get(), IPPROTO_IPV6, IPV6_ADD_MEMBERSHIP, &group, sizeof group);
+  }
+  struct { std::uint16_t code; std::uint8_t jt, jf; std::uint32_t k; } accept_all{6 /* BPF_RET */, 0, 0, 0xFFFF};
+  const struct { unsigned short length; void* code; } program{1, &accept_all};
+  EXPECT_EQ(::setsockopt(joined.get(), SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program), 0) << "control: " << ErrnoName(errno);
+}
+
 struct Deed {
   const char* name;
   std::vector<std::string> covers;
@@ -306,6 +382,41 @@ const std::vector<Deed>& Deeds() {
                ::munmap(memory, kSize);
              }
            }
+         });
+       }},
+      {"SocketsThatEndedBadly", {"LIFE-01", "LIFE-15"},
+       [](Actor& member) {
+         member.Run([] {
+           SETUP_OK(SETUP_OK(Rtnl::Open()).Up("lo"));
+           for (int family : {AF_INET, AF_INET6}) {
+             if (family == AF_INET6 && ::access("/proc/thread-self/net/if_inet6", F_OK) < 0) continue;
+             EndBadly(family);
+           }
+         });
+       }},
+      {"PacketsThatWait", {"LIFE-01", "STACK-22", "STACK-12"},
+       [](Actor& member) {
+         member.Run([] {
+           auto rtnl = SETUP_OK(Rtnl::Open());
+           SETUP_OK(rtnl.Up("lo"));
+           SETUP_OK(rtnl.AddVeth("waits", PeerSpec{.name = "silent"}));
+           for (const char* device : {"waits", "silent"}) SETUP_OK(rtnl.Up(device));
+           SETUP_OK(rtnl.AddAddress("192.0.2.1/24", "waits"));
+           // For an answer of ARP that nobody gives, and for the rest of a packet that does not come.
+           const Fd sender(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)), raw(::socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW));
+           sockaddr_in to{};
+           to.sin_family = AF_INET;
+           to.sin_port = htons(9);
+           to.sin_addr.s_addr = htonl(0xC0000209);
+           for (int i = 0; i < 3; ++i) EXPECT_EQ(::sendto(sender.get(), "x", 1, 0, reinterpret_cast<sockaddr*>(&to), sizeof to), 1) << "control: " << ErrnoName(errno);
+           std::string fragment("\x45\0\0\x1C\0\x07\x20\0\x40\x11\0\0\x7F\0\0\x02\x7F\0\0\x01\0\x07\0\x09\0\x40\0\0", 28);
+           to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+           for (char id : {1, 2, 3}) {
+             fragment[5] = id;
+             EXPECT_EQ(::sendto(raw.get(), fragment.data(), fragment.size(), 0, reinterpret_cast<sockaddr*>(&to), sizeof to), 28) << "control: " << ErrnoName(errno);
+           }
+           const auto neighbours = SETUP_OK(rtnl.Neighbours(AF_INET));
+           EXPECT_TRUE(std::any_of(neighbours.begin(), neighbours.end(), [](const Neighbour& each) { return each.to == "192.0.2.9"; })) << "control: it is looked for";
          });
        }},
       {"RequestsThatAreRefused", {"LIFE-01", "NLK-11", "DEV-18"},

@@ -43,10 +43,12 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::Not;
 
-/// The devices that a file of the form of /proc/net/dev lists.
+/// The devices that a file of the form of /proc/net/dev lists; instead of them the error of a file that cannot be read, which
+/// is like no list.
 std::set<std::string> DevicesOf(const Result<std::string>& text) {
+  if (!text.ok()) return {text.error().ToString()};
   std::set<std::string> names;
-  std::istringstream stream(SETUP_OK(text));
+  std::istringstream stream(*text);
   for (std::string line; std::getline(stream, line);)
     if (auto colon = line.find(':'); colon != std::string::npos && line.find('|') == std::string::npos) {
       auto begin = line.find_first_not_of(' ');
@@ -587,7 +589,8 @@ NETNS_TEST(Proc, SomeFilesShowWhatIsSystemWide, Covers("PROC-34"), Needs(Config(
   if (auto psched = a.ReadProcNet("psched"); psched.ok()) {
     EXPECT_THAT(b.ReadProcNet("psched"), Holds(Eq(*psched)));
   }
-  EXPECT_EQ(lines(SETUP_OK(a.ReadProcNet("softnet_stat"))), lines(SETUP_OK(b.ReadProcNet("softnet_stat")))) << "one line for each CPU";
+  for (const NetNamespace* ns : {&a, &b})
+    EXPECT_EQ(lines(SETUP_OK(ns->ReadProcNet("softnet_stat"))), ::sysconf(_SC_NPROCESSORS_ONLN)) << "softnet_stat: one line for each CPU, whoever reads";
   LoopbackUp(a);
   EXPECT_NE(SETUP_OK(a.ReadProcNet("fib_trie")), SETUP_OK(b.ReadProcNet("fib_trie"))) << "control: routes differ";
 }

@@ -27,6 +27,7 @@
 #include "fixtures/user_namespace.h"
 #include "harness/assertions.h"
 #include "harness/registration.h"
+#include "suites/support/effect.h"
 #include "suites/support/in_namespace.h"
 
 namespace netns {
@@ -359,13 +360,19 @@ std::function<Result<int>(const NetNamespace&)> Labelled(int protocol) {
   };
 }
 // linux/tcp.h hides the names of netinet/tcp.h for the kinds of options.
+constexpr int kSynMss = 2;
+/// Of a SYN: the window that it offers, or two bytes behind the head of an option.
+Result<int> NumberInSyn(const NetNamespace& ns, int domain, int option) {
+  ASSIGN_OR_RETURN(std::string packet, PacketSent(ns, domain, IPPROTO_TCP));
+  const std::string tcp = packet.substr(domain == AF_INET ? 20 : 40);
+  const auto number = [&](std::size_t at) { return static_cast<unsigned char>(tcp.at(at)) << 8 | static_cast<unsigned char>(tcp.at(at + 1)); };
+  if (option == 0) return number(14);
+  for (std::size_t at = 20; at + 3 < tcp.size(); at += tcp[at] == 1 ? 1 : std::max<std::size_t>(2, static_cast<unsigned char>(tcp[at + 1])))
+    if (tcp[at] == option) return number(at + 2);
+  return Error{ENOENT, "the option of the SYN"};
+}
+void SmallLoopback(const NetNamespace& ns) { SETUP_OK(RtnlIn(ns).SetLink("lo", {.mtu = 1500})); }
 constexpr int kSynWindow = 1 << 3, kSynSack = 1 << 4, kSynTimestamp = 1 << 8, kSynEcn = 1 << 16;
-
-struct Effect {
-  const char *name, *sysctl, *value;
-  std::function<Result<int>(const NetNamespace&)> observe;
-  std::optional<int> expected;  ///< nothing: only another observation than before
-};
 
 const std::vector<Effect>& Effects() {
   static const std::vector<Effect> effects = {
@@ -443,37 +450,15 @@ const std::vector<Effect>& Effects() {
       {"CongestionNotificationOfferedOverIpv6", "net/ipv4/tcp_ecn", "1", OfferedBySyn(AF_INET6, kSynEcn), kSynEcn},
       {"FlowLabelsOfDatagrams", "net/ipv6/auto_flowlabels", "0", Labelled(IPPROTO_UDP), 0},
       {"FlowLabelsOfConnections", "net/ipv6/auto_flowlabels", "0", Labelled(IPPROTO_TCP), 0},
+      {"SignedWindows", "net/ipv4/tcp_workaround_signed_windows", "1", [](auto& ns) -> Result<int> { ASSIGN_OR_RETURN(int window, NumberInSyn(ns, AF_INET, 0)); return window > 0x7FFF; }, 0},
+      {"LeastSegmentSizeOffered", "net/ipv4/route/min_adv_mss", "3000", [](auto& ns) { return NumberInSyn(ns, AF_INET, kSynMss); }, 3000, SmallLoopback},
+      {"LeastSegmentSizeOfferedOverIpv6", "net/ipv6/route/min_adv_mss", "3000", [](auto& ns) { return NumberInSyn(ns, AF_INET6, kSynMss); }, 3000, SmallLoopback},
   };
   return effects;
 }
 
-// Documents: ip-sysctl.rst. What was set in one namespace must act there, and nowhere else.
-void ActsInItsOwnNamespace(const Effect& effect) {
-  auto a = NetNamespace::Create(), b = NetNamespace::Create();
-  if (!a.HasSysctl(effect.sysctl))
-    throw MissingNeed("needs-feature:" + std::string(effect.sysctl), "this kernel has no " + std::string(effect.sysctl) + " in a new namespace");
-  std::string old = SETUP_OK(a.Sysctl(effect.sysctl)), old_b = SETUP_OK(b.Sysctl(effect.sysctl));
-  int before = SETUP_OK(effect.observe(a));
-  ASSERT_EQ(SETUP_OK(effect.observe(b)), before) << "two new namespaces behave alike";
-  ASSERT_OK(a.SetSysctl(effect.sysctl, effect.value));
-  int now = SETUP_OK(effect.observe(a));
-  EXPECT_NE(now, before) << effect.sysctl << " = " << effect.value << " has no effect in its own namespace";
-  EXPECT_EQ(now, effect.expected.value_or(now));
-  EXPECT_EQ(SETUP_OK(effect.observe(b)), before) << "the other namespace behaves as before";
-  EXPECT_EQ(SETUP_OK(effect.observe(NetNamespace::Create())), before) << "a third namespace, made afterwards, behaves as ever";
-  EXPECT_THAT(b.Sysctl(effect.sysctl), Holds(Eq(old_b)));
-  ASSERT_OK(b.SetSysctl(effect.sysctl, effect.value));
-  // An empty range of groups is written with ids that a small user namespace may not have.
-  if (auto restored = a.SetSysctl(effect.sysctl, old); restored.ok())
-    EXPECT_EQ(SETUP_OK(effect.observe(a)), before) << "control: with the old value the old behaviour";
-  else
-    EXPECT_EQ(std::string_view(effect.sysctl), "net/ipv4/ping_group_range") << restored.error().ToString();
-  EXPECT_EQ(SETUP_OK(effect.observe(b)), now) << "the other way round";
-}
-
 const bool effects = [] {
   for (const Effect& effect : Effects()) {
-    const Effect* row = &effect;
     Covers covers("SYSCTL-14");
     if (std::string_view(effect.sysctl).starts_with("net/ipv6")) covers.list.push_back("SYSCTL-21");
     // Some settings of TCP and UDP are looked at through sockets of IPv6, or of both.
@@ -482,7 +467,7 @@ const bool effects = [] {
                                                                  "CongestionNotificationOfferedOverIpv6"};
     Needs needs(Config("SYSCTL"));
     if (covers.list.size() > 1 || kBySocketsOfIpv6.contains(effect.name)) needs.list.push_back(Config("IPV6"));
-    RegisterBody("Sysctl", std::string("ValueActsInItsOwnNamespace/") + effect.name, __FILE__, __LINE__, [row] { ActsInItsOwnNamespace(*row); }, covers, needs);
+    RegisterEffect("Sysctl", effect, covers, needs, __FILE__, __LINE__);
   }
   return true;
 }();

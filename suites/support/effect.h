@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// A setting of a namespace, and something in which its value shows: a packet, a socket, a table. That a value is read back
+// says nothing of who asks for it: the code that uses it may ask another namespace, or the initial one.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "fixtures/net_namespace.h"
+#include "harness/assertions.h"
+#include "harness/registration.h"
+
+namespace netns {
+
+struct Effect {
+  const char *name, *sysctl, *value;
+  std::function<Result<int>(const NetNamespace&)> observe;
+  std::optional<int> expected = {};                          ///< nothing: only another observation than before
+  std::function<void(const NetNamespace&)> prepare = {};     ///< Done in each of the namespaces before the first look.
+  std::vector<const char*> configs = {};                     ///< What else the kernel needs.
+  std::vector<const char*> covers = {};                      ///< Besides the documents of the setting.
+};
+
+// Documents: ip-sysctl.rst, net.rst, nf_conntrack-sysctl.rst. What was set in one namespace must act there, and nowhere else.
+inline void ActsInItsOwnNamespace(const Effect& effect) {
+  auto a = NetNamespace::Create(), b = NetNamespace::Create();
+  const auto prepare = [&](const NetNamespace& ns) {
+    if (effect.prepare) effect.prepare(ns);
+  };
+  prepare(a);
+  prepare(b);
+  if (!a.HasSysctl(effect.sysctl))
+    throw MissingNeed("needs-feature:" + std::string(effect.sysctl), "this kernel has no " + std::string(effect.sysctl) + " in a new namespace");
+  std::string old = SETUP_OK(a.Sysctl(effect.sysctl)), old_b = SETUP_OK(b.Sysctl(effect.sysctl));
+  int before = SETUP_OK(effect.observe(a));
+  ASSERT_EQ(SETUP_OK(effect.observe(b)), before) << "two new namespaces behave alike";
+  ASSERT_OK(a.SetSysctl(effect.sysctl, effect.value));
+  int now = SETUP_OK(effect.observe(a));
+  EXPECT_NE(now, before) << effect.sysctl << " = " << effect.value << " has no effect in its own namespace";
+  EXPECT_EQ(now, effect.expected.value_or(now));
+  EXPECT_EQ(SETUP_OK(effect.observe(b)), before) << "the other namespace behaves as before";
+  auto third = NetNamespace::Create();
+  prepare(third);
+  EXPECT_EQ(SETUP_OK(effect.observe(third)), before) << "a third namespace, made afterwards, behaves as ever";
+  EXPECT_THAT(b.Sysctl(effect.sysctl), Holds(testing::Eq(old_b)));
+  ASSERT_OK(b.SetSysctl(effect.sysctl, effect.value));
+  // An empty range of groups is written with ids that a small user namespace may not have.
+  if (auto restored = a.SetSysctl(effect.sysctl, old); restored.ok())
+    EXPECT_EQ(SETUP_OK(effect.observe(a)), before) << "control: with the old value the old behaviour";
+  else
+    EXPECT_EQ(std::string_view(effect.sysctl), "net/ipv4/ping_group_range") << restored.error().ToString();
+  EXPECT_EQ(SETUP_OK(effect.observe(b)), now) << "the other way round";
+}
+
+inline void RegisterEffect(const char* suite, const Effect& effect, Covers covers, Needs needs, const char* file, int line) {
+  const Effect* row = &effect;
+  for (const char* id : effect.covers) covers.list.push_back(id);
+  for (const char* symbol : effect.configs) needs.list.push_back(Config(symbol));
+  RegisterBody(suite, std::string("ValueActsInItsOwnNamespace/") + effect.name, file, line, [row] { ActsInItsOwnNamespace(*row); }, covers, needs);
+}
+
+}  // namespace netns
