@@ -589,8 +589,8 @@ const std::vector<Row>& Rows() {
       {"ChangeByIoctl", {"DEV-35"}, {"VETH"},
        [](Asker& asker, const Device& device) {
          ifreq request = NamedIfreq(device.name);
-         request.ifr_qlen = 79;
-         return asker.Request_(SIOCSIFTXQLEN, &request, "ioctl(SIOCSIFTXQLEN)");
+         request.ifr_mtu = 1400;
+         return asker.Request_(SIOCSIFMTU, &request, "ioctl(SIOCSIFMTU)");
        }},
       {"RouteByIoctl", {"DEV-35", "ROUTE-01"}, {"INET", "VETH"},
        [](Asker& asker, const Device& device) {
