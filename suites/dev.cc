@@ -11,6 +11,7 @@
 
 #include "fixtures/user_namespace.h"
 #include "fixtures/nic.h"
+#include "suites/support/bridge_group.h"
 #include "suites/support/listener.h"
 #include "suites/support/place.h"
 
@@ -550,22 +551,8 @@ const std::vector<Change>& Changes() {
          AddDevice(at, "port", {}, true);
          SETUP_OK(at->SetLink("port", {.master = "hub"}));
          SETUP_OK(at->Up("hub"));
-         br_mdb_entry entry{};
-         entry.ifindex = static_cast<__u32>(SETUP_OK(at->LinkByName("port")).index);
-         entry.state = MDB_PERMANENT;
-         entry.addr.proto = htons(0x0800);
-         entry.addr.u.ip4 = htonl(0xEF010203u);
-         br_port_msg header{};
-         header.family = AF_BRIDGE;
-         header.ifindex = static_cast<__u32>(SETUP_OK(at->LinkByName("hub")).index);
-         Request add(RTM_NEWMDB, NLM_F_CREATE | NLM_F_EXCL), remove(RTM_DELMDB);
-         for (Request* request : {&add, &remove}) request->Header(header).Structure(MDBA_SET_ENTRY, entry);
-         SETUP_OK(Eventually("the port to forward", [&] {
-           const Status added = at->socket().Ack(add);
-           if (added.code() == EOPNOTSUPP) RequireBuiltIn(added, "BRIDGE_IGMP_SNOOPING");
-           return added.ok();
-         }));
-         SETUP_OK(at->socket().Ack(remove));
+         AddBridgeGroup(at, "hub", "port");
+         SETUP_OK(at->socket().Ack(BridgeGroup(at, RTM_DELMDB, 0, "hub", "port")));
        }},
       {"ForwardingSettings",
        {RTM_NEWNETCONF},

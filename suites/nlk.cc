@@ -11,6 +11,7 @@
 #include "fixtures/nic.h"
 #include "fixtures/sockets.h"
 #include "fixtures/user_namespace.h"
+#include "suites/support/bridge_group.h"
 #include "suites/support/listener.h"
 #include "suites/support/place.h"
 
@@ -582,21 +583,7 @@ const std::vector<DumpRow>& DumpRows() {
          hub(at);
          AddDevice(at, "port", {}, true);
          SETUP_OK(at->SetLink("port", {.master = "hub"}));
-         SETUP_OK(Eventually("the port to forward", [&] {
-           br_mdb_entry entry{};
-           entry.ifindex = static_cast<__u32>(SETUP_OK(at->LinkByName("port")).index);
-           entry.state = MDB_PERMANENT;
-           entry.addr.proto = htons(0x0800);
-           entry.addr.u.ip4 = htonl(0xEF010203u);
-           br_port_msg header{};
-           header.family = AF_BRIDGE;
-           header.ifindex = kIndex;
-           Request add(RTM_NEWMDB, NLM_F_CREATE | NLM_F_EXCL);
-           add.Header(header).Structure(MDBA_SET_ENTRY, entry);
-           const Status added = at->socket().Ack(add);
-           if (added.code() == EOPNOTSUPP) RequireBuiltIn(added, "BRIDGE_IGMP_SNOOPING");
-           return added.ok();
-         }));
+         AddBridgeGroup(at, "hub", "port");
        },
        [](Place& at) {
          br_port_msg header{};
