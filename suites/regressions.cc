@@ -125,13 +125,16 @@ NETNS_TEST(Veth, APeerOfTheSameIndexElsewhereIsTold, Covers("VETH-16", "VIRT-05"
     EXPECT_EQ(link.link, kSame) << "the peer's index, although it is the device's own: " << link;
     EXPECT_TRUE(link.link_netnsid.has_value()) << "the peer's namespace: " << link;
   }
-  const auto kind = std::find_if(UpperKinds().begin(), UpperKinds().end(), [](const UpperKind& each) { return std::string(each.name) == "Macvlan"; });
-  Place c;
-  LinkSpec upper{.name = "upper", .kind = "macvlan", .link = "near"};
-  upper.data = [&](Request& request) { kind->data(request, 1, kSame, "", ""); };
-  if (a->AddLink(upper).code() == EOPNOTSUPP) return;
-  SETUP_OK(a->MoveLink("upper", c.ref(), {.new_ifindex = kSame}));
-  const Link moved = SETUP_OK(c->LinkByName("upper"));
+}
+NETNS_TEST(Virt, ADeviceBelowOfTheSameIndexElsewhereIsTold, Covers("VIRT-05"), Needs(Config("VETH"), Config("MACVLAN"))) {
+  constexpr int kSame = 4711;
+  Place a, b;
+  AddDevice(a, "lower", {.index = kSame});
+  Status added = a->AddLink({.name = "upper", .kind = "macvlan", .link = "lower"});
+  RequireBuiltIn(added, "MACVLAN");
+  SETUP_OK(std::move(added));
+  SETUP_OK(a->MoveLink("upper", b.ref(), {.new_ifindex = kSame}));
+  const Link moved = SETUP_OK(b->LinkByName("upper"));
   EXPECT_EQ(moved.link, kSame) << "the index of the device below: " << moved;
   EXPECT_TRUE(moved.link_netnsid.has_value()) << "its namespace: " << moved;
 }
