@@ -9,6 +9,7 @@
 
 #include "fixtures/nic.h"
 #include "fixtures/sockets.h"
+#include "suites/support/action.h"
 #include "suites/support/control_message.h"
 #include "suites/support/place.h"
 
@@ -54,15 +55,7 @@ Status Mirror(Place& where, int index) {
     std::uint32_t ifindex;
   } parameters{};
   parameters.ifindex = static_cast<std::uint32_t>(index);
-  Request request(RTM_NEWACTION, NLM_F_CREATE | NLM_F_EXCL);
-  request.Header(tcamsg{}).Named("an action that mirrors");
-  request.Nest(1 /* TCA_ACT_TAB */, [&](Request& all) {
-    all.Nest(1, [&](Request& one) {
-      one.Text(1 /* TCA_ACT_KIND */, "mirred");
-      one.Nest(2 /* TCA_ACT_OPTIONS */, [&](Request& options) { options.Structure(2 /* TCA_MIRRED_PARMS */, parameters); });
-    });
-  });
-  return where->socket().Ack(request);
+  return where->socket().Ack(AddActionRequest("mirred", 2 /* TCA_MIRRED_PARMS */, parameters));
 }
 
 /// Everything that takes the index of a device, tried in `where` with `index`. Each index has addresses of its own, so that

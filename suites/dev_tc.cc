@@ -20,6 +20,7 @@
 #include "fixtures/link_monitor.h"
 #include "fixtures/nic.h"
 #include "fixtures/sockets.h"
+#include "suites/support/action.h"
 #include "suites/support/place.h"
 
 namespace netns {
@@ -144,6 +145,15 @@ NETNS_TEST(Dev, QueueingDisciplinesClassesAndFiltersArePerNamespace, Covers("DEV
   EXPECT_THAT(Filters(a, below), ElementsAre(11u, 12u));
 }
 
+/// A discipline with a class and a filter, and the end of them all.
+void AddAllAndDelete(Place& place, int device) {
+  Status added = AddHtb(place, device);
+  RequireBuiltIn(added, "NET_SCH_HTB");
+  SETUP_OK(std::move(added));
+  SETUP_OK(AddClass(place, device, kHandle | 1));
+  SETUP_OK(AddFilter(place, On(device, kHandle, 0, FilterInfo(11))));
+  SETUP_OK(place->DeleteQdisc(device));
+}
 NETNS_TEST(Dev, NewsOfTrafficControlStaysInTheNamespace, Covers("DEV-37", "NLK-04"),
            Needs(Config("VETH"), Config("NET_SCHED"), Config("NET_SCH_HTB"), Config("NET_CLS_U32"))) {
   Place a, b;
@@ -151,12 +161,7 @@ NETNS_TEST(Dev, NewsOfTrafficControlStaysInTheNamespace, Covers("DEV-37", "NLK-0
   for (Place* place : {&a, &b, &nested}) AddDevice(*place, "one", {.index = 4100});
   auto in_a = SETUP_OK(RtnlMonitor::In(a.ns, {RTNLGRP_TC})), in_b = SETUP_OK(RtnlMonitor::In(b.ns, {RTNLGRP_TC})),
        in_nested = SETUP_OK(RtnlMonitor::In(nested.ns, {RTNLGRP_TC}));
-  Status added = AddHtb(a, 4100);
-  RequireBuiltIn(added, "NET_SCH_HTB");
-  SETUP_OK(std::move(added));
-  SETUP_OK(AddClass(a, 4100, kHandle | 1));
-  SETUP_OK(AddFilter(a, On(4100, kHandle, 0, FilterInfo(11))));
-  SETUP_OK(a->DeleteQdisc(4100));
+  AddAllAndDelete(a, 4100);
   std::set<int> types;
   for (const Message& message : SETUP_OK(in_a.ThroughFence())) types.insert(message.type());
   EXPECT_THAT(types, testing::IsSupersetOf({RTM_NEWQDISC, RTM_NEWTCLASS, RTM_NEWTFILTER, RTM_DELQDISC})) << "control: its own";
@@ -170,12 +175,7 @@ NETNS_TEST(Dev, NewsOfTrafficControlDoesNotReachTheInitialNamespace, Covers("DEV
   Place a, initial(InitialNetNamespace());
   AddDevice(a, "one", {.index = kDevice});
   auto in_a = SETUP_OK(RtnlMonitor::In(a.ns, {RTNLGRP_TC})), in_initial = SETUP_OK(RtnlMonitor::In(initial.ns, {RTNLGRP_TC}));
-  Status added = AddHtb(a, kDevice);
-  RequireBuiltIn(added, "NET_SCH_HTB");
-  SETUP_OK(std::move(added));
-  SETUP_OK(AddClass(a, kDevice, kHandle | 1));
-  SETUP_OK(AddFilter(a, On(kDevice, kHandle, 0, FilterInfo(11))));
-  SETUP_OK(a->DeleteQdisc(kDevice));
+  AddAllAndDelete(a, kDevice);
   const auto types = [](RtnlMonitor& monitor) {
     std::set<int> heard;
     for (const Message& message : SETUP_OK(monitor.ThroughFence()))
@@ -271,11 +271,6 @@ const std::vector<Action>& Actions() {
   return actions;
 }
 
-Request ActionRequest(std::uint16_t type, std::uint16_t flags, const char* what, const std::function<void(Request&)>& first) {
-  Request request(type, flags);
-  request.Named(what).Header(tcamsg{}).Nest(TCA_ACT_TAB, [&](Request& table) { table.Nest(1, first); });
-  return request;
-}
 Status AddAction(Place& place, const Action& action, std::uint32_t index) {
   return place->socket().Ack(ActionRequest(RTM_NEWACTION, NLM_F_CREATE | NLM_F_EXCL, "add an action", [&](Request& one) {
     one.Text(TCA_ACT_KIND, action.kind).Nest(TCA_ACT_OPTIONS, [&](Request& r) { action.options(r, index); });

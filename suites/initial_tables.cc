@@ -19,6 +19,7 @@
 #include <linux/xfrm.h>
 
 #include "fixtures/nic.h"
+#include "suites/support/action.h"
 #include "suites/support/conntrack_tuple.h"
 #include "suites/support/generic.h"
 #include "suites/support/in_namespace.h"
@@ -126,33 +127,26 @@ const std::vector<Table>& Tables() {
       NestTuple(request, CTA_TUPLE_REPLY, IPPROTO_UDP, "192.0.2.85", "192.0.2.84", 85, 84);
       request.Be32(CTA_TIMEOUT, 600);
     }
-    auto socket = Netfilter(at);
-    return socket.Ack(request);
+    return Netfilter(at).Ack(request);
   };
   static const auto account = [](Place& at, int type, std::uint16_t flags) {
-    auto socket = Netfilter(at);
-    return socket.Ack(NetfilterRequest(NFNL_SUBSYS_ACCT, type, flags, "accounting object").Text(NFACCT_NAME, "nscon-86"));
+    return Netfilter(at).Ack(NetfilterRequest(NFNL_SUBSYS_ACCT, type, flags, "accounting object").Text(NFACCT_NAME, "nscon-86"));
   };
   static const auto policy = [](Place& at, int type, std::uint16_t flags) {
     Request request = NetfilterRequest(NFNL_SUBSYS_CTNETLINK_TIMEOUT, type, flags, "timeout policy");
     request.Text(CTA_TIMEOUT_NAME, "nscon-87");
     if (type == IPCTNL_MSG_TIMEOUT_NEW)
       request.Be16(CTA_TIMEOUT_L3PROTO, AF_INET).U8(CTA_TIMEOUT_L4PROTO, IPPROTO_UDP).Nest(CTA_TIMEOUT_DATA | NLA_F_NESTED, [](Request& r) { r.Be32(1 /* unreplied */, 30); });
-    auto socket = Netfilter(at);
-    return socket.Ack(request);
+    return Netfilter(at).Ack(request);
   };
   static const auto action = [](Place& at, std::uint16_t type, std::uint16_t flags) {
     tc_gact parameters{};
     parameters.index = 88;
     parameters.action = TC_ACT_OK;
-    Request request(type, flags);
-    request.Named("action gact 88").Header(tcamsg{}).Nest(TCA_ACT_TAB, [&](Request& table) {
-      table.Nest(1, [&](Request& one) {
-        one.Text(TCA_ACT_KIND, "gact").U32(TCA_ACT_INDEX, 88);
-        if (type == RTM_NEWACTION) one.Nest(TCA_ACT_OPTIONS, [&](Request& options) { options.Structure(TCA_GACT_PARMS, parameters); });
-      });
-    });
-    return at->socket().Ack(request);
+    return at->socket().Ack(ActionRequest(type, flags, "action gact 88", [&](Request& one) {
+      one.Text(TCA_ACT_KIND, "gact").U32(TCA_ACT_INDEX, 88);
+      if (type == RTM_NEWACTION) one.Nest(TCA_ACT_OPTIONS, [&](Request& options) { options.Structure(TCA_GACT_PARMS, parameters); });
+    }));
   };
   static const auto datapath = [](Place& at, std::uint8_t command) {
     Generic family(at, OVS_DATAPATH_FAMILY, "OPENVSWITCH");
@@ -257,8 +251,7 @@ const std::vector<Table>& Tables() {
          return count;
        },
        [](Place& at) {
-         auto socket = Netfilter(at);
-         return socket.Ack(NetfilterRequest(NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_DELETE, 0, "flush connections"));
+         return Netfilter(at).Ack(NetfilterRequest(NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_DELETE, 0, "flush connections"));
        }},
       {"AccountingObjects", {"FW-25"}, {"NETFILTER_NETLINK_ACCT"},
        [](Place& at) { return Known(account(at, NFNL_MSG_ACCT_NEW, NLM_F_CREATE | NLM_F_EXCL), "NETFILTER_NETLINK_ACCT"); },
@@ -270,8 +263,7 @@ const std::vector<Table>& Tables() {
          return SETUP_OK(std::move(all)).size();
        },
        [](Place& at) {
-         auto socket = Netfilter(at);
-         return socket.Ack(NetfilterRequest(NFNL_SUBSYS_ACCT, NFNL_MSG_ACCT_DEL, 0, "flush accounting objects"));
+         return Netfilter(at).Ack(NetfilterRequest(NFNL_SUBSYS_ACCT, NFNL_MSG_ACCT_DEL, 0, "flush accounting objects"));
        }},
       {"TimeoutPolicies", {"FW-08"}, {"NF_CT_NETLINK_TIMEOUT"},
        [](Place& at) { return Known(policy(at, IPCTNL_MSG_TIMEOUT_NEW, NLM_F_CREATE | NLM_F_EXCL), "NF_CT_NETLINK_TIMEOUT"); },
@@ -283,8 +275,7 @@ const std::vector<Table>& Tables() {
          return SETUP_OK(std::move(all)).size();
        },
        [](Place& at) {
-         auto socket = Netfilter(at);
-         return socket.Ack(NetfilterRequest(NFNL_SUBSYS_CTNETLINK_TIMEOUT, IPCTNL_MSG_TIMEOUT_DELETE, 0, "flush timeout policies"));
+         return Netfilter(at).Ack(NetfilterRequest(NFNL_SUBSYS_CTNETLINK_TIMEOUT, IPCTNL_MSG_TIMEOUT_DELETE, 0, "flush timeout policies"));
        }},
       {"Actions", {"DEV-37"}, {"NET_ACT_GACT"},
        [](Place& at) {
@@ -295,9 +286,7 @@ const std::vector<Table>& Tables() {
        [](Place& at) { return action(at, RTM_DELACTION, 0); },
        [](Place& at) {
          std::size_t count = 0;
-         Request dump(RTM_GETACTION);
-         dump.Named("list the actions").Header(tcamsg{}).Nest(TCA_ACT_TAB, [](Request& table) { table.Nest(1, [](Request& one) { one.Text(TCA_ACT_KIND, "gact"); }); });
-         auto all = at->socket().Dump(dump);
+         auto all = at->socket().Dump(ActionRequest(RTM_GETACTION, 0, "list the actions", [](Request& one) { one.Text(TCA_ACT_KIND, "gact"); }));
          if (!all.ok()) RequireBuiltIn(Status(all.error()), "NET_ACT_GACT");
          for (const Message& message : SETUP_OK(std::move(all))) count += message.AttributesAfter<tcamsg>().Nested(TCA_ACT_TAB).all().size();
          return count;

@@ -8,6 +8,7 @@
 #include <sys/sysmacros.h>
 
 #include "fixtures/bpf.h"
+#include "suites/support/action.h"
 #include "suites/support/any_link.h"
 #include "suites/support/rights.h"
 #include "suites/support/tun.h"
@@ -158,15 +159,7 @@ Status AddAnAction() {
     std::uint32_t index, capab;
     std::int32_t action, refcnt, bindcnt;
   } pass{};
-  Request request(RTM_NEWACTION, NLM_F_CREATE | NLM_F_EXCL);
-  request.Header(tcamsg{}).Named("add an action");
-  request.Nest(1 /* TCA_ACT_TAB */, [&](Request& all) {
-    all.Nest(1, [&](Request& one) {
-      one.Text(1 /* TCA_ACT_KIND */, "gact");
-      one.Nest(2 /* TCA_ACT_OPTIONS */, [&](Request& options) { options.Structure(2 /* TCA_GACT_PARMS */, pass); });
-    });
-  });
-  return rtnl.socket().Ack(request);
+  return rtnl.socket().Ack(AddActionRequest("gact", 2 /* TCA_GACT_PARMS */, pass));
 }
 
 // --- ipvlan (Documentation/networking/ipvlan.rst): one on top of another one is on the device of that

@@ -12,6 +12,7 @@
 #include <set>
 #include <sstream>
 
+#include "suites/support/control_message.h"
 #include "suites/support/rights.h"
 
 // After the C library's headers: in this order they go together.
@@ -62,30 +63,15 @@ Step OptionOfRoots(const char* name, int level, int option, int value) {
 }
 
 /// A datagram to this host with one control message.
-Status SendWith(const Fd& socket, const sockaddr* to, socklen_t size, int level, int type, const void* data, std::size_t length, const char* what) {
-  char byte = 0;
-  iovec payload{&byte, 1};
-  alignas(cmsghdr) char control[128] = {};
-  msghdr message{};
-  message.msg_name = const_cast<sockaddr*>(to);
-  message.msg_namelen = size;
-  message.msg_iov = &payload;
-  message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = CMSG_SPACE(length);
-  cmsghdr* item = CMSG_FIRSTHDR(&message);
-  item->cmsg_level = level;
-  item->cmsg_type = type;
-  item->cmsg_len = CMSG_LEN(length);
-  std::memcpy(CMSG_DATA(item), data, length);
-  if (::sendmsg(socket.get(), &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) return ErrnoError(std::string("sendmsg with ") + what);
-  return Ok();
+template <class Info>
+Status SendWith(const Fd& socket, const sockaddr* to, socklen_t size, int level, int type, const Info& info, const char* what) {
+  return SendWithControl(socket, to, size, level, type, info, std::string("sendmsg with ") + what, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 Status SendIpv4With(int type, std::uint32_t value, const char* what) {
   const Fd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   sockaddr to = Ipv4(INADDR_LOOPBACK);
   reinterpret_cast<sockaddr_in&>(to).sin_port = htons(9);
-  return SendWith(socket, &to, sizeof to, SOL_SOCKET, type, &value, sizeof value, what);
+  return SendWith(socket, &to, sizeof to, SOL_SOCKET, type, value, what);
 }
 /// An IPv6 extension header that consists of padding.
 constexpr unsigned char kPadding[8] = {0, 0, 1, 4, 0, 0, 0, 0};
@@ -102,7 +88,7 @@ Step OptionOfOnePacket(const char* name, int option) {
             to.sin6_family = AF_INET6;
             to.sin6_addr = in6addr_loopback;
             to.sin6_port = htons(9);
-            return SendWith(socket, reinterpret_cast<sockaddr*>(&to), sizeof to, IPPROTO_IPV6, option, kPadding, sizeof kPadding, name);
+            return SendWith(socket, reinterpret_cast<sockaddr*>(&to), sizeof to, IPPROTO_IPV6, option, kPadding, name);
           }};
 }
 Status SendAt(int clock) {
@@ -216,7 +202,7 @@ void MakeANamedSocket(World& world) {
 Status Claim(World& world, std::function<void(ucred&)> change) {
   ucred who{::getpid(), ::geteuid(), ::getegid()};
   change(who);
-  return SendWith(world.socket, nullptr, 0, SOL_SOCKET, SCM_CREDENTIALS, &who, sizeof who, "SCM_CREDENTIALS");
+  return SendWith(world.socket, nullptr, 0, SOL_SOCKET, SCM_CREDENTIALS, who, "SCM_CREDENTIALS");
 }
 void NeedManyUsers() {
   if (!IsRealRoot()) throw MissingNeed("needs-root", "an ordinary user has no other user's id to claim");
@@ -228,7 +214,7 @@ Status SendManyDescriptors(World& world) {
   limit.rlim_cur = 4;
   if (::setrlimit(RLIMIT_NOFILE, &limit) < 0) return ErrnoError("setrlimit");
   const int fd = world.ns->fd();
-  for (int i = 0; i < 8; ++i) RETURN_IF_ERROR(SendWith(world.socket, nullptr, 0, SOL_SOCKET, SCM_RIGHTS, &fd, sizeof fd, "SCM_RIGHTS"));
+  for (int i = 0; i < 8; ++i) RETURN_IF_ERROR(SendWith(world.socket, nullptr, 0, SOL_SOCKET, SCM_RIGHTS, fd, "SCM_RIGHTS"));
   return Ok();
 }
 
@@ -394,7 +380,7 @@ std::vector<Operation> Operations() {
                              const std::uint32_t mark = 7;
                              sockaddr to = Ipv4(INADDR_LOOPBACK);
                              reinterpret_cast<sockaddr_in&>(to).sin_port = htons(9);
-                             return SendWith(world.socket, &to, sizeof to, SOL_SOCKET, SO_MARK, &mark, sizeof mark, "SO_MARK");
+                             return SendWith(world.socket, &to, sizeof to, SOL_SOCKET, SO_MARK, mark, "SO_MARK");
                            }}},
                          [](World& world) {
                            BringLoopbackUp(world);

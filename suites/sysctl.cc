@@ -173,7 +173,7 @@ void WriteAllAtOnce(std::vector<Party>& parties, Party& writer, const std::funct
 
 void EveryWritableFileIsPrivate(const Group& group) {
   auto holds = [&](const std::string& path) { return group.holds(path) && !IsLive(path); };
-  BringLoggers();
+  if (group.holds(kLogInvalid)) BringLoggers();
   SysctlView pristine(NetNamespace::Create(), "pristine");
   std::vector<Party> parties;
   parties.push_back({"creating namespace", SysctlView(NetNamespace::Current(), "creator")});
@@ -322,7 +322,7 @@ bool Irrevocable(const std::string& path) {
 }
 
 void InitialNamespaceIsSeparate(const Group& group) {
-  BringLoggers();
+  if (group.holds(kLogInvalid)) BringLoggers();
   SysctlView initial(InitialNetNamespace(), "initial");
   SysctlView first(NetNamespace::Create(), "first"), untouched(NetNamespace::Create(), "untouched");
   auto holds = [&](const std::string& path) { return group.holds(path) && !IsLive(path); };

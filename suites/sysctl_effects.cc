@@ -18,6 +18,7 @@
 #include <cstdio>
 #include <cstring>
 #include <iterator>
+#include <map>
 #include <set>
 #include <sstream>
 #include <thread>
@@ -336,20 +337,45 @@ std::function<Result<int>(const NetNamespace&)> LifeOfPackets(int domain, int pr
     return static_cast<unsigned char>(packet[domain == AF_INET ? 8 : 7]);
   };
 }
-/// What a SYN offers: a bit for each kind of option that stands in it (1 << kind), and 1 << 16 for ECN.
-std::function<Result<int>(const NetNamespace&)> OfferedBySyn(int domain, int mask) {
+struct Syn {
+  int window = 0;
+  bool ecn = false;
+  std::map<int, std::string> options;  ///< What is behind the head of each, by its kind.
+};
+Result<Syn> SynSent(const NetNamespace& ns, int domain) {
+  ASSIGN_OR_RETURN(std::string packet, PacketSent(ns, domain, IPPROTO_TCP));
+  const std::string tcp = packet.substr(domain == AF_INET ? 20 : 40);
+  const auto byte = [&](std::size_t at) { return static_cast<unsigned char>(tcp.at(at)); };
+  Syn syn{.window = byte(14) << 8 | byte(15), .ecn = (byte(13) & 0xC0) == 0xC0};
+  const std::size_t end = std::min<std::size_t>(tcp.size(), byte(12) / 16 * 4u);
+  for (std::size_t at = 20; at + 1 < end && byte(at) != 0;) {
+    const std::size_t length = byte(at) == 1 ? 1 : std::max<std::size_t>(2, byte(at + 1));
+    if (length > 1) syn.options[byte(at)] = tcp.substr(at + 2, length - 2);
+    at += length;
+  }
+  return syn;
+}
+// Kinds of options: linux/tcp.h hides their names in netinet/tcp.h.
+constexpr int kSynMss = 2, kSynWindow = 3, kSynSack = 4, kSynTimestamp = 8;
+/// Whether a SYN offers an option.
+std::function<Result<int>(const NetNamespace&)> OfferedBySyn(int domain, int option) {
   return [=](const NetNamespace& ns) -> Result<int> {
-    ASSIGN_OR_RETURN(std::string packet, PacketSent(ns, domain, IPPROTO_TCP));
-    const std::string tcp = packet.substr(domain == AF_INET ? 20 : 40);
-    const std::size_t end = std::min<std::size_t>(tcp.size(), static_cast<unsigned char>(tcp[12]) / 16 * 4u);
-    int offered = (tcp[13] & 0xC0) == 0xC0 ? 1 << 16 : 0;
-    for (std::size_t at = 20; at < end;) {
-      const int kind = static_cast<unsigned char>(tcp[at]);
-      if (kind == 0) break;
-      if (kind < 16) offered |= 1 << kind;
-      at += kind == 1 ? 1 : std::max<std::size_t>(2, at + 1 < end ? static_cast<unsigned char>(tcp[at + 1]) : 2);
-    }
-    return offered & mask;
+    ASSIGN_OR_RETURN(Syn syn, SynSent(ns, domain));
+    return static_cast<int>(syn.options.count(option));
+  };
+}
+std::function<Result<int>(const NetNamespace&)> EcnOfferedBySyn(int domain) {
+  return [=](const NetNamespace& ns) -> Result<int> {
+    ASSIGN_OR_RETURN(Syn syn, SynSent(ns, domain));
+    return static_cast<int>(syn.ecn);
+  };
+}
+std::function<Result<int>(const NetNamespace&)> SegmentSizeInSyn(int domain) {
+  return [=](const NetNamespace& ns) -> Result<int> {
+    ASSIGN_OR_RETURN(Syn syn, SynSent(ns, domain));
+    const std::string& size = syn.options[kSynMss];
+    if (size.size() != 2) return Error{ENOENT, "the maximal segment size of the SYN"};
+    return static_cast<unsigned char>(size[0]) << 8 | static_cast<unsigned char>(size[1]);
   };
 }
 /// Whether packets of IPv6 have a flow label that nobody asked for.
@@ -359,20 +385,7 @@ std::function<Result<int>(const NetNamespace&)> Labelled(int protocol) {
     return (packet[1] & 0x0F) != 0 || packet[2] != 0 || packet[3] != 0;
   };
 }
-// linux/tcp.h hides the names of netinet/tcp.h for the kinds of options.
-constexpr int kSynMss = 2;
-/// Of a SYN: the window that it offers, or two bytes behind the head of an option.
-Result<int> NumberInSyn(const NetNamespace& ns, int domain, int option) {
-  ASSIGN_OR_RETURN(std::string packet, PacketSent(ns, domain, IPPROTO_TCP));
-  const std::string tcp = packet.substr(domain == AF_INET ? 20 : 40);
-  const auto number = [&](std::size_t at) { return static_cast<unsigned char>(tcp.at(at)) << 8 | static_cast<unsigned char>(tcp.at(at + 1)); };
-  if (option == 0) return number(14);
-  for (std::size_t at = 20; at + 3 < tcp.size(); at += tcp[at] == 1 ? 1 : std::max<std::size_t>(2, static_cast<unsigned char>(tcp[at + 1])))
-    if (tcp[at] == option) return number(at + 2);
-  return Error{ENOENT, "the option of the SYN"};
-}
 void SmallLoopback(const NetNamespace& ns) { SETUP_OK(RtnlIn(ns).SetLink("lo", {.mtu = 1500})); }
-constexpr int kSynWindow = 1 << 3, kSynSack = 1 << 4, kSynTimestamp = 1 << 8, kSynEcn = 1 << 16;
 
 const std::vector<Effect>& Effects() {
   static const std::vector<Effect> effects = {
@@ -446,13 +459,13 @@ const std::vector<Effect>& Effects() {
       {"SelectiveAcknowledgementOfferedOverIpv6", "net/ipv4/tcp_sack", "0", OfferedBySyn(AF_INET6, kSynSack), 0},
       {"WindowScalingOffered", "net/ipv4/tcp_window_scaling", "0", OfferedBySyn(AF_INET, kSynWindow), 0},
       {"WindowScalingOfferedOverIpv6", "net/ipv4/tcp_window_scaling", "0", OfferedBySyn(AF_INET6, kSynWindow), 0},
-      {"CongestionNotificationOffered", "net/ipv4/tcp_ecn", "1", OfferedBySyn(AF_INET, kSynEcn), kSynEcn},
-      {"CongestionNotificationOfferedOverIpv6", "net/ipv4/tcp_ecn", "1", OfferedBySyn(AF_INET6, kSynEcn), kSynEcn},
+      {"CongestionNotificationOffered", "net/ipv4/tcp_ecn", "1", EcnOfferedBySyn(AF_INET), 1},
+      {"CongestionNotificationOfferedOverIpv6", "net/ipv4/tcp_ecn", "1", EcnOfferedBySyn(AF_INET6), 1},
       {"FlowLabelsOfDatagrams", "net/ipv6/auto_flowlabels", "0", Labelled(IPPROTO_UDP), 0},
       {"FlowLabelsOfConnections", "net/ipv6/auto_flowlabels", "0", Labelled(IPPROTO_TCP), 0},
-      {"SignedWindows", "net/ipv4/tcp_workaround_signed_windows", "1", [](auto& ns) -> Result<int> { ASSIGN_OR_RETURN(int window, NumberInSyn(ns, AF_INET, 0)); return window > 0x7FFF; }, 0},
-      {"LeastSegmentSizeOffered", "net/ipv4/route/min_adv_mss", "3000", [](auto& ns) { return NumberInSyn(ns, AF_INET, kSynMss); }, 3000, SmallLoopback},
-      {"LeastSegmentSizeOfferedOverIpv6", "net/ipv6/route/min_adv_mss", "3000", [](auto& ns) { return NumberInSyn(ns, AF_INET6, kSynMss); }, 3000, SmallLoopback},
+      {"SignedWindows", "net/ipv4/tcp_workaround_signed_windows", "1", [](auto& ns) -> Result<int> { ASSIGN_OR_RETURN(Syn syn, SynSent(ns, AF_INET)); return syn.window > 0x7FFF; }, 0},
+      {"LeastSegmentSizeOffered", "net/ipv4/route/min_adv_mss", "3000", SegmentSizeInSyn(AF_INET), 3000, SmallLoopback},
+      {"LeastSegmentSizeOfferedOverIpv6", "net/ipv6/route/min_adv_mss", "3000", SegmentSizeInSyn(AF_INET6), 3000, SmallLoopback},
   };
   return effects;
 }

@@ -11,10 +11,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <array>
 #include <cstring>
 #include <sstream>
 
 #include "fixtures/sockets.h"
+#include "suites/support/control_message.h"
 #include "suites/support/effect.h"
 #include "suites/support/in_namespace.h"
 
@@ -141,18 +143,7 @@ Result<int> LongControlMessage(const NetNamespace& ns) {
   ASSIGN_OR_RETURN(SockAddr to, GetSockName(receiver));
   ASSIGN_OR_RETURN(Fd sender, ns.Socket(AF_INET, SOCK_DGRAM));
   RETURN_IF_ERROR(Connect(sender, to));
-  alignas(cmsghdr) char control[CMSG_SPACE(6000)] = {};
-  char text[] = "x";
-  iovec data{text, 1};
-  msghdr message{};
-  message.msg_iov = &data;
-  message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = sizeof control;
-  cmsghdr* head = CMSG_FIRSTHDR(&message);
-  head->cmsg_level = 9999;
-  head->cmsg_len = CMSG_LEN(6000);
-  return ::sendmsg(sender.get(), &message, 0) < 0 ? errno : 0;
+  return SendWithControl(sender, nullptr, 0, 9999, 0, std::array<char, 6000>{}, "sendmsg").code();
 }
 /// The errno of a filter of some hundred instructions.
 Result<int> LongFilter(const NetNamespace& ns) {
