@@ -15,6 +15,8 @@
 
 #include <csignal>
 #include <cstring>
+#include <filesystem>
+#include <set>
 
 #include "fixtures/nic.h"
 #include "fixtures/rtnl.h"
@@ -265,11 +267,22 @@ char Configured(const std::string& symbol) {
 }
 
 // The presence of /proc/PID/ns/net, the configuration and what unshare(2) says are one and the same.
+/// What is in the directory of namespaces of a process or thread.
+std::set<std::string> NamespaceEntries(const std::string& directory) {
+  std::set<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(directory)) names.insert(entry.path().filename());
+  return names;
+}
+
 NETNS_TEST(Conf, SupportShowsEverywhereAlike, Covers("CONF-08")) {
   EXPECT_EQ(Configured("NET"), 'y') << "control: an option that every such kernel has";
   EXPECT_EQ(Configured("NO_SUCH_OPTION"), 'n') << "control: one that none has";
   EXPECT_EQ(Configured("NET_NS"), 'y');
   EXPECT_THAT(Lstat("/proc/self/ns/net"), Succeeds());
+  for (const char* directory : {"/proc/self/ns", "/proc/thread-self/ns"}) {
+    EXPECT_THAT(NamespaceEntries(directory), Contains("mnt")) << "control: " << directory;
+    EXPECT_THAT(NamespaceEntries(directory), Contains("net")) << directory;
+  }
   EXPECT_THAT(Elsewhere([] { return Unshare(CLONE_NEWNET); }), Succeeds());
 }
 
@@ -277,6 +290,8 @@ NETNS_TEST(Conf, AbsenceShowsEverywhereAlike, Covers("CONF-08"), WithoutNetNs{})
   EXPECT_EQ(Configured("NET"), 'y') << "control: an option that every such kernel has";
   EXPECT_EQ(Configured("NET_NS"), 'n');
   EXPECT_THAT(Lstat("/proc/self/ns/net"), FailsWith(ENOENT));
+  EXPECT_THAT(NamespaceEntries("/proc/self/ns"), Contains("mnt")) << "control";
+  EXPECT_THAT(NamespaceEntries("/proc/self/ns"), Not(Contains("net")));
   const auto unshared = Elsewhere([] { return Unshare(CLONE_NEWNET); });
   EXPECT_THAT(unshared, FailsWith(EINVAL));
 }

@@ -690,23 +690,32 @@ NETNS_TEST(User, IdsMustBeMappedFirst, Covers("USER-23"), Needs(UserNs(), Config
   for (bool mapped_first : {true, false}) {
     SCOPED_TRACE(mapped_first ? "control: mapped, then CLONE_NEWNET" : "CLONE_NEWUSER|CLONE_NEWNET, then mapped");
     Actor actor = Actor::Start("actor");
-    const uid_t uid = ::geteuid();
-    const gid_t gid = ::getegid();
+    // Whoever is not the machine's root tells its files from those of the creator.
+    if (IsRealRoot()) SETUP_OK(BecomeUser(actor, 1000));
+    const uid_t uid = actor.Run(::geteuid);
+    const gid_t gid = actor.Run(::getegid);
     auto map = [&] {
-      SETUP_OK(WriteFile(actor.Proc("setgroups"), "deny"));
+      if (!IsRealRoot()) SETUP_OK(WriteFile(actor.Proc("setgroups"), "deny"));
       SETUP_OK(WriteFile(actor.Proc("uid_map"), "0 " + std::to_string(uid) + " 1"));
       SETUP_OK(WriteFile(actor.Proc("gid_map"), "0 " + std::to_string(gid) + " 1"));
     };
     SETUP_OK(actor.Unshare(CLONE_NEWUSER | (mapped_first ? 0 : CLONE_NEWNET)));
-    actor.Run(map);
+    if (IsRealRoot())
+      map();
+    else
+      actor.Run(map);
     if (mapped_first) SETUP_OK(actor.Unshare(CLONE_NEWNET));
-    // As real root the overflow id and root are the same user: what stays owned by global root is root here.
-    const Ids expected = mapped_first || IsRealRoot() ? kRoot : kOverflow;
+    const Ids expected = mapped_first ? kRoot : kOverflow;
     actor.Run([&] {
       MountSysfs();
       EXPECT_THAT(IdsOf("/sys/class/net/lo/mtu"), Holds(expected));
+      EXPECT_THAT(IdsOf("/proc/thread-self/net/dev"), Holds(expected));
       EXPECT_THAT(IdsOf("/proc/sys/net/ipv4/ip_forward"), Holds(kRoot)) << "sysctls: looked up at access";
     });
+    if (IsRealRoot()) {
+      const Ids outside = mapped_first ? Ids{uid, gid} : kRoot;
+      EXPECT_THAT(IdsOf(actor.Proc("net/dev")), Holds(outside)) << "seen from outside";
+    }
   }
 }
 
@@ -766,6 +775,9 @@ NETNS_TEST(User, RestrictedProcFilesAreReadableForTheOwnersRoot, Covers("USER-25
     if (root.Run([&] { return ::stat(path.c_str(), &info); }) < 0) continue;
     ++seen;
     EXPECT_EQ(info.st_uid, 0u) << "whose file it is, seen by root of the owner";
+    if (!std::string(name).starts_with("stat/")) {
+      EXPECT_EQ(info.st_mode & 07777, 0440u) << "its mode";
+    }
     EXPECT_OK(root.Run([&] { return ReadFile(path); })) << "root of the owner";
     if ((info.st_mode & 0004) != 0) continue;
     Actor nobody = StartUnprivileged("nobody");

@@ -364,7 +364,9 @@ NETNS_TEST(Veth, AnEndCanBeMovedAgainAndAgain, Covers("VETH-04", "VETH-18"), Nee
   int hop = 0;
   for (Place* to : {&b, &c, &b, &a, &b}) {
     SCOPED_TRACE("hop " + std::to_string(++hop));
-    if (at != to) SETUP_OK((*at)->MoveLink("east", to->ref()));
+    if (at != to) {
+      ASSERT_OK((*at)->MoveLink("east", to->ref()));
+    }
     at = to;
     EXPECT_FALSE(SETUP_OK((*at)->LinkByName("east")).up());
     EXPECT_EQ(SETUP_OK(a->LinkByName("west")).carrier, std::optional(false)) << "control: the moved end is down";
@@ -381,7 +383,7 @@ NETNS_TEST(Veth, AnEndCanBeMovedAgainAndAgain, Covers("VETH-04", "VETH-18"), Nee
     }
   }
   // The other end moves too.
-  SETUP_OK(a->MoveLink("west", c.ref()));
+  ASSERT_OK(a->MoveLink("west", c.ref()));
   SETUP_OK(c->Up("west"));
   WaitUntilRunning(c, "west");
   WaitUntilRunning(b, "east");

@@ -114,9 +114,10 @@ NETNS_TEST(Virt, ADevlinkInstanceIsReloadedIntoAnotherNamespace, Covers("VIRT-24
 NETNS_TEST(Virt, ADevlinkInstanceReturnsWhenItsNamespaceIsFreed, Covers("VIRT-25"), Needs(Machine(), Config("NETDEVSIM")), Exclusive{}) {
   Simulated card;
   Place initial(InitialNetNamespace());
-  FreedOracle oracle;
-  {
-    NetNamespace inner = oracle.Create();
+  for (const bool nested : {false, true}) {
+    SCOPED_TRACE(nested ? "a namespace inside another" : "a namespace");
+    Place parent;
+    NetNamespace inner = nested ? parent.ns.In([] { return NetNamespace::Create(); }) : NetNamespace::Create();
     const int socket_pin = SETUP_OK(inner.Socket(AF_UNIX, SOCK_DGRAM)).Release();
     {
       Place a(std::move(inner));
@@ -126,10 +127,10 @@ NETNS_TEST(Virt, ADevlinkInstanceReturnsWhenItsNamespaceIsFreed, Covers("VIRT-25
     }
     EXPECT_THAT(Instances(initial), Not(Contains(kInstance))) << "control: a socket holds the namespace";
     ::close(socket_pin);
+    ASSERT_EVENTUALLY("the instance to be in the initial namespace again", [&] { return Instances(initial).contains(kInstance); });
+    ASSERT_EVENTUALLY("its network device, too", [&] { return Ports(initial).size() == 1; });
+    ExpectIn(initial, parent, "not in the namespace of the creator");
   }
-  ASSERT_EVENTUALLY("the instance to be in the initial namespace again", [&] { return Instances(initial).contains(kInstance); });
-  ASSERT_EVENTUALLY("its network device, too", [&] { return Ports(initial).size() == 1; });
-  EXPECT_OK(oracle.WaitUntilFreed());
 }
 
 // net/core/dev.c, default_device_exit_net(): only what has rtnl_link_ops of its own dies.
@@ -138,17 +139,25 @@ NETNS_TEST(Virt, ASimulatedCardReturnsAsAPhysicalOneDoes, Covers("VIRT-26"), Nee
   Place initial(InitialNetNamespace());
   const auto ports = Ports(initial);
   ASSERT_THAT(ports, SizeIs(1));
-  FreedOracle oracle;
-  {
-    Place a(oracle.Create());
-    SETUP_OK(initial->AddVeth("nsconf-out", PeerSpec{.name = "inside", .netns_fd = a.fd()}));
-    ASSERT_OK(initial->MoveLink(ports.front(), a.ref()));
-    EXPECT_THAT(Ports(a), SizeIs(1));
-    EXPECT_THAT(Ports(initial), IsEmpty());
+  const auto before = SETUP_OK(initial->LinkByName(ports.front()));
+  for (const bool nested : {false, true}) {
+    SCOPED_TRACE(nested ? "a namespace inside another" : "a namespace");
+    Place parent;
+    {
+      Place a = nested ? Place::Inside(parent) : Place();
+      SETUP_OK(parent->AddVeth("outside", PeerSpec{.name = "inside", .netns_fd = a.fd()}));
+      ASSERT_OK(initial->MoveLink(ports.front(), a.ref()));
+      EXPECT_THAT(Ports(a), SizeIs(1));
+      EXPECT_THAT(Ports(initial), IsEmpty());
+    }
+    ASSERT_EVENTUALLY("the device to be in the initial namespace again", [&] { return Ports(initial).size() == 1; });
+    ASSERT_EQ(Ports(initial), ports) << "the name that it had";
+    const auto after = SETUP_OK(initial->LinkByName(ports.front()));
+    EXPECT_EQ(after.index, before.index);
+    EXPECT_EQ(after.address, before.address);
+    EXPECT_EVENTUALLY("a veth pair of the same namespace to be destroyed", [&] { return parent->LinkByName("outside").code() == ENODEV; });
+    EXPECT_THAT(Ports(parent), IsEmpty()) << "not in the namespace of the creator";
   }
-  ASSERT_EVENTUALLY("the device to be in the initial namespace again", [&] { return Ports(initial).size() == 1; });
-  EXPECT_OK(oracle.WaitUntilFreed());
-  EXPECT_THAT(initial->LinkByName("nsconf-out"), FailsWith(ENODEV)) << "control: a veth pair of the same namespace is destroyed";
 }
 
 }  // namespace
