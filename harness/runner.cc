@@ -28,6 +28,7 @@
 #include "harness/isolation.h"
 #include "harness/kernel_config.h"
 #include "harness/kernel_log.h"
+#include "harness/patience.h"
 #include "harness/stream.h"
 
 namespace netns {
@@ -39,6 +40,7 @@ constexpr std::size_t kOutputLimit = 64 * 1024;
 constexpr std::size_t kWaitReportSize = 512;
 constexpr std::size_t kCheckLimit = 200;  // failures kept of one test; the rest are counted
 constexpr std::chrono::milliseconds kSignOfLife{30000};  // to the console, where somebody may wait for one
+constexpr int kVainWaits = 4;  ///< as many as run at once on one CPU
 constexpr std::chrono::seconds kLongestDeadline{480};  // 'vm' gives a test up after 600
 constexpr std::size_t kGuardBatch = 64;   // tests between two looks at all of the host
 
@@ -150,6 +152,7 @@ class Runner {
   void GuardAfter(Running& test);
   void LookAtHost();
   void ApplyKnownDefects(const TestSpec& spec, Outcome& outcome);
+  void LosePatience(const TestSpec& spec, const Outcome& outcome);
   void Report(const TestSpec& spec, Outcome outcome);
 
   RunnerOptions options_;
@@ -165,6 +168,7 @@ class Runner {
   std::map<std::string, int> counts_;
   HostSnapshot cheap_, whole_;
   std::set<const TestSpec*> since_look_, drift_suspects_;
+  int vain_waits_ = 0;  ///< tests that failed after a long wait for what the kernel did not do
   bool again_ = false;  ///< a suspect of a drift runs again, by itself
   int iteration_ = 1;
   Clock::time_point begun_ = Clock::now(), last_sign_ = begun_;
@@ -633,6 +637,7 @@ void Runner::Conclude(Running& test) {
   outcome.duration_ms = std::chrono::duration<double, std::milli>(Clock::now() - test.started).count();
   for (const auto& nic : test.nics) busy_nics_.erase(nic);
   log_.Mark("end " + test.spec->FullName() + " " + outcome.verdict);
+  LosePatience(*test.spec, outcome);
   Report(*test.spec, std::move(outcome));
 }
 
@@ -654,6 +659,23 @@ void Runner::ApplyKnownDefects(const TestSpec& spec, Outcome& outcome) {
   outcome.verdict = "MISS";
   outcome.reason = {"known-defect", "the kernel is known to be wrong here, " + kernels + ": " + known->reference,
                     "use a newer kernel"};
+}
+
+/// What a good kernel does in a fraction of the time has not come, and a machine that was merely slow would have let one
+/// test fail, not that many: the rest need not wait as long. The run is lost already.
+void Runner::LosePatience(const TestSpec& spec, const Outcome& outcome) {
+  const auto patience = std::chrono::duration_cast<std::chrono::milliseconds>(options_.deadline) / 6;
+  const bool in_vain = std::any_of(outcome.checks.begin(), outcome.checks.end(), [](const Event& check) {
+    return check.text.find("waiting for ") != std::string::npos;
+  });
+  const bool bad = outcome.verdict == "FAIL" || outcome.verdict == "ERROR";
+  if (!bad || !in_vain || outcome.duration_ms < std::chrono::duration<double, std::milli>(patience).count()) return;
+  if (++vain_waits_ != kVainWaits) return;
+  SetPatience(patience);
+  char text[200];
+  std::snprintf(text, sizeof text, "%d tests waited in vain, the last of them %s; each that starts from now on waits for at most %.1f s",
+                kVainWaits, spec.FullName().c_str(), static_cast<double>(patience.count()) / 1000.0);
+  stream_.Write("note", {{"level", "warning"}, {"text", text}});
 }
 
 void Runner::Report(const TestSpec& spec, Outcome outcome) {

@@ -8,6 +8,8 @@
 #include <optional>
 #include <thread>
 
+#include "harness/patience.h"
+
 namespace netns {
 namespace {
 
@@ -15,8 +17,14 @@ char* shared_report = nullptr;
 std::size_t shared_size = 0;
 std::optional<Deadline> test_deadline;
 std::chrono::milliseconds test_time{0};  // from the beginning of the test to its deadline
+std::chrono::milliseconds patience = std::chrono::milliseconds::max(), vain{0};  // `vain`: what this process has lost already
+
+/// How long the next wait may be in vain.
+std::chrono::milliseconds PatienceLeft() { return std::max(patience - vain, patience / 10); }
 
 }  // namespace
+
+void SetPatience(std::chrono::milliseconds time) { patience = time; }
 
 void SetWaitReport(char* shared, std::size_t size) {
   shared_report = shared;
@@ -83,9 +91,12 @@ Status WaitForExit(int pidfd, Deadline deadline, std::string_view what) {
 Status Eventually(std::string_view what, const std::function<bool()>& probe, Deadline deadline,
                   const std::function<std::string()>& describe) {
   WaitingFor report(what);
+  const auto begun = Deadline::Clock::now();
   for (auto pause = std::chrono::milliseconds(1);; pause = std::min(pause * 2, std::chrono::milliseconds(50))) {
     if (probe()) return Ok();
-    if (deadline.Passed()) {
+    const auto waited = std::chrono::duration_cast<std::chrono::milliseconds>(Deadline::Clock::now() - begun);
+    if (deadline.Passed() || waited >= PatienceLeft()) {
+      vain += waited;
       std::string text = "waiting for " + std::string(what);
       if (describe) text += "; last seen: " + describe();
       return Error{ETIMEDOUT, text};

@@ -196,6 +196,24 @@ TEST(KnownDefects, ALineThatIsNoneIsNamed) {
   }
 }
 
+TEST(Patience, IsLostAfterSeveralTestsThatWaitedInVain) {
+  ScratchRun run = RunScratch("Scratch.WaitsInVain*:Scratch.Passes", {"--jobs=4", "--deadline=6"});
+  int told = 0, slow = 0;
+  for (const json& event : run.events) told += event["event"] == "note" && std::string(event["text"]).find("waited in vain") != std::string::npos;
+  EXPECT_EQ(1, told);
+  for (int i = 0; i < 12; ++i) {
+    const std::string test = "Scratch.WaitsInVain" + std::to_string(i);
+    SCOPED_TRACE(test);
+    EXPECT_EQ("FAIL", run.Verdict(test));
+    EXPECT_THAT(run.Message(test, 0), HasSubstr("waiting for a bus that never comes"));
+    slow += run.End(test)["duration_ms"] > 4500.0;
+  }
+  EXPECT_GE(slow, 4) << "those that began first";
+  EXPECT_LE(slow, 7) << "three more may have begun before the fourth of them ended";
+  EXPECT_EQ("PASS", run.Verdict("Scratch.Passes"));
+  EXPECT_EQ(1, run.exit_status);
+}
+
 TEST(Verdict, FailureInAnActorIsTheTestsFailure) {
   ScratchRun run = RunScratch("Scratch.Actor*Fails");
   EXPECT_EQ("FAIL", run.Verdict("Scratch.ActorFails"));
