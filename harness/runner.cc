@@ -168,6 +168,7 @@ class Runner {
   std::map<std::string, int> counts_;
   HostSnapshot cheap_, whole_;
   std::set<const TestSpec*> since_look_, drift_suspects_;
+  std::chrono::milliseconds patience_ = std::chrono::milliseconds::max();
   int vain_waits_ = 0;  ///< tests that failed after a long wait for what the kernel did not do
   bool again_ = false;  ///< a suspect of a drift runs again, by itself
   int iteration_ = 1;
@@ -664,17 +665,20 @@ void Runner::ApplyKnownDefects(const TestSpec& spec, Outcome& outcome) {
 /// What a good kernel does in a fraction of the time has not come, and a machine that was merely slow would have let one
 /// test fail, not that many: the rest need not wait as long. The run is lost already.
 void Runner::LosePatience(const TestSpec& spec, const Outcome& outcome) {
-  const auto patience = std::chrono::duration_cast<std::chrono::milliseconds>(options_.deadline) / 6;
+  using Milliseconds = std::chrono::duration<double, std::milli>;
+  const auto full = std::chrono::duration_cast<std::chrono::milliseconds>(options_.deadline);
+  const auto next = std::clamp(patience_ / 2, full / 24, full / 6);
   const bool in_vain = std::any_of(outcome.checks.begin(), outcome.checks.end(), [](const Event& check) {
     return check.text.find("waiting for ") != std::string::npos;
   });
   const bool bad = outcome.verdict == "FAIL" || outcome.verdict == "ERROR";
-  if (!bad || !in_vain || outcome.duration_ms < std::chrono::duration<double, std::milli>(patience).count()) return;
-  if (++vain_waits_ != kVainWaits) return;
-  SetPatience(patience);
+  if (!bad || !in_vain || outcome.duration_ms < Milliseconds(std::min(patience_, full / 6)).count()) return;
+  if (++vain_waits_ % kVainWaits != 0 || next >= patience_) return;
+  patience_ = next;
+  SetPatience(patience_);
   char text[200];
   std::snprintf(text, sizeof text, "%d tests waited in vain, the last of them %s; each that starts from now on waits for at most %.1f s",
-                kVainWaits, spec.FullName().c_str(), static_cast<double>(patience.count()) / 1000.0);
+                vain_waits_, spec.FullName().c_str(), Milliseconds(patience_).count() / 1000.0);
   stream_.Write("note", {{"level", "warning"}, {"text", text}});
 }
 

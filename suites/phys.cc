@@ -408,15 +408,21 @@ void ReturnsReleasedFromItsMaster(const char* kind) {
   AddOrMiss(inside, {.name = "master0", .kind = kind, .up = std::string(kind) != "bond", .data = [kind](Request& r) {
                        if (std::string(kind) == "vrf") r.U32(1 /* IFLA_VRF_TABLE */, 10);
                      }});
+  const bool bond = std::string(kind) == "bond";
+  // A bond with an address of its own gives it to its ports.
+  const std::string address = "02:00:00:00:00:b0";
+  if (bond) SETUP_OK(inside.SetLink("master0", {.address = address}));
   SETUP_OK(inside.SetLink(nics[0].name(), {.master = LinkRef("master0")}));
   SETUP_OK(inside.Up("master0"));
   SETUP_OK(inside.Up(nics[0].name()));
-  EXPECT_TRUE(SETUP_OK(inside.LinkByName(nics[0].name())).master.has_value()) << "control: enslaved inside";
+  const Link enslaved = SETUP_OK(inside.LinkByName(nics[0].name()));
+  EXPECT_TRUE(enslaved.master.has_value()) << "control: enslaved inside";
+  EXPECT_EQ(enslaved.address, bond ? address : nics[0].mac()) << "control";
   Free(std::move(inside), std::move(ns));
   ASSERT_OK_AND_ASSIGN(Link back, nics[0].WaitUntilBack());
   EXPECT_FALSE(back.master.has_value());
   EXPECT_FALSE(back.up());
-  EXPECT_EQ(nics[0].mac(), back.address);
+  EXPECT_EQ(nics[0].mac(), back.address) << "the address of its hardware";
   EXPECT_THAT(SETUP_OK(Rtnl::In(InitialNetNamespace())).LinkByName("master0"), FailsWith(ENODEV))
       << "the master is virtual: it dies with the namespace";
 }
@@ -486,6 +492,8 @@ void WorksInItsNamespaceOnly() {
   auto a = NetNamespace::Create(), b = NetNamespace::Create();
   SETUP_OK(nics[0].MoveTo(a));
   SETUP_OK(nics[1].MoveTo(b));
+  ASSERT_OK(SETUP_OK(Rtnl::In(a)).Up(nics[0].name())) << "a card can be brought up in the namespace it is in";
+  ASSERT_OK(SETUP_OK(Rtnl::In(b)).Up(nics[1].name()));
   Configure(a, nics[0].name(), 1);
   Configure(b, nics[1].name(), 2);
   ASSERT_OK(RoundTrip(a, b, "192.0.2.1", "192.0.2.2")) << "over the wire between the two cards, IPv4";

@@ -200,7 +200,7 @@ TEST(Patience, IsLostAfterSeveralTestsThatWaitedInVain) {
   ScratchRun run = RunScratch("Scratch.WaitsInVain*:Scratch.Passes", {"--jobs=4", "--deadline=6"});
   int told = 0, slow = 0;
   for (const json& event : run.events) told += event["event"] == "note" && std::string(event["text"]).find("waited in vain") != std::string::npos;
-  EXPECT_EQ(1, told);
+  EXPECT_GE(told, 1) << "and again each time that as many have waited for less";
   for (int i = 0; i < 12; ++i) {
     const std::string test = "Scratch.WaitsInVain" + std::to_string(i);
     SCOPED_TRACE(test);
