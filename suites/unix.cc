@@ -448,6 +448,31 @@ Result<ucred> ReceiveCredentials(const Fd& socket) {
   return credentials;
 }
 
+// unix(7): SCM_CREDENTIALS, of each type of socket and without a connection where there is none.
+NETNS_TEST(Unix, CredentialsComeWithMessagesFromAnotherNamespace, Covers("UNIX-13"), Needs(Config("UNIX"))) {
+  auto here = NetNamespace::Create(), there = NetNamespace::Create();
+  for (const Type& type : kTypes) {
+    const SockAddr path = SockAddr::Path(std::string("/tmp/whose-") + type.name);
+    ASSERT_OK_AND_ASSIGN(Fd server, Serve(here, type.type, path));
+    SETUP_OK(SetOption(server, SOL_SOCKET, SO_PASSCRED, 1));
+    for (const NetNamespace* from : {&here, &there}) {
+      SCOPED_TRACE(std::string(type.name) + (from == &here ? ", control: from the same namespace" : ", from another namespace"));
+      ASSERT_OK_AND_ASSIGN(Fd client, Connected(*from, type.type, path));
+      Fd reader;
+      if (type.type != SOCK_DGRAM) {
+        reader = SETUP_OK(Accept(server));
+        SETUP_OK(SetOption(reader, SOL_SOCKET, SO_PASSCRED, 1));
+      }
+      ASSERT_OK(Send(client, "x"));
+      auto message = ReceiveCredentials(type.type == SOCK_DGRAM ? server : reader);
+      ASSERT_OK(message);
+      EXPECT_EQ(message->uid, ::geteuid());
+      EXPECT_EQ(message->gid, ::getegid());
+      EXPECT_EQ(message->pid, ::getpid());
+    }
+  }
+}
+
 // unix(7): SO_PEERCRED, over a socket file between network namespaces, in the ids of the reader.
 NETNS_TEST(Unix, PeerCredentialsAreThoseOfTheReadersNamespaces, Covers("UNIX-13"), Needs(Config("UNIX"), UserNs())) {
   const SockAddr path = SockAddr::Path("/tmp/credentials");
