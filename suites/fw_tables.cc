@@ -24,10 +24,13 @@
 #include "fixtures/rtnl.h"
 #include "fixtures/sockets.h"
 #include "fixtures/topology.h"
+#include "fixtures/user_namespace.h"
 #include "harness/assertions.h"
+#include "harness/kernel_config.h"
 #include "harness/registration.h"
 #include "suites/support/firewall.h"
 #include "suites/support/in_namespace.h"
+#include "suites/support/may_use.h"
 
 namespace netns {
 namespace {
@@ -52,6 +55,16 @@ T NeedsLegacy(Result<T> result, const std::string& symbol, const char* step) {
                       "use a kernel with CONFIG_" + symbol + ", built in or loaded");
   return SetupOk(std::move(result), step);
 }
+
+struct LegacyTable {
+  const char *name, *table, *symbol;
+  int family;
+};
+const LegacyTable kLegacyTables[] = {{"Filter", "filter", "IP_NF_FILTER", AF_INET},      {"Nat", "nat", "IP_NF_NAT", AF_INET},
+                                     {"Mangle", "mangle", "IP_NF_MANGLE", AF_INET},      {"Raw", "raw", "IP_NF_RAW", AF_INET},
+                                     {"Security", "security", "IP_NF_SECURITY", AF_INET}, {"Filter6", "filter", "IP6_NF_FILTER", AF_INET6},
+                                     {"Nat6", "nat", "IP6_NF_NAT", AF_INET6},            {"Mangle6", "mangle", "IP6_NF_MANGLE", AF_INET6},
+                                     {"Raw6", "raw", "IP6_NF_RAW", AF_INET6},            {"Security6", "security", "IP6_NF_SECURITY", AF_INET6}};
 
 // iptables(8): the tables of a namespace: their rules, their policies, and what these do to packets.
 void LegacyRulesAreSeparate(int family, const std::string& table, const std::string& symbol) {
@@ -104,13 +117,7 @@ void LegacyRulesAreSeparate(int family, const std::string& table, const std::str
   EXPECT_OK(talks(a)) << "control";
 }
 const bool legacy = [] {
-  struct Row { const char *name, *table, *symbol; int family; };
-  static const Row rows[] = {{"Filter", "filter", "IP_NF_FILTER", AF_INET},      {"Nat", "nat", "IP_NF_NAT", AF_INET},
-                             {"Mangle", "mangle", "IP_NF_MANGLE", AF_INET},      {"Raw", "raw", "IP_NF_RAW", AF_INET},
-                             {"Security", "security", "IP_NF_SECURITY", AF_INET}, {"Filter6", "filter", "IP6_NF_FILTER", AF_INET6},
-                             {"Nat6", "nat", "IP6_NF_NAT", AF_INET6},            {"Mangle6", "mangle", "IP6_NF_MANGLE", AF_INET6},
-                             {"Raw6", "raw", "IP6_NF_RAW", AF_INET6},            {"Security6", "security", "IP6_NF_SECURITY", AF_INET6}};
-  for (const Row& row : rows)
+  for (const LegacyTable& row : kLegacyTables)
     RegisterBody("Fw", std::string("IptablesArePerNamespace/") + row.name, __FILE__, __LINE__,
                  [&row] { LegacyRulesAreSeparate(row.family, row.table, row.symbol); }, Covers("FW-04", "FW-03"), Needs(Config(row.symbol)));
   return true;
@@ -123,6 +130,14 @@ class Arptables {
  public:
   explicit Arptables(const NetNamespace& ns) : ns_(ns), socket_(SETUP_OK(ns.Socket(AF_INET, SOCK_RAW, IPPROTO_RAW))) {}
 
+  /// The verdicts at the ends of INPUT, OUTPUT and FORWARD, and how many entries there are: one for each, and one that ends all.
+  std::string Summary() {
+    Read();
+    std::string text;
+    for (int hook : {NF_ARP_IN, NF_ARP_OUT, NF_ARP_FORWARD})
+      if ((info_.valid_hooks & (1u << hook)) != 0) text += std::to_string(VerdictOf(EntryAt(info_.underflow[hook]))) + " ";
+    return text + "entries " + std::to_string(info_.num_entries);
+  }
   /// The verdict at the end of INPUT and how many packets met it.
   struct Policy { int verdict; std::uint64_t packets; };
   Policy Input() {
@@ -203,29 +218,33 @@ NETNS_TEST(Fw, ArptablesArePerNamespace, Covers("FW-06"), Needs(Config("IP_NF_AR
   EXPECT_OK(UdpTalks(peer, a, Inet("192.0.2.2", 7403), 10)) << "control: allowed again";
 }
 
+/// The three empty chains of ebtables' table "filter", as the kernel hands them out.
+struct EbtChains { ebt_entries in, forward, out; };
+EbtChains ReadEbtables(const NetNamespace& ns) {
+  Fd socket = SETUP_OK(ns.Socket(AF_INET, SOCK_RAW, IPPROTO_RAW));
+  EbtChains chains{};
+  ns.In([&] {
+    ebt_replace info{};
+    std::strcpy(info.name, "filter");
+    socklen_t size = sizeof info;
+    if (::getsockopt(socket.get(), SOL_IP, EBT_SO_GET_INFO, &info, &size) < 0)
+      NeedsLegacy(Status(ErrnoError("getsockopt(EBT_SO_GET_INFO)")), "BRIDGE_EBT_T_FILTER", "the table");
+    ASSERT_EQ(info.entries_size, sizeof chains) << "a new table has three empty chains";
+    info.entries = reinterpret_cast<char*>(&chains);
+    info.num_counters = 0;
+    info.counters = nullptr;
+    size = static_cast<socklen_t>(sizeof info + sizeof chains);
+    if (::getsockopt(socket.get(), SOL_IP, EBT_SO_GET_ENTRIES, &info, &size) < 0)
+      SETUP_OK(Status(ErrnoError("getsockopt(EBT_SO_GET_ENTRIES)")));
+  });
+  return chains;
+}
+
 NETNS_TEST(Fw, EbtablesArePerNamespace, Covers("FW-06"), Needs(Config("BRIDGE_NF_EBTABLES"), Config("BRIDGE_EBT_T_FILTER"))) {
   auto a = NetNamespace::Create(), b = NetNamespace::Create();
   constexpr unsigned kHooks = 1 << NF_BR_LOCAL_IN | 1 << NF_BR_FORWARD | 1 << NF_BR_LOCAL_OUT;
-  struct Chains { ebt_entries in, forward, out; };
-  auto read = [&](const NetNamespace& ns) {
-    Fd socket = SETUP_OK(ns.Socket(AF_INET, SOCK_RAW, IPPROTO_RAW));
-    Chains chains{};
-    ns.In([&] {
-      ebt_replace info{};
-      std::strcpy(info.name, "filter");
-      socklen_t size = sizeof info;
-      if (::getsockopt(socket.get(), SOL_IP, EBT_SO_GET_INFO, &info, &size) < 0)
-        NeedsLegacy(Status(ErrnoError("getsockopt(EBT_SO_GET_INFO)")), "BRIDGE_EBT_T_FILTER", "the table");
-      ASSERT_EQ(info.entries_size, sizeof chains) << "a new table has three empty chains";
-      info.entries = reinterpret_cast<char*>(&chains);
-      info.num_counters = 0;
-      info.counters = nullptr;
-      size = static_cast<socklen_t>(sizeof info + sizeof chains);
-      if (::getsockopt(socket.get(), SOL_IP, EBT_SO_GET_ENTRIES, &info, &size) < 0)
-        SETUP_OK(Status(ErrnoError("getsockopt(EBT_SO_GET_ENTRIES)")));
-    });
-    return chains;
-  };
+  using Chains = EbtChains;
+  const auto read = ReadEbtables;
   auto write = [&](const NetNamespace& ns, Chains chains) {
     Fd socket = SETUP_OK(ns.Socket(AF_INET, SOCK_RAW, IPPROTO_RAW));
     ns.In([&] {
@@ -255,6 +274,112 @@ NETNS_TEST(Fw, EbtablesArePerNamespace, Covers("FW-06"), Needs(Config("BRIDGE_NF
   write(b, other);
   EXPECT_EQ(read(a).in.policy, EBT_ACCEPT);
   EXPECT_EQ(read(a).forward.policy, EBT_DROP);
+}
+
+// --- At birth ---------------------------------------------------------------------------------------------------------
+
+/// A namespace and whose it is. The owner lives as long.
+struct Owned {
+  std::string who;
+  NetNamespace ns;
+  std::optional<Actor> owner = {};
+};
+std::vector<Owned> OfAllOwners(const NetNamespace& creator) {
+  std::vector<Owned> all;
+  const auto of = [&](const char* who, Actor owner) {
+    auto ns = SETUP_OK(NetNamespace::OfPid(owner.pid()));
+    all.push_back({who, std::move(ns), std::move(owner)});
+  };
+  all.push_back({"the own user namespace", NetNamespace::Create()});
+  all.push_back({"the own user namespace, made from inside of one with policies", creator.In([] { return NetNamespace::Create(); })});
+  of("a child user namespace", StartNamespaceRoot("child"));
+  Actor grandchild = StartNamespaceRoot("grandchild");
+  SETUP_OK(EnterNewUserNamespace(grandchild));
+  SETUP_OK(grandchild.Unshare(CLONE_NEWNET));
+  of("a child of a child user namespace", std::move(grandchild));
+  of("a user namespace that was made by the same clone()", Actor::Start("both", CLONE_NEWUSER | CLONE_NEWNET));
+  Actor from_inside = Actor::Start("from-inside");
+  SETUP_OK(from_inside.Enter(creator.fd(), CLONE_NEWNET));
+  SETUP_OK(from_inside.Unshare(CLONE_NEWUSER | CLONE_NEWNET));
+  of("a child user namespace, made from inside of one with policies", std::move(from_inside));
+  return all;
+}
+
+/// Every chain of a table with its policy and how many rules it has.
+std::string Summary(const NetNamespace& ns, const LegacyTable& row) {
+  Iptables tables(ns, row.family, row.table);
+  std::string text;
+  for (const std::string& chain : NeedsLegacy(tables.Chains(), row.symbol, "the chains"))
+    text += chain + " " + SETUP_OK(tables.Policy(chain)) + " rules " + std::to_string(SETUP_OK(tables.Rules(chain)).size()) + "\n";
+  return text;
+}
+
+// iptables(8), network_namespaces(7): every chain of a new namespace accepts, whoever owns it and whatever its creator has.
+void LegacyChainsAcceptAtBirth(const LegacyTable& row) {
+  auto creator = NetNamespace::Create();
+  Iptables in_creator(creator, row.family, row.table);
+  const auto chains = NeedsLegacy(in_creator.Chains(), row.symbol, "the chains");
+  const bool nat = std::string(row.table) == "nat";  // its chains take no other policy
+  std::string expected, changed;
+  for (const std::string& chain : chains) {
+    expected += chain + " ACCEPT rules 0\n";
+    if (!nat) SETUP_OK(in_creator.SetPolicy(chain, "DROP"));
+    SETUP_OK(in_creator.Append(chain, {.target = "RETURN"}));
+    changed += chain + (nat ? " ACCEPT" : " DROP") + " rules 1\n";
+  }
+  ASSERT_FALSE(chains.empty());
+  EXPECT_EQ(Summary(creator, row), changed) << "control: the way of looking tells other policies and rules";
+  for (const Owned& one : OfAllOwners(creator)) EXPECT_EQ(Summary(one.ns, row), expected) << "iptables(8): the table of a new namespace owned by " << one.who;
+}
+const bool at_birth = [] {
+  for (const LegacyTable& row : kLegacyTables)
+    RegisterBody("Fw", std::string("ChainsAcceptAtBirthWhoeverOwnsTheNamespace/") + row.name, __FILE__, __LINE__, [&row] { LegacyChainsAcceptAtBirth(row); },
+                 Covers("FW-03", "FW-04"), Needs(Config(row.symbol), UserNs()));
+  return true;
+}();
+
+NETNS_TEST(Fw, ArptablesAcceptAtBirthWhoeverOwnsTheNamespace, Covers("FW-03", "FW-06"), Needs(Config("IP_NF_ARPTABLES"), Config("IP_NF_ARPFILTER"), UserNs())) {
+  constexpr int kDrop = -NF_DROP - 1;
+  auto creator = NetNamespace::Create();
+  const std::string expected = Arptables(creator).Summary(), accept = std::to_string(-NF_ACCEPT - 1) + " ";
+  EXPECT_THAT(expected, testing::StartsWith(accept + accept)) << "a new namespace drops ARP";
+  Arptables(creator).SetInput(kDrop);
+  EXPECT_NE(Arptables(creator).Summary(), expected) << "control: the way of looking tells another policy";
+  for (const Owned& one : OfAllOwners(creator)) EXPECT_EQ(Arptables(one.ns).Summary(), expected) << "a new namespace owned by " << one.who;
+}
+
+NETNS_TEST(Fw, EbtablesAcceptAtBirthWhoeverOwnsTheNamespace, Covers("FW-03", "FW-06"), Needs(Config("BRIDGE_NF_EBTABLES"), Config("BRIDGE_EBT_T_FILTER"), UserNs())) {
+  auto creator = NetNamespace::Create();
+  for (const Owned& one : OfAllOwners(creator)) {
+    const EbtChains chains = ReadEbtables(one.ns);
+    for (const ebt_entries* chain : {&chains.in, &chains.forward, &chains.out}) {
+      EXPECT_EQ(chain->policy, EBT_ACCEPT) << "chain " << chain->name << " of a new namespace owned by " << one.who;
+      EXPECT_EQ(chain->nentries, 0u) << "chain " << chain->name << " of a new namespace owned by " << one.who;
+    }
+  }
+}
+
+// The same as packets feel it: a new namespace that is told to forward does so, with all the tables that there are. (IPv4: a router of
+// IPv6 asks for its neighbours only once its link-local address is known to be free, which is not what this is about.)
+NETNS_TEST(Fw, ANewNamespaceForwardsWhoeverOwnsIt, Covers("FW-03", "STACK-08"), Needs(Config("VETH"), UserNs()), Within{std::chrono::seconds(60)}) {
+  auto creator = NetNamespace::Create();
+  if (MayUse("IP_NF_FILTER")) (void)Iptables(creator, AF_INET, "filter").SetPolicy("FORWARD", "DROP").ok();
+  const std::vector<Owned> routers = OfAllOwners(creator);
+  for (std::size_t i : {std::size_t{0}, std::size_t{2}, routers.size() - 1}) {
+    const Owned& one = routers[i];
+    SCOPED_TRACE("a router owned by " + one.who);
+    auto west = NetNamespace::Create(), east = NetNamespace::Create();
+    NeedsConfig("VETH", VethPair::Between(west, one.ns, {.west = "to-router", .east = "west", .west6 = "", .east6 = ""}), "a veth pair");
+    SETUP_OK(VethPair::Between(east, one.ns, {.west = "to-router", .east = "east", .west4 = "198.51.100.1/24", .east4 = "198.51.100.2/24", .west6 = "", .east6 = ""}));
+    for (const LegacyTable& row : kLegacyTables)
+      if (KernelConfig::Running().Value(row.symbol) != 'n' && MayUse(row.symbol)) (void)Iptables(one.ns, row.family, row.table).Chains().ok();  // reading makes the table
+    auto in_west = RtnlIn(west), in_east = RtnlIn(east);
+    SETUP_OK(in_west.AddRoute({.to = "198.51.100.0/24", .via = "192.0.2.2"}));
+    SETUP_OK(in_east.AddRoute({.to = "192.0.2.0/24", .via = "198.51.100.2"}));
+    EXPECT_FALSE(UdpTalks(west, east, Inet("198.51.100.1", 7410), 10, Deadline::In(kSoon)).ok()) << "control: it was not told to";
+    SETUP_OK(one.ns.SetSysctl("net.ipv4.ip_forward", "1"));
+    EXPECT_OK(UdpTalks(west, east, Inet("198.51.100.1", 7411), 10)) << "a new namespace forwards and accepts";
+  }
 }
 
 // --- Sets -------------------------------------------------------------------------------------------------------------

@@ -65,7 +65,8 @@ std::set<std::string> LinksOf(Rtnl& rtnl) {
 
 /// A namespace with a pair of devices that tells it from all others.
 struct Place {
-  explicit Place(const std::string& mark) : ns(NetNamespace::Create()), rtnl(RtnlIn(ns)), one(mark + "1"), two(mark + "2") {
+  explicit Place(const std::string& mark) : Place(NetNamespace::Create(), mark) {}
+  Place(NetNamespace existing, const std::string& mark) : ns(std::move(existing)), rtnl(RtnlIn(ns)), one(mark + "1"), two(mark + "2") {
     AddPair(rtnl, one, two);
   }
   NetNamespace ns;
@@ -119,6 +120,61 @@ NETNS_TEST(Proc, DirectoryOfAProcessShowsItsNamespaceToAnyReader, Covers("PROC-0
   if (::access(in_a.Proc("net/if_inet6").c_str(), F_OK) < 0) return;  // a kernel without IPv6
   EXPECT_THAT(names(in_b, in_a.Proc("net/dev_snmp6")), Contains(a.two)) << "the directory of IPv6's counters by device";
   EXPECT_THAT(names(in_a, in_b.Proc("net/dev_snmp6")), Not(Contains(a.two)));
+}
+
+/// What a reader is told of a process through any directory of procfs that shows it.
+struct Told {
+  std::set<std::string> devices, of_the_thread, names;
+  bool operator==(const Told&) const = default;
+};
+std::ostream& operator<<(std::ostream& out, const Told& told) {
+  out << "net/dev {";
+  for (const std::string& name : told.devices) out << " " << name;
+  out << " } task/TID/net/dev {";
+  for (const std::string& name : told.of_the_thread) out << " " << name;
+  return out << " } net/dev_snmp6 with " << told.names.size() << " entries";
+}
+/// `directory`: that of the process ("/proc/7"), `id`: its number there.
+Told TellOf(const std::string& directory, const std::string& id) {
+  Told told{DevicesOf(ReadFile(directory + "/net/dev")), DevicesOf(ReadFile(directory + "/task/" + id + "/net/dev")), {}};
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator(directory + "/net/dev_snmp6", ignored)) told.names.insert(entry.path().filename());
+  return told;
+}
+
+// pid_namespaces(7) has nothing to do with it: whose network is shown is asked of the process, wherever its number counts.
+NETNS_TEST(Proc, DirectoryOfAProcessOfAnotherPidNamespaceShowsItsNamespace, Covers("PROC-02", "PROC-39"),
+           Needs(Config("PROC_FS"), Config("VETH"), Config("PID_NS"))) {
+  Place a("a"), b("b"), c("c");
+  Actor in_a = a.ns.StartActor("in-a"), enclosed_b = Actor::Start("enclosed-b", CLONE_NEWPID), enclosed_c = Actor::Start("enclosed-c", CLONE_NEWPID);
+  Actor owned = Actor::Start("owned", CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET);  // by a child user namespace
+  Place d(SETUP_OK(NetNamespace::OfPid(owned.pid())), "d");
+  SETUP_OK(enclosed_b.Enter(b.ns.fd(), CLONE_NEWNET));
+  SETUP_OK(enclosed_c.Enter(c.ns.fd(), CLONE_NEWNET));
+  struct Whose { const char* name; Actor* actor; Place* place; };
+  const std::vector<Whose> all = {{"a process of the pid namespace of this mount", &in_a, &a}, {"one in a pid namespace below", &enclosed_b, &b},
+                                  {"one in another pid namespace below", &enclosed_c, &c}, {"one in a user and pid namespace below", &owned, &d}};
+  const auto expected = [](Place& place) {
+    const std::set<std::string> links = LinksOf(place.rtnl);
+    std::error_code none;
+    return Told{links, links, std::filesystem::exists("/proc/self/net/dev_snmp6", none) ? links : std::set<std::string>()};
+  };
+  for (const Whose& subject : all) {
+    SCOPED_TRACE(std::string("of ") + subject.name);
+    const std::string id = std::to_string(subject.actor->pid());
+    for (const Whose& reader : all) EXPECT_EQ(reader.actor->Run([&] { return TellOf("/proc/" + id, id); }), expected(*subject.place)) << "read by " << reader.name;
+    EXPECT_EQ(TellOf("/proc/" + id, id), expected(*subject.place)) << "read by the test itself";
+  }
+  // The other way round: a procfs of the pid namespace below, read from above and from beside.
+  for (const Whose& subject : {all[1], all[2]}) {
+    SCOPED_TRACE(std::string("in the procfs of ") + subject.name);
+    const std::string at = "/tmp/procfs-of-" + subject.place->one;
+    SETUP_OK(::mkdir(at.c_str(), 0755) < 0 ? Status(ErrnoError("mkdir")) : Ok());
+    SETUP_OK(subject.actor->Run([&]() -> Status { return ::mount("proc", at.c_str(), "proc", 0, nullptr) < 0 ? Status(ErrnoError("mount(proc)")) : Ok(); }));
+    EXPECT_EQ(subject.actor->Run([&] { return TellOf(at + "/self", "1"); }), expected(*subject.place)) << "control: read by itself";
+    for (const Whose& reader : all) EXPECT_EQ(reader.actor->Run([&] { return TellOf(at + "/1", "1"); }), expected(*subject.place)) << "read by " << reader.name;
+    EXPECT_EQ(TellOf(at + "/1", "1"), expected(*subject.place)) << "read by the test itself";
+  }
 }
 
 NETNS_TEST(Proc, ViewFollowsTheProcess, Covers("PROC-03", "PROC-05", "PROC-06"), Needs(Config("PROC_FS"), Config("VETH"))) {
@@ -236,6 +292,95 @@ NETNS_TEST(Proc, DirectoryOfAZombieIsEmpty, Covers("PROC-07"), Needs(Config("PRO
   EXPECT_EQ(errno, EINVAL);
   actor.Reap();
   EXPECT_THAT(Open(actor.Proc("net/dev"), O_RDONLY), FailsWith(ENOENT));
+}
+
+/// What can be tried with a descriptor of /proc/PID/net or /proc/PID/task/TID/net.
+struct Try {
+  const char* what;
+  std::function<Status(int)> with;
+};
+const std::vector<Try>& Tries() {
+  static const auto open = [](const char* name) {
+    return [name](int directory) -> Status {
+      auto file = OpenAt(directory, name, O_RDONLY);
+      return file.ok() ? Ok() : Status(file.error());
+    };
+  };
+  static const auto stat = [](const char* name) {
+    return [name](int directory) -> Status {
+      struct stat info{};
+      return ::fstatat(directory, name, &info, 0) < 0 ? Status(ErrnoError(std::string("fstatat of ") + name)) : Ok();
+    };
+  };
+  static const std::vector<Try> tries = {{"openat(\"dev\")", open("dev")}, {"openat(\"unix\")", open("unix")}, {"openat(\"netlink\")", open("netlink")},
+                                         {"openat(\"route\")", open("route")}, {"openat(\"stat\")", open("stat")}, {"openat(\"stat/rt_cache\")", open("stat/rt_cache")},
+                                         {"fstatat(\"dev\")", stat("dev")}, {"fstatat(\"stat\")", stat("stat")},
+                                         {"getdents()", [](int directory) -> Status {
+                                            ::lseek(directory, 0, SEEK_SET);
+                                            alignas(8) char buffer[4096];
+                                            return ::syscall(SYS_getdents64, directory, buffer, sizeof buffer) < 0 ? Status(ErrnoError("getdents")) : Ok();
+                                          }}};
+  return tries;
+}
+
+// fs/proc/proc_net.c: what has no namespace any more, because it has ended, shows none; and never another one instead.
+NETNS_TEST(Proc, ADirectoryThatOutlivesItsProcessLeadsNowhere, Covers("PROC-37", "PROC-06", "PROC-07"), Needs(Config("PROC_FS"), Config("PID_NS"))) {
+  auto other = NetNamespace::Create(), kept = NetNamespace::Create();
+  Actor elsewhere = other.StartActor("elsewhere");
+  const auto expect = [&](int directory, bool alive, const std::string& when) {
+    SCOPED_TRACE(when);
+    for (const Try& each : Tries())
+      for (const bool from_elsewhere : {false, true}) {
+        const Status tried = from_elsewhere ? elsewhere.Run([&] { return each.with(directory); }) : each.with(directory);
+        const char* reader = from_elsewhere ? ", tried by a process in a third namespace" : "";
+        if (alive) {
+          EXPECT_THAT(tried, Succeeds()) << "control: " << each.what << reader;
+        } else {
+          EXPECT_THAT(tried.code(), AnyOf(ENOENT, EINVAL, ESRCH, ENXIO)) << each.what << reader << ": the directory of a process that has ended leads to a namespace";
+        }
+      }
+  };
+  struct Kind {
+    const char* name;
+    std::function<Actor()> start;
+  };
+  const Kind kinds[] = {{"in a namespace that stays", [&] { return kept.StartActor("dying"); }},
+                        {"in a namespace that ends with it", [] { return Actor::Start("dying", CLONE_NEWNET); }},
+                        {"in a namespace of a child user namespace", [] { return Actor::Start("dying", CLONE_NEWUSER | CLONE_NEWNET); }},
+                        {"in the namespace of the test", [] { return Actor::Start("dying"); }},
+                        {"in a pid namespace of its own", [] { return Actor::Start("dying", CLONE_NEWPID | CLONE_NEWNET); }}};
+  for (const Kind& kind : kinds)
+    for (const bool killed : {false, true}) {
+      SCOPED_TRACE(std::string("a process ") + kind.name + (killed ? ", killed" : ", exits"));
+      Actor dying = kind.start();
+      Fd by_process = SETUP_OK(Open(dying.Proc("net"), O_RDONLY | O_DIRECTORY));
+      Fd by_thread = SETUP_OK(Open(dying.Proc("task/" + std::to_string(dying.pid()) + "/net"), O_RDONLY | O_DIRECTORY));
+      Fd as_path = SETUP_OK(Open(dying.Proc("net"), O_PATH | O_DIRECTORY));
+      Fd file = SETUP_OK(Open(dying.Proc("net/dev"), O_RDONLY));
+      for (const Fd* each : {&by_process, &by_thread}) expect(each->get(), true, "alive");
+      if (killed) {
+        dying.Kill(true);
+      } else {
+        dying.Exit(true);
+      }
+      for (const Fd* each : {&by_process, &by_thread}) expect(each->get(), false, "as a zombie");
+      dying.Reap();
+      for (const Fd* each : {&by_process, &by_thread}) expect(each->get(), false, "reaped");
+      EXPECT_FALSE(OpenAt(as_path.get(), "dev", O_RDONLY).ok()) << "through a descriptor of O_PATH";
+      EXPECT_THAT(ReadAll(file.get()), Holds(HasSubstr("lo:"))) << "control: an open file stays with its namespace";
+    }
+  // A thread that ends, while its process goes on.
+  Fd of_thread;
+  int thread_id = 0;
+  std::thread([&] {
+    thread_id = static_cast<int>(::syscall(SYS_gettid));
+    if (::setns(other.fd(), CLONE_NEWNET) < 0) return;
+    of_thread = Fd(::open(("/proc/self/task/" + std::to_string(thread_id) + "/net").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (of_thread.get() >= 0) expect(of_thread.get(), true, "of a thread that is alive");
+  }).join();
+  ASSERT_GE(of_thread.get(), 0);
+  SETUP_OK(Eventually("the thread to be gone", [&] { return ::syscall(SYS_tgkill, ::getpid(), thread_id, 0) < 0; }));
+  expect(of_thread.get(), false, "of a thread that has ended");
 }
 
 // proc_pid_net is world readable; ns/net asks for ptrace access.
@@ -597,12 +742,71 @@ NETNS_TEST(Proc, SomeFilesShowWhatIsSystemWide, Covers("PROC-34"), Needs(Config(
 
 // --- Only in the initial namespace ------------------------------------------------------------------------------------
 
+/// What is registered below /proc/net of the initial namespace only (proc_create*(..., init_net.proc_net, ...)): by the first part
+/// of its path, or by the whole of it.
+const char* const kOnlyInitial[] = {"connector", "pnp", "ipconfig", "stat/arp_cache", "stat/ndisc_cache", "atm", "atalk", "ax25", "ax25_route", "ax25_calls", "nr",
+                                    "nr_neigh", "nr_nodes", "rose", "rose_neigh", "rose_nodes", "rose_routes", "llc", "x25", "pnresource", "decnet", "decnet_dev",
+                                    "decnet_neigh", "decnet_cache", "ipx", "lapb", "wanrouter", "irda", "ieee802154"};
+bool IsOfTheInitialOnly(const std::string& path) {
+  return std::any_of(std::begin(kOnlyInitial), std::end(kOnlyInitial), [&](const std::string& only) { return path == only || path.starts_with(only + "/"); });
+}
+
+/// All that is below /proc/PID/net of an actor, files and directories.
+std::set<std::string> AllNames(Actor& actor) {
+  return actor.Run([] {
+    std::set<std::string> names;
+    const std::string root = "/proc/thread-self/net/";
+    std::error_code ignored;
+    std::filesystem::recursive_directory_iterator at(root, ignored), end;
+    while (!ignored && at != end) {
+      names.insert(at->path().string().substr(root.size()));
+      at.increment(ignored);
+    }
+    return names;
+  });
+}
+
 NETNS_TEST(Proc, FilesOfTheMachineAreAbsentInANewNamespace, Covers("PROC-35"), Needs(Config("PROC_FS"))) {
   auto ns = NetNamespace::Create();
-  for (const char* name : {"connector", "pnp", "ipconfig", "stat/arp_cache", "stat/ndisc_cache", "atm", "atalk", "ax25", "ax25_route", "ax25_calls", "nr",
-                           "nr_neigh", "nr_nodes", "rose", "rose_neigh", "llc"})
+  for (const char* name : kOnlyInitial)
     EXPECT_THAT(ns.OpenIn(std::string("/proc/thread-self/net/") + name, O_RDONLY), FailsWith(ENOENT)) << name;
   EXPECT_THAT(ns.OpenIn("/proc/thread-self/net/dev", O_RDONLY), Succeeds()) << "control";
+}
+
+// The same with all the protocols that this kernel has: who opens a socket of one brings its module. A file that all namespaces
+// have shows the state of each; these show what belongs to the machine.
+NETNS_TEST(Proc, FilesOfRareProtocolsAreWhereTheyBelong, Covers("PROC-35"), Needs(Machine(), Config("PROC_FS")), Exclusive{}) {
+  auto initial_ns = InitialNetNamespace();
+  const struct { int family, type, protocol; } sockets[] = {{AF_AX25, SOCK_DGRAM, 0}, {AF_IPX, SOCK_DGRAM, 0}, {AF_APPLETALK, SOCK_DGRAM, 0}, {AF_NETROM, SOCK_SEQPACKET, 0}, {AF_ROSE, SOCK_SEQPACKET, 0},
+                                                           {AF_X25, SOCK_SEQPACKET, 0}, {AF_ATMPVC, SOCK_DGRAM, 0}, {AF_LLC, SOCK_DGRAM, 0}, {AF_PHONET, SOCK_DGRAM, 0},
+                                                           {AF_RDS, SOCK_SEQPACKET, 0}, {AF_TIPC, SOCK_RDM, 0}, {AF_CAN, SOCK_RAW, 1}, {AF_KEY, SOCK_RAW, 2}, {AF_RXRPC, SOCK_DGRAM, AF_INET},
+                                                           {AF_INET, SOCK_SEQPACKET, 132}, {AF_IEEE802154, SOCK_DGRAM, 0}, {AF_PPPOX, SOCK_STREAM, 0}, {AF_VSOCK, SOCK_STREAM, 0}, {AF_SMC, SOCK_STREAM, 0}};
+  for (const auto& each : sockets) (void)initial_ns.Socket(each.family, each.type, each.protocol).ok();  // not all are in this kernel
+  auto older = NetNamespace::Create(), younger = NetNamespace::Create();
+  auto nested = younger.In([] { return NetNamespace::Create(); });
+  Actor initial = initial_ns.StartActor("initial"), in_older = older.StartActor("older"), in_younger = younger.StartActor("younger"), in_nested = nested.StartActor("nested"),
+        of_child = StartNamespaceRoot("child");
+  // By device and by whatever else has a name: not the same everywhere.
+  const auto is_named = [](const std::string& path) {
+    return path.starts_with("dev_snmp6/") || path.starts_with("vlan/") || path.starts_with("bonding/") || path.starts_with("can-bcm/") || path.starts_with("rpc/");
+  };
+  const std::set<std::string> there = AllNames(initial);
+  EXPECT_TRUE(there.contains("stat/arp_cache")) << "control: the initial namespace has some";
+  int only_there = 0;
+  for (const std::string& path : there) only_there += IsOfTheInitialOnly(path) ? 1 : 0;
+  testing::Test::RecordProperty("files_of_the_initial_namespace_only", only_there);
+  for (Actor* actor : {&in_older, &in_younger, &in_nested, &of_child}) {
+    const std::set<std::string> here = AllNames(*actor);
+    EXPECT_TRUE(here.contains("dev")) << "control";
+    for (const std::string& path : here) {
+      EXPECT_FALSE(IsOfTheInitialOnly(path)) << path << " belongs to the machine, and exists outside of the initial namespace";
+      EXPECT_TRUE(is_named(path) || there.contains(path)) << path << " exists only outside of the initial namespace";
+    }
+    for (const std::string& path : there)
+      if (!is_named(path) && !IsOfTheInitialOnly(path)) {
+        EXPECT_TRUE(here.contains(path)) << path << " exists only in the initial namespace, although it shows what each one has";
+      }
+  }
 }
 
 NETNS_TEST(Proc, InitialNamespaceHasEveryFileOfANewOne, Covers("PROC-35"), Needs(Machine(), Config("PROC_FS"))) {

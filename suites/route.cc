@@ -197,9 +197,15 @@ void TableIds(const Family& family) {
   const std::string host = FarHost(family);
   for (std::uint32_t table : {100U, 253U, 70000U}) {
     SCOPED_TRACE(table);
+    const auto listed = [&](const NetNamespace& where, int device) {
+      const auto routes = To(where, family, Far(family));
+      return std::any_of(routes.begin(), routes.end(), [&](const Route& route) { return route.table == table && route.dev == device; });
+    };
     ASSERT_OK(RtnlIn(here).AddRoute(RouteSpec{.to = Far(family), .dev = "eth0", .table = table}));
+    EXPECT_TRUE(listed(here, kEth0)) << "control: in the list of all its routes";
     EXPECT_THAT(To(there, family, Far(family)), Each(testing::Field(&Route::table, testing::Ne(table))));
     ASSERT_OK(RtnlIn(there).AddRoute(RouteSpec{.to = Far(family), .dev = "eth1", .table = table}));
+    EXPECT_TRUE(listed(there, kEth1) && listed(here, kEth0)) << "each has its own in the list of all its routes";
     EXPECT_THAT(RtnlIn(there).AddRoute(RouteSpec{.to = Far(family), .dev = "eth1", .table = table}), FailsWith(EEXIST)) << "control";
     const RuleSpec rule{.family = family.domain, .priority = 1000 + table, .table = table, .mark = table};
     const RouteQuery query{.mark = table};

@@ -43,9 +43,11 @@ std::vector<std::string> AddressesOf(const NetNamespace& where, int family = AF_
 }
 
 void SameAddressEverywhere(const Family& family) {
+  // All at once, so that each comes right after another one of them, whatever else is made on the machine meanwhile.
   std::vector<NetNamespace> all;
-  for (int i = 0; i < 10; ++i) all.push_back(CreateWithDevice());
-  all.push_back(all[0].In([] { return CreateWithDevice(); }));
+  for (int i = 0; i < 10; ++i) all.push_back(NetNamespace::Create());
+  all.push_back(all[0].In([] { return NetNamespace::Create(); }));
+  for (const NetNamespace& each : all) AddEth0(each);
   const std::string address = family.domain == AF_INET ? "10.1.1.1/24" : "fd00::1/64";
   for (const NetNamespace& each : all) ASSERT_OK(RtnlIn(each).AddAddress(address, "eth0", At(family)));
   for (const NetNamespace& each : all) {
