@@ -482,6 +482,125 @@ NETNS_TEST(Proc, NothingANeighbourDoesChangesAnyFile, Covers("PROC-09", "PROC-10
     EXPECT_THAT(busy_changed, Contains(name)) << "control: the busy namespace shows what it does";
 }
 
+/// Whether a file of a namespace in which nothing happens can be compared: some that change by themselves do not there.
+bool IsOfAQuietNamespace(const std::string& path) {
+  for (const char* quiet : {"snmp", "netstat", "snmp6", "dev_snmp6/lo", "igmp", "ip6_flowlabel"})
+    if (path == quiet) return true;
+  return !IsSystemWide(path) && path != "mcfilter6";
+}
+/// Two namespaces whose files differ, and in neither of which anything happens any more.
+struct Differing {
+  Place a{"a"}, b{"b"};
+  Actor in_a = a.ns.StartActor("in-a"), in_b = b.ns.StartActor("in-b"), mover = a.ns.StartActor("mover");
+  std::vector<Fd> sockets;
+
+  Differing() {
+    for (Place* place : {&a, &b}) {
+      LoopbackUp(place->ns);
+      const char* address = place == &a ? "198.51.100.1/32" : "198.51.100.2/32";
+      SETUP_OK(place->rtnl.AddAddress(address, "lo"));
+      SETUP_OK(place->rtnl.AddRoute({.to = place == &a ? "203.0.113.1/32" : "203.0.113.2/32", .dev = "lo"}));
+      for (int type : {SOCK_STREAM, SOCK_DGRAM, SOCK_RAW}) {
+        sockets.push_back(SETUP_OK(place->ns.Socket(AF_INET, type, type == SOCK_RAW ? 253 : 0)));
+        if (type == SOCK_STREAM) SETUP_OK(::listen(sockets.back().get(), 1) < 0 ? Status(ErrnoError("listen")) : Ok());
+      }
+    }
+    sockets.push_back(SETUP_OK(a.ns.Socket(AF_UNIX, SOCK_STREAM)));
+  }
+  /// The files of /proc/thread-self/net, opened by the mover.
+  std::map<std::string, Fd> OpenAll() {
+    const auto files = AllFiles(mover);
+    return mover.Run([&] {
+      std::map<std::string, Fd> opened;
+      for (const auto& [path, text] : files)
+        if (auto file = Open("/proc/thread-self/net/" + path, O_RDONLY); file.ok()) opened[path] = std::move(*file);
+      return opened;
+    });
+  }
+  /// The files in which the two differ: what a comparison can tell.
+  std::set<std::string> Telling() {
+    const auto of_a = AllFiles(in_a), of_b = AllFiles(in_b);
+    std::set<std::string> names;
+    for (const auto& [path, text] : of_a)
+      if (auto at = of_b.find(path); IsOfAQuietNamespace(path) && (at == of_b.end() || at->second != text)) names.insert(path);
+    return names;
+  }
+};
+
+// seq_open_net(), single_open_net(): each kind of file keeps the namespace in which it was opened, whoever reads it later.
+NETNS_TEST(Proc, EveryOpenFileStaysWithItsNamespace, Covers("PROC-05"), Needs(Config("PROC_FS"), Config("VETH"))) {
+  Differing pair;
+  auto opened = pair.OpenAll();
+  SETUP_OK(pair.mover.Enter(pair.b.ns.fd(), CLONE_NEWNET));
+  for (const char* name : {"tcp", "unix", "route", "fib_trie", "dev", "raw"}) EXPECT_THAT(pair.Telling(), Contains(name)) << "control: the two differ";
+  const auto before = AllFiles(pair.in_a);
+  auto again = pair.mover.Run([&] {
+    std::map<std::string, std::string> texts;
+    for (const auto& [path, file] : opened) {
+      ::lseek(file.get(), 0, SEEK_SET);
+      if (auto text = ReadAll(file.get()); text.ok()) texts[path] = *text;
+    }
+    return texts;
+  });
+  const auto after = AllFiles(pair.in_a);
+  for (const auto& [path, text] : again) {
+    if (!IsOfAQuietNamespace(path) || before.count(path) == 0 || after.count(path) == 0) continue;
+    EXPECT_THAT(text, AnyOf(Eq(before.at(path)), Eq(after.at(path)))) << path << ", opened before its reader entered another namespace, does not show that in which it was opened";
+  }
+  for (const std::string& path : pair.Telling())
+    if (opened.count(path) != 0) {
+      EXPECT_EQ(again.count(path), 1u) << path << " cannot be read any more";
+    }
+}
+
+// tools/testing/selftests/proc/setns-dcache.c, of all files and directories: names that were looked up in one namespace.
+NETNS_TEST(Proc, EveryCachedNameIsLookedUpAgainAfterASwitch, Covers("PROC-03"), Needs(Config("PROC_FS"), Config("VETH"))) {
+  Differing pair;
+  const auto pins = pair.OpenAll();
+  EXPECT_GT(pins.size(), 10u) << "control";
+  for (bool back : {false, true}) {
+    SCOPED_TRACE(back ? "back in the first namespace" : "in the second namespace");
+    SETUP_OK(pair.mover.Enter(back ? pair.a.ns.fd() : pair.b.ns.fd(), CLONE_NEWNET));
+    const auto before = AllFiles(back ? pair.in_a : pair.in_b), seen = AllFiles(pair.mover), after = AllFiles(back ? pair.in_a : pair.in_b);
+    for (const auto& [path, text] : seen) EXPECT_EQ(before.count(path), 1u) << path << " is no file of the namespace";
+    for (const auto& [path, text] : before) {
+      auto at = seen.find(path);
+      if (at == seen.end()) {
+        ADD_FAILURE() << path << " of the namespace is not seen";
+      } else if (IsOfAQuietNamespace(path) && after.count(path) != 0) {
+        EXPECT_THAT(at->second, AnyOf(Eq(text), Eq(after.at(path)))) << path << " shows the namespace that the process has left";
+      }
+    }
+  }
+}
+
+// proc_tgid_net_lookup(): a directory of another process follows that process, for whoever has it open.
+NETNS_TEST(Proc, DirectoryDescriptorOfAnotherProcessFollowsIt, Covers("PROC-06"), Needs(Config("PROC_FS"), Config("VETH"))) {
+  Place a("a"), b("b");
+  Actor subject = a.ns.StartActor("subject");
+  const std::string task = "task/" + std::to_string(subject.pid()) + "/net";
+  for (const std::string& which : {std::string("net"), task}) {
+    SCOPED_TRACE("/proc/PID/" + which);
+    SETUP_OK(subject.Enter(a.ns.fd(), CLONE_NEWNET));
+    Fd directory = SETUP_OK(Open(subject.Proc(which), O_RDONLY | O_DIRECTORY));
+    Fd file = SETUP_OK(OpenAt(directory.get(), "dev", O_RDONLY));
+    const auto through = [&] { return DevicesOf(ReadAll(SETUP_OK(OpenAt(directory.get(), "dev", O_RDONLY)).get())); };
+    EXPECT_EQ(through(), LinksOf(a.rtnl)) << "control";
+    for (Place* place : {&b, &a, &b}) {
+      SETUP_OK(subject.Enter(place->ns.fd(), CLONE_NEWNET));
+      EXPECT_EQ(through(), LinksOf(place->rtnl)) << "the process has moved";
+      ::lseek(file.get(), 0, SEEK_SET);
+      EXPECT_EQ(DevicesOf(ReadAll(file.get())), LinksOf(a.rtnl)) << "control: an open file does not follow";
+      if (auto six = OpenAt(directory.get(), "dev_snmp6/" + place->two, O_RDONLY); ::access("/proc/self/net/if_inet6", F_OK) == 0) {
+        EXPECT_OK(six) << "a directory below";
+        EXPECT_THAT(OpenAt(directory.get(), "dev_snmp6/" + (place == &a ? b : a).two, O_RDONLY), FailsWith(ENOENT)) << "a directory below";
+      }
+    }
+    SETUP_OK(subject.Unshare(CLONE_NEWNET));
+    EXPECT_THAT(through(), AllOf(Contains("lo"), Not(Contains(a.one)), Not(Contains(b.one)))) << "the process has made one of its own";
+  }
+}
+
 // A new namespace has a /proc/net that knows of lo and of nothing else.
 NETNS_TEST(Proc, NewNamespaceShowsNothingOfItsCreator, Covers("PROC-09", "PROC-10", "PROC-12", "PROC-13", "PROC-14", "PROC-15"), Needs(Config("PROC_FS"), Config("VETH"))) {
   auto creator = NetNamespace::Current();
@@ -708,22 +827,144 @@ long ProtocolSockets(const NetNamespace& ns, const std::string& protocol) {
   return -1;
 }
 
+/// What a line of /proc/net/protocols says of the kernel: everything but the sockets and what they take at the moment.
+std::map<std::string, std::string> ProtocolsOfTheMachine(const NetNamespace& ns) {
+  std::map<std::string, std::string> lines;
+  std::istringstream stream(SETUP_OK(ns.ReadProcNet("protocols")));
+  for (std::string line; std::getline(stream, line);) {
+    std::istringstream words(line);
+    std::string name, size, sockets, memory, pressure, rest;
+    words >> name >> size >> sockets >> memory >> pressure;
+    std::getline(words, rest);
+    lines[name] = size + rest;
+  }
+  return lines;
+}
+
 NETNS_TEST(Proc, ProtocolsCountTheSocketsOfOneNamespace, Covers("PROC-32"), Needs(Config("PROC_FS"))) {
   auto a = NetNamespace::Create(), b = NetNamespace::Create();
+  for (auto* ns : {&a, &b}) LoopbackUp(*ns);
   struct Kind { const char* name; int domain, type, protocol; };
-  for (const Kind& kind : {Kind{"UDP", AF_INET, SOCK_DGRAM, 0}, Kind{"RAW", AF_INET, SOCK_RAW, 253}, Kind{"UDPv6", AF_INET6, SOCK_DGRAM, 0}}) {
-    SCOPED_TRACE(kind.name);
-    long before_a = ProtocolSockets(a, kind.name), before_b = ProtocolSockets(b, kind.name);
-    if (before_a < 0) continue;
-    std::vector<Fd> sockets;
-    for (int i = 0; i < 5; ++i) {
-      sockets.push_back(SETUP_OK(a.Socket(kind.domain, kind.type, kind.protocol)));
-      sockaddr_in6 any{};
-      any.sin6_family = static_cast<sa_family_t>(kind.domain);
-      (void)::bind(sockets.back().get(), reinterpret_cast<sockaddr*>(&any), sizeof any);
+  for (const Kind& kind : {Kind{"UDP", AF_INET, SOCK_DGRAM, 0}, Kind{"RAW", AF_INET, SOCK_RAW, 253}, Kind{"UDPv6", AF_INET6, SOCK_DGRAM, 0},
+                           Kind{"TCP", AF_INET, SOCK_STREAM, 0}, Kind{"TCPv6", AF_INET6, SOCK_STREAM, 0}, Kind{"RAWv6", AF_INET6, SOCK_RAW, 253},
+                           Kind{"UDP-Lite", AF_INET, SOCK_DGRAM, 136}, Kind{"UDPLITEv6", AF_INET6, SOCK_DGRAM, 136}, Kind{"UNIX", AF_UNIX, SOCK_DGRAM, 0},
+                           Kind{"UNIX-STREAM", AF_UNIX, SOCK_STREAM, 0}, Kind{"PACKET", AF_PACKET, SOCK_RAW, 0}, Kind{"NETLINK", AF_NETLINK, SOCK_RAW, 0}})
+    for (auto* acts : {&a, &b}) {
+      NetNamespace& quiet = acts == &a ? b : a;
+      SCOPED_TRACE(std::string(kind.name) + (acts == &a ? ", in the older namespace" : ", in the younger namespace"));
+      const long before = ProtocolSockets(*acts, kind.name), others = ProtocolSockets(quiet, kind.name);
+      if (before < 0) continue;  // not in this kernel
+      std::vector<Fd> sockets;
+      for (int i = 0; i < 5; ++i) {
+        auto socket = acts->Socket(kind.domain, kind.type, kind.protocol);
+        if (!socket.ok()) break;
+        sockets.push_back(std::move(*socket));
+        sockaddr_in6 any{};
+        any.sin6_family = static_cast<sa_family_t>(kind.domain);
+        if (kind.domain != AF_INET && kind.domain != AF_INET6) continue;
+        (void)::bind(sockets.back().get(), reinterpret_cast<sockaddr*>(&any), sizeof any);
+        if (kind.type == SOCK_STREAM) (void)::listen(sockets.back().get(), 1);
+      }
+      if (sockets.size() < 5) continue;
+      EXPECT_EQ(ProtocolSockets(*acts, kind.name), before + 5) << "control";
+      EXPECT_EQ(ProtocolSockets(quiet, kind.name), others) << "proc_pid_net(5): sockets of another namespace are counted";
+      sockets.clear();
+      // Some are taken off the count by a worker that frees them.
+      EXPECT_EVENTUALLY("the closed sockets to be counted no longer", [&] { return ProtocolSockets(*acts, kind.name) == before; });
+      EXPECT_EQ(ProtocolSockets(quiet, kind.name), others) << "proc_pid_net(5): sockets that another namespace closed were taken off";
     }
-    EXPECT_EQ(ProtocolSockets(a, kind.name), before_a + 5) << "control";
-    EXPECT_EQ(ProtocolSockets(b, kind.name), before_b);
+  // The rest of a line is about the kernel.
+  EXPECT_EQ(ProtocolsOfTheMachine(a), ProtocolsOfTheMachine(b));
+  EXPECT_EQ(ProtocolsOfTheMachine(a).count("UDP"), 1u) << "control";
+}
+
+/// The first fragment of a datagram over the loopback device, whose second one never comes.
+Status SendFirstFragment(const NetNamespace& ns, bool six) {
+  ASSIGN_OR_RETURN(Fd raw, ns.Socket(six ? AF_INET6 : AF_INET, SOCK_RAW, IPPROTO_RAW));
+  std::string packet;
+  sockaddr_in four{};
+  sockaddr_in6 to_six{};
+  if (six) {
+    packet = std::string("\x60\0\0\0\0\x18\x2c\x40", 8);  // 24 bytes behind, next header 44 (a fragment)
+    packet.append(reinterpret_cast<const char*>(&in6addr_loopback), 16).append(reinterpret_cast<const char*>(&in6addr_loopback), 16);
+    packet += std::string("\x11\0\0\1\x42\x42\x42\x42", 8) + std::string(16, 'x');  // of UDP, at 0, more to come
+    to_six.sin6_family = AF_INET6;
+    to_six.sin6_addr = in6addr_loopback;
+  } else {
+    packet = std::string("\x45\0\0\x24\x42\x42\x20\0\x40\x11\0\0\x7f\0\0\1\x7f\0\0\1", 20) + std::string(16, 'x');
+    four.sin_family = AF_INET;
+    four.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  }
+  const auto* to = six ? reinterpret_cast<const sockaddr*>(&to_six) : reinterpret_cast<const sockaddr*>(&four);
+  if (::sendto(raw.get(), packet.data(), packet.size(), 0, to, six ? sizeof to_six : sizeof four) < 0) return ErrnoError("sendto(a fragment)");
+  return Ok();
+}
+// "FRAG: inuse N memory M": what waits for the rest of its datagram, where it waits.
+void FragmentsAreCountedWhereTheyWait(bool six) {
+  auto a = NetNamespace::Create(), b = NetNamespace::Create();
+  const char *file = six ? "sockstat6" : "sockstat", *group = six ? "FRAG6" : "FRAG";
+  for (auto* ns : {&a, &b}) {
+    LoopbackUp(*ns);
+    EXPECT_EQ(SockStat(*ns, file, group, "inuse"), 0) << "control: before";
+  }
+  ASSERT_OK(SendFirstFragment(a, six));
+  EXPECT_EVENTUALLY("control: the datagram to wait in its namespace", [&] { return SockStat(a, file, group, "inuse") == 1; });
+  EXPECT_GT(SockStat(a, file, group, "memory"), 0) << "control";
+  for (const char* key : {"inuse", "memory"}) EXPECT_EQ(SockStat(b, file, group, key), 0) << "proc_pid_net(5): what waits in another namespace, " << key;
+  ASSERT_OK(SendFirstFragment(b, six));
+  EXPECT_EVENTUALLY("control: the datagram to wait in its namespace", [&] { return SockStat(b, file, group, "inuse") == 1; });
+  EXPECT_EQ(SockStat(a, file, group, "inuse"), 1) << "proc_pid_net(5): what waits in another namespace";
+  for (const char* key : {"inuse", "memory"}) EXPECT_EQ(SockStat(NetNamespace::Create(), file, group, key), 0) << "a new namespace, " << key;
+}
+NETNS_TEST(Proc, FragmentsAreCountedWhereTheyWaitOverIpv4, Covers("PROC-22", "STACK-12"), Needs(Config("PROC_FS"))) { FragmentsAreCountedWhereTheyWait(false); }
+NETNS_TEST(Proc, FragmentsAreCountedWhereTheyWaitOverIpv6, Covers("PROC-22", "STACK-12"), Needs(Config("PROC_FS"), Config("IPV6"))) { FragmentsAreCountedWhereTheyWait(true); }
+
+// net/ipv4/proc.c, sock.c: what sockets take of the memory is one figure of the machine; so are the packets that the CPUs have seen.
+NETNS_TEST(Proc, MemoryAndPacketsOfAllNamespacesAreShownEverywhere, Covers("PROC-34"), Needs(Config("PROC_FS"))) {
+  auto before = NetNamespace::Create(), a = NetNamespace::Create(), after = NetNamespace::Create();
+  const auto processed = [](const NetNamespace& ns) {
+    std::istringstream stream(SETUP_OK(ns.ReadProcNet("softnet_stat")));
+    std::uint32_t sum = 0;  // as wide as the counters, which may overflow
+    for (std::string line; std::getline(stream, line);) sum += static_cast<std::uint32_t>(std::stoul(line, nullptr, 16));
+    return sum;
+  };
+  const auto memory = [](const NetNamespace& ns) {
+    std::istringstream stream(SETUP_OK(ns.ReadProcNet("protocols")));
+    for (std::string line; std::getline(stream, line);) {
+      std::istringstream words(line);
+      std::string name;
+      long size = 0, sockets = 0, pages = -1;
+      if (words >> name >> size >> sockets >> pages && name == "UDP") return pages;
+    }
+    return -1L;
+  };
+  LoopbackUp(a);
+  const std::uint32_t seen_before = processed(before), seen_after = processed(after);
+  // Datagrams that nobody reads, as many as the sockets take.
+  std::vector<Fd> full;
+  long bytes = 0;
+  std::uint32_t packets = 0;
+  for (int i = 0; i < 60; ++i) {
+    Fd receiver = SETUP_OK(a.Socket(AF_INET, SOCK_DGRAM)), sender = SETUP_OK(a.Socket(AF_INET, SOCK_DGRAM));
+    sockaddr_in at{};
+    at.sin_family = AF_INET;
+    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof at;
+    SETUP_OK(::bind(receiver.get(), reinterpret_cast<sockaddr*>(&at), size) < 0 ? Status(ErrnoError("bind")) : Ok());
+    SETUP_OK(::getsockname(receiver.get(), reinterpret_cast<sockaddr*>(&at), &size) < 0 ? Status(ErrnoError("getsockname")) : Ok());
+    const std::string datagram(4000, 'x');
+    for (int n = 0; n < 20; ++n, ++packets, bytes += 4000)
+      SETUP_OK(::sendto(sender.get(), datagram.data(), datagram.size(), 0, reinterpret_cast<sockaddr*>(&at), size) < 0 ? Status(ErrnoError("sendto")) : Ok());
+    full.push_back(std::move(receiver));
+  }
+  const long pages = bytes / ::sysconf(_SC_PAGESIZE) / 2;  // the kernel keeps some back for each CPU
+  EXPECT_GE(SockStat(a, "sockstat", "UDP", "mem"), pages) << "control: where the sockets are";
+  for (const NetNamespace* other : {&before, &after}) {
+    SCOPED_TRACE(other == &before ? "an older namespace" : "a younger namespace");
+    EXPECT_GE(SockStat(*other, "sockstat", "UDP", "mem"), pages) << "the memory of the machine's UDP sockets";
+    EXPECT_GE(memory(*other), pages) << "the memory of the machine's UDP sockets, in /proc/net/protocols";
+    EXPECT_GE(processed(*other) - (other == &before ? seen_before : seen_after), packets) << "softnet_stat: packets of all namespaces";
+    EXPECT_EQ(SockStat(*other, "sockstat", "UDP", "inuse"), 0) << "control: this figure is of the namespace";
   }
 }
 
@@ -820,6 +1061,35 @@ NETNS_TEST(Proc, InitialNamespaceHasEveryFileOfANewOne, Covers("PROC-35"), Needs
     if (name.starts_with("eth") || name.starts_with("en")) {
       EXPECT_EQ(DevicesOf(in_new["dev"]).count(name), 0u) << name;
     }
+}
+
+// What the initial namespace has more is known: things of the machine, protocols without namespaces, and entries of devices.
+NETNS_TEST(Proc, ANewNamespaceLacksOnlyFilesOfTheMachine, Covers("PROC-35"), Needs(Machine(), Config("PROC_FS")), Exclusive{}) {
+  const auto names = [](Actor& actor) {
+    return actor.Run([] {
+      std::set<std::string> found;
+      const std::string root = "/proc/thread-self/net/";
+      std::error_code ignored;
+      std::filesystem::recursive_directory_iterator at(root, ignored), end;
+      for (; !ignored && at != end; at.increment(ignored)) found.insert(at->path().string().substr(root.size()));
+      return found;
+    });
+  };
+  const auto of_the_machine = [](const std::string& path) {
+    for (const char* whole : {"connector", "pnp", "ipconfig", "stat/arp_cache", "stat/ndisc_cache", "pnresource"})
+      if (path == whole) return true;
+    for (const char* start : {"atm", "atalk", "ax25", "nr", "rose", "llc", "x25", "dev_snmp6/", "bonding/", "vlan/", "rpc/", "can-bcm/"})
+      if (path.starts_with(start)) return true;
+    return false;
+  };
+  Actor initial = InitialNetNamespace().StartActor("initial"), fresh = NetNamespace::Create().StartActor("new"), nested = StartNamespaceRoot("nested");
+  const auto in_initial = names(initial), in_fresh = names(fresh), in_nested = names(nested);
+  EXPECT_THAT(in_initial, Contains("stat/arp_cache")) << "control: a file of the machine";
+  for (const std::string& path : in_initial) {
+    if (of_the_machine(path)) continue;
+    EXPECT_EQ(in_fresh.count(path), 1u) << path << " is missing below /proc/net of a new namespace";
+    EXPECT_EQ(in_nested.count(path), 1u) << path << " is missing below /proc/net of a namespace of a nested user namespace";
+  }
 }
 
 // --- At the same time -------------------------------------------------------------------------------------------------
@@ -948,6 +1218,25 @@ NETNS_TEST(Proc, SubsetPidHidesTheNetLink, Covers("PROC-38"), Needs(Config("PROC
     EXPECT_EQ(*text, SETUP_OK(ReadFile(whole + "/self/net/dev")));
   else
     EXPECT_EQ(text.code(), ENOENT);
+}
+// Newer kernels hide only what is no process's. Each directory is that of its own process then, like in any other mount.
+NETNS_TEST(Proc, SubsetPidShowsTheNetOfEachProcess, Covers("PROC-38"), Needs(Config("PROC_FS"), Config("VETH"))) {
+  const std::string at = "/tmp/subset";
+  SETUP_OK(::mkdir(at.c_str(), 0755) < 0 ? Status(ErrnoError("mkdir")) : Ok());
+  if (::mount("proc", at.c_str(), "proc", 0, "subset=pid") < 0) {
+    if (errno == EINVAL) throw MissingNeed("needs-feature:proc-subset", "procfs has no option subset=pid", "", LinuxVersion{5, 8});
+    SETUP_OK(Status(ErrnoError("mount(proc, subset=pid)")));
+  }
+  if (ReadFile(at + "/self/net/dev").code() == ENOENT)
+    throw MissingNeed("needs-feature:proc-subset-net", "with subset=pid this kernel hides /proc/PID/net too", "", LinuxVersion{6, 12});
+  Place a("a"), b("b");
+  Actor in_a = a.ns.StartActor("in-a"), in_b = b.ns.StartActor("in-b");
+  for (auto [actor, place] : {std::pair{&in_a, &a}, {&in_b, &b}}) {
+    const std::string own = at + "/" + std::to_string(actor->pid()) + "/net/dev";
+    EXPECT_EQ(DevicesOf(actor->Run([&] { return ReadFile(at + "/self/net/dev"); })), LinksOf(place->rtnl));
+    EXPECT_EQ(DevicesOf(actor->Run([&] { return ReadFile(at + "/thread-self/net/dev"); })), LinksOf(place->rtnl));
+    for (Actor* reader : {&in_a, &in_b}) EXPECT_EQ(DevicesOf(reader->Run([&] { return ReadFile(own); })), LinksOf(place->rtnl)) << "the directory of a process, for any reader";
+  }
 }
 
 }  // namespace

@@ -448,6 +448,46 @@ Made CanReceiver(const NetNamespace& ns) {
   return {{{"can/rcvlist_all", With(" raw")}}, [socket] { socket->Reset(); }};
 }
 
+/// The same of those who want some frames only; each list is a file, by the kind of the filter.
+Made CanFilters(const NetNamespace& ns) {
+  constexpr unsigned kInverted = 0x20000000U, kErrors = 0x20000000U, kExtended = 0x80000000U, kRemote = 0x40000000U;
+  auto socket = Keep(SocketOr(ns, "CAN_RAW", 29 /* AF_CAN */, SOCK_RAW, 1 /* CAN_RAW */));
+  struct Filter {
+    unsigned id, mask;
+  };
+  const Filter filters[] = {{0x123, 0x7FF | kExtended | kRemote}, {0x12345 | kExtended, 0x1FFFFFFF | kExtended | kRemote}, {0x120, 0x7F0}, {0x321 | kInverted, 0x7FF}};
+  Check(::setsockopt(socket->get(), 101 /* SOL_CAN_RAW */, 1 /* CAN_RAW_FILTER */, filters, sizeof filters), "setsockopt(CAN_RAW_FILTER)");
+  const unsigned errors = kErrors - 1;
+  Check(::setsockopt(socket->get(), 101, 2 /* CAN_RAW_ERR_FILTER */, &errors, sizeof errors), "setsockopt(CAN_RAW_ERR_FILTER)");
+  struct {
+    sa_family_t family = 29;
+    int device = 0;
+    unsigned char rest[16] = {};
+  } all;
+  Check(::bind(socket->get(), reinterpret_cast<const sockaddr*>(&all), sizeof all), "bind(AF_CAN)");
+  Made made;
+  for (const char* file : {"can/rcvlist_sff", "can/rcvlist_eff", "can/rcvlist_fil", "can/rcvlist_inv", "can/rcvlist_err"}) made.sights.push_back({file, With(" raw")});
+  made.undo = [socket] { socket->Reset(); };
+  return made;
+}
+
+/// net/rxrpc/proc.c: a service has a local endpoint, which goes some time after its socket.
+Made RxrpcService(const NetNamespace& ns) {
+  LoopbackUp(ns);
+  auto socket = Keep(SocketOr(ns, "AF_RXRPC", 33 /* AF_RXRPC */, SOCK_DGRAM, AF_INET));
+  struct {
+    sa_family_t family = 33;
+    std::uint16_t service = 52, type = SOCK_DGRAM, length = sizeof(sockaddr_in);
+    sockaddr_in transport{};
+    char rest[12] = {};
+  } address;
+  address.transport.sin_family = AF_INET;
+  address.transport.sin_port = htons(7052);
+  address.transport.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  Check(::bind(socket->get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), "bind(RxRPC service)");
+  return {{{"rxrpc/locals", With("127.0.0.1:7052 ")}}, [socket] { socket->Reset(); }};
+}
+
 /// A row of the table.
 struct Row {
   const char* name;
@@ -568,6 +608,8 @@ const std::vector<Row>& Rows() {
        }},
       {"PppoeSessions", {"PROC-28", "VIRT-21"}, {"PPPOE", "VETH"}, [](auto& ns) { return PppoeSession(ns); }},
       {"CanReceivers", {"PROC-28", "VIRT-22"}, {"CAN", "CAN_RAW"}, [](auto& ns) { return CanReceiver(ns); }},
+      {"CanFilters", {"PROC-28", "VIRT-22"}, {"CAN", "CAN_RAW"}, [](auto& ns) { return CanFilters(ns); }},
+      {"RxrpcServices", {"PROC-28", "SOCK-27"}, {"AF_RXRPC"}, [](auto& ns) { return RxrpcService(ns); }},
       {"KeySockets", {"PROC-28"}, {"NET_KEY"},
        [](auto& ns) {
          auto socket = Keep(SocketOr(ns, "NET_KEY", 15 /* AF_KEY */, SOCK_RAW, 2));

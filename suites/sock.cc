@@ -321,8 +321,10 @@ NETNS_TEST(Sock, SocketStaysInTheNamespaceInWhichItWasCreated, Covers("SOCK-14")
     const char* name;
     int domain, type;
   };
-  for (const Kind& kind : {Kind{"tcp", AF_INET, SOCK_STREAM}, Kind{"udp", AF_INET, SOCK_DGRAM},
-                           Kind{"unix", AF_UNIX, SOCK_STREAM}, Kind{"netlink", AF_NETLINK, SOCK_RAW}}) {
+  for (const Kind& kind : {Kind{"tcp", AF_INET, SOCK_STREAM}, Kind{"udp", AF_INET, SOCK_DGRAM}, Kind{"tcp of IPv6", AF_INET6, SOCK_STREAM},
+                           Kind{"unix", AF_UNIX, SOCK_STREAM}, Kind{"unix datagram", AF_UNIX, SOCK_DGRAM}, Kind{"netlink", AF_NETLINK, SOCK_RAW},
+                           Kind{"packet", AF_PACKET, SOCK_RAW}}) {
+    if (kind.domain == AF_INET6 && !HasIpv6()) continue;
     SCOPED_TRACE(kind.name);
     Actor owner = home.StartActor("owner");
     Fd socket = SETUP_OK(owner.Run([&]() -> Result<Fd> {
@@ -371,6 +373,58 @@ void AcceptedSocketInherits(const Family& family) {
   ASSERT_OK_AND_ASSIGN(Fd free, away.Socket(family.domain, SOCK_STREAM));
   EXPECT_THAT(Bind(free, address), Succeeds()) << "control";
 }
+/// The same of protocols that make the accepted socket in a way of their own; SCTP also with sctp_peeloff(3).
+void AcceptedSocketOf(int protocol, const char* symbol, const Family& family) {
+  auto home = CreateWithLoopback(), away = CreateWithLoopback();
+  const auto probe = home.Socket(family.domain, SOCK_STREAM, protocol);
+  if (!probe.ok()) RequireBuiltIn(probe.code(), symbol);
+  Actor server = away.StartActor("server");
+  const SockAddr address = SockAddr::Ip(family.loopback, kPort);
+  Fd listener = SETUP_OK(Listener(home, address, protocol));
+  Fd connection = SETUP_OK(Connected(home, SOCK_STREAM, address, protocol));
+  ASSERT_OK_AND_ASSIGN(Fd accepted, server.Run([&] { return Accept(listener); }));
+  EXPECT_TRUE(SETUP_OK(NamespaceOf(accepted)).Is(home)) << "accept(2) by a process elsewhere";
+  EXPECT_TRUE(SETUP_OK(NamespaceOf(SETUP_OK(away.Socket(family.domain, SOCK_STREAM, protocol)))).Is(away)) << "control: a socket that is made elsewhere";
+  if (protocol != kSctp) return;
+  // One association of a socket that has many becomes a socket; who is elsewhere may not ask for that.
+  Actor at_home = home.StartActor("at home");
+  struct {
+    std::int32_t association;
+    int descriptor;
+  } branch{};
+  const SockAddr many_at = SockAddr::Ip(family.loopback, kPort + 1);
+  Fd many = SETUP_OK(Bound(home, SOCK_SEQPACKET, many_at, kSctp));
+  SETUP_OK(Listen(many));
+  Fd one = SETUP_OK(Connected(home, SOCK_STREAM, many_at, kSctp));
+  SETUP_OK(Send(one, "hello"));
+  SETUP_OK(Receive(many));
+  constexpr int kPeeloff = 102, kAssociationIds = 29;  // SCTP_SOCKOPT_PEELOFF, SCTP_GET_ASSOC_ID_LIST of linux/sctp.h
+  std::uint32_t ids[8] = {};
+  socklen_t size = sizeof ids;
+  if (::getsockopt(many.get(), kSctp, kAssociationIds, ids, &size) < 0) throw SetupFailure(ErrnoError("SCTP_GET_ASSOC_ID_LIST").ToString(), std::source_location::current());
+  ASSERT_EQ(ids[0], 1U) << "control: one association";
+  branch.association = static_cast<std::int32_t>(ids[1]);
+  size = sizeof branch;
+  const int result = at_home.Run([&] { return ::getsockopt(many.get(), kSctp, kPeeloff, &branch, &size) < 0 ? -errno : 0; });
+  ASSERT_EQ(result, 0) << ErrnoName(-result);
+  const Fd peeled(branch.descriptor);
+  EXPECT_TRUE(SETUP_OK(NamespaceOf(peeled)).Is(home)) << "sctp_peeloff(3)";
+  SETUP_OK(at_home.Enter(away.fd(), CLONE_NEWNET));
+  EXPECT_TRUE(SETUP_OK(NamespaceOf(peeled)).Is(home)) << "after setns of its owner";
+}
+const bool accept_tests = [] {
+  for (auto [name, protocol, symbol] : {std::tuple{"Sctp", kSctp, "IP_SCTP"}, {"Mptcp", kMptcp, "MPTCP"}})
+    for (const Family& family : Families()) {
+      Needs needs(Config(symbol));
+      if (family.domain == AF_INET6) needs.list.push_back(Config("IPV6"));
+      const int number = protocol;
+      const char* option = symbol;
+      RegisterBody("Sock", std::string("Accepted") + name + "SocketIsOfTheListenersNamespaceOver" + family.name, __FILE__, __LINE__,
+                   [number, option, &family] { AcceptedSocketOf(number, option, family); }, Covers("SOCK-14"), needs);
+    }
+  return true;
+}();
+
 NETNS_TEST(Sock, AcceptedSocketIsOfTheListenersNamespaceOverIpv4, Covers("SOCK-14")) { AcceptedSocketInherits(Families()[0]); }
 NETNS_TEST(Sock, AcceptedSocketIsOfTheListenersNamespaceOverIpv6, Covers("SOCK-14"), Needs(Config("IPV6"))) {
   AcceptedSocketInherits(Families()[1]);
@@ -439,9 +493,9 @@ NETNS_TEST(Sock, CreationUsesTheNamespaceOfTheCallingThread, Covers("SOCK-16")) 
 }
 
 /// Drops the right to low ports in the actor's own user namespace.
-Status BindAs(Actor& actor, int type, const SockAddr& address) {
+Status BindAs(Actor& actor, int type, const SockAddr& address, int protocol = 0) {
   return actor.Run([&]() -> Status {
-    Fd socket(::socket(address.family(), type | SOCK_CLOEXEC, 0));
+    Fd socket(::socket(address.family(), type | SOCK_CLOEXEC, protocol));
     if (!socket.valid()) return ErrnoError("socket");
     return Bind(socket, address);
   });
@@ -480,6 +534,34 @@ NETNS_TEST(Sock, UnprivilegedPortThresholdIsPerNamespace, Covers("SOCK-17")) {
   }
   EXPECT_THAT(here.SetSysctl(name, "40000"), FailsWith(EINVAL)) << "above the first local port";
   EXPECT_THAT(here.Sysctl(name), Holds("1024"));
+}
+
+// SCTP asks by itself whether a port is for everybody: when it binds, and when it is to listen without having bound.
+NETNS_TEST(Sock, TheThresholdOfPortsOfSctpIsThatOfTheNamespace, Covers("SOCK-17", "STACK-19"), Needs(Config("IP_SCTP"))) {
+  constexpr int kNetBindService = 10;  // CAP_NET_BIND_SERVICE
+  const char* name = "net.ipv4.ip_unprivileged_port_start";
+  auto [here, there] = CreateTwoWithLoopback();
+  const auto probe = here.Socket(AF_INET, SOCK_STREAM, kSctp);
+  if (!probe.ok()) RequireBuiltIn(probe.code(), "IP_SCTP");
+  for (const NetNamespace* lowered : {&here, &there}) {
+    const NetNamespace& other = lowered == &here ? there : here;
+    SCOPED_TRACE(lowered == &here ? "lowered in the older namespace" : "lowered in the younger namespace");
+    ASSERT_OK(lowered->SetSysctl(name, "80"));
+    Actor one = lowered->StartActor("one"), two = other.StartActor("two");
+    for (Actor* actor : {&one, &two}) SETUP_OK(DropCapability(*actor, kNetBindService));
+    for (const Family& family : Families()) {
+      if (family.domain == AF_INET6 && !HasIpv6()) continue;
+      for (int type : {SOCK_STREAM, SOCK_SEQPACKET}) {
+        SCOPED_TRACE(testing::Message() << family.name << " type " << type);
+        const auto at = [&](std::uint16_t port) { return SockAddr::Ip(family.loopback, port); };
+        EXPECT_THAT(BindAs(one, type, at(80), kSctp), Succeeds());
+        EXPECT_THAT(BindAs(one, type, at(79), kSctp), FailsWith(EACCES)) << "control";
+        EXPECT_THAT(BindAs(two, type, at(80), kSctp), FailsWith(EACCES)) << "ip-sysctl.rst: lowered in another namespace only";
+        EXPECT_THAT(BindAs(two, type, at(1024), kSctp), Succeeds()) << "control";
+      }
+    }
+    ASSERT_OK(lowered->SetSysctl(name, "1024"));
+  }
 }
 
 // user_namespaces(7): a privileged operation on a resource of a namespace is allowed by capabilities in the user
@@ -548,8 +630,9 @@ void SocketCounts(const Family& family) {
     int type, protocol;
   };
   for (const Kind& kind : {Kind{"UDP" + six, SOCK_DGRAM, 0}, Kind{"TCP" + six, SOCK_STREAM, 0},
-                           Kind{"RAW" + six, SOCK_RAW, IPPROTO_UDP}}) {
+                           Kind{"RAW" + six, SOCK_RAW, IPPROTO_UDP}, Kind{"UDPLITE" + six, SOCK_DGRAM, kUdpLite}}) {
     SCOPED_TRACE(kind.line);
+    if (kind.protocol == kUdpLite && !here.Socket(family.domain, kind.type, kind.protocol).ok()) continue;  // removed from newer kernels
     const int before = SocketCount(here, file, kind.line, "inuse"), other = SocketCount(there, file, kind.line, "inuse");
     const int used = SocketCount(here, "sockstat", "sockets", "used"), other_used = SocketCount(there, "sockstat", "sockets", "used");
     std::vector<Fd> sockets;

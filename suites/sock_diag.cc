@@ -243,6 +243,74 @@ NETNS_TEST(Sock, DiagListsConnectionsOfItsNamespaceOverIpv6, Covers("SOCK-20"), 
   DiagOfConnections(Families()[1], IPPROTO_TCP);
 }
 
+// Connections of MPTCP are in tables of their own, and are asked for by their token.
+void DiagOfMptcp(const Family& family) {
+  constexpr int kMptcp = 262, kSolMptcp = 284, kMptcpInfo = 1;
+  auto [here, there] = CreateTwoWithLoopback();
+  auto probe = here.Socket(family.domain, SOCK_STREAM, kMptcp);
+  if (!probe.ok()) RequireBuiltIn(probe.code(), "MPTCP");
+  const auto request = [&](std::uint32_t token) {
+    inet_diag_req_v2 header{};
+    header.sdiag_family = static_cast<std::uint8_t>(family.domain);
+    header.sdiag_protocol = IPPROTO_TCP;  // too small for it: the attribute tells
+    header.idiag_states = ~0U;
+    header.id.idiag_cookie[0] = token;
+    Request message(SOCK_DIAG_BY_FAMILY);
+    message.Header(header).U32(INET_DIAG_REQ_PROTOCOL, kMptcp).Named("MPTCP sockets");
+    return message;
+  };
+  const auto listed = [&](const NetNamespace& where) {
+    auto socket = DiagIn(where);
+    auto dump = socket.Dump(request(0));
+    if (!dump.ok() && dump.code() == ENOENT) throw MissingNeed("needs-config:INET_MPTCP_DIAG", "no diag handler", "use a kernel with CONFIG_INET_MPTCP_DIAG");
+    std::set<std::uint32_t> inodes;
+    for (const Message& message : SETUP_OK(std::move(dump))) inodes.insert(message.Header<inet_diag_msg>().idiag_inode);
+    return inodes;
+  };
+  EXPECT_THAT(listed(here), testing::IsEmpty()) << "control: before";
+  struct Connection {
+    Fd listener, client, server;
+  };
+  const auto connect = [&](const NetNamespace& where) {
+    const SockAddr address = SockAddr::Ip(family.loopback, 5001);
+    Connection made;
+    made.listener = SETUP_OK(Listener(where, address, kMptcp));
+    made.client = SETUP_OK(Connected(where, SOCK_STREAM, address, kMptcp));
+    made.server = SETUP_OK(Accept(made.listener));
+    SETUP_OK(Send(made.client, "so that it is established"));
+    SETUP_OK(Receive(made.server));
+    return made;
+  };
+  const Connection of_here = connect(here);
+  EXPECT_THAT(listed(here), testing::IsSupersetOf({InodeOf(of_here.client), InodeOf(of_here.server)})) << "control";
+  EXPECT_THAT(listed(there), testing::IsEmpty()) << "sock_diag(7): connections of another namespace are listed";
+  EXPECT_THAT(listed(here.In([] { return NetNamespace::Create(); })), testing::IsEmpty()) << "made from inside";
+  const Connection of_there = connect(there);
+  EXPECT_THAT(listed(there), testing::IsSupersetOf({InodeOf(of_there.client), InodeOf(of_there.server)})) << "control";
+  for (const Fd* foreign : {&of_there.client, &of_there.server, &of_there.listener})
+    EXPECT_THAT(listed(here), testing::Not(testing::Contains(InodeOf(*foreign)))) << "sock_diag(7): a connection of another namespace is listed";
+  for (const Fd* foreign : {&of_here.client, &of_here.server, &of_here.listener})
+    EXPECT_THAT(listed(there), testing::Not(testing::Contains(InodeOf(*foreign)))) << "sock_diag(7): a connection of another namespace is listed";
+  // struct mptcp_info: eight bytes, the flags, then the token.
+  std::uint32_t info[64] = {};
+  socklen_t size = sizeof info;
+  if (::getsockopt(of_here.client.get(), kSolMptcp, kMptcpInfo, info, &size) < 0) return;  // since Linux 5.16
+  const auto by_token = [&](const NetNamespace& where) -> Status {
+    auto socket = DiagIn(where);
+    ASSIGN_OR_RETURN(Message answer, socket.Get(request(info[3])));
+    if (answer.Header<inet_diag_msg>().idiag_inode != InodeOf(of_here.client)) return Error{EBADMSG, "another connection was shown"};
+    return Ok();
+  };
+  EXPECT_THAT(by_token(here), Succeeds()) << "control";
+  EXPECT_THAT(by_token(there), FailsWith(ENOENT)) << "sock_diag(7): a connection of another namespace is shown";
+}
+NETNS_TEST(Sock, DiagListsMptcpConnectionsOfItsNamespaceOverIpv4, Covers("SOCK-20", "STACK-15"), Needs(Config("MPTCP"), Config("INET_MPTCP_DIAG"))) {
+  DiagOfMptcp(Families()[0]);
+}
+NETNS_TEST(Sock, DiagListsMptcpConnectionsOfItsNamespaceOverIpv6, Covers("SOCK-20", "STACK-15"), Needs(Config("MPTCP"), Config("INET_MPTCP_DIAG"), Config("IPV6"))) {
+  DiagOfMptcp(Families()[1]);
+}
+
 // raw(7), and netlink(7) itself.
 void DiagOfRawSockets(const Family& family) {
   auto [here, there] = CreateTwoWithLoopback();

@@ -86,6 +86,25 @@ NETNS_TEST(Stack, VsockPortsAreSharedUnlessLocalModeIsSelected, Covers("STACK-20
   ASSERT_NE(port, 0U);
   EXPECT_THAT(BoundVsock(here, port), FailsWith(EADDRINUSE)) << "control: twice in one namespace";
   EXPECT_THAT(BoundVsock(there, port), FailsWith(EADDRINUSE)) << "global mode: one space of ports for all namespaces";
+  EXPECT_THAT(BoundVsock(NetNamespace::Current(), port), FailsWith(EADDRINUSE)) << "global mode: one space of ports for all namespaces";
+  // Who listens is reached from everywhere, whichever side is older.
+  for (const NetNamespace* serves : {&here, &there}) {
+    unsigned listening = 0;
+    ASSERT_OK_AND_ASSIGN(Fd listener, BoundVsock(*serves, listening));
+    SETUP_OK(Listen(listener));
+    const auto reach = [&, listening](const NetNamespace& from) -> Status {
+      ASSIGN_OR_RETURN(Fd socket, from.Socket(AF_VSOCK, SOCK_STREAM));
+      sockaddr_vm address{};
+      address.svm_family = AF_VSOCK;
+      address.svm_cid = 1;  // VMADDR_CID_LOCAL
+      address.svm_port = listening;
+      if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0) return ErrnoError("connect(vsock)");
+      return Ok();
+    };
+    if (const Status own = reach(*serves); !own.ok()) break;  // no loopback transport: nothing to reach by
+    EXPECT_THAT(reach(serves == &here ? there : here), Succeeds()) << "global mode: listeners of all namespaces are reached";
+    EXPECT_THAT(reach(NetNamespace::Current()), Succeeds()) << "global mode: listeners of all namespaces are reached";
+  }
   if (!here.HasSysctl(child_mode)) return;
   // Children of one that asks for local mode have ports of their own.
   auto parent = NetNamespace::Create();

@@ -269,6 +269,32 @@ NETNS_TEST(Sock, PacketSocketsOfAThirdNamespaceSeeNoTraffic, Covers("SOCK-10"), 
   EXPECT_GT(CountWith(got, "fence"), 0U) << "control";
 }
 
+// A device that moves is heard where it is, by sockets that were there before it came.
+NETNS_TEST(Sock, PacketSocketsHearADeviceWhereItIs, Covers("SOCK-10"), Needs(Config("PACKET"), Config("VETH"))) {
+  auto [one, two] = CreateTwoWithLoopback();
+  auto far = CreateWithLoopback();
+  Join(one, "eth0", far, "eth0");
+  Fd in_one = SETUP_OK(PacketSocket(one)), in_two = SETUP_OK(PacketSocket(two));
+  Fd sender = SETUP_OK(PacketSocket(far, SOCK_RAW, 0));
+  const int index = IndexOf(far, "eth0");
+  int round = 0;
+  for (const NetNamespace* at : {&one, &two, &one}) {
+    const NetNamespace& other = at == &one ? two : one;
+    if (round > 0) {
+      SETUP_OK(RtnlIn(other).MoveLink("eth0", ByFd(at->fd())));
+      SETUP_OK(RtnlIn(*at).Up("eth0"));
+      WaitUntilRunning(*at, "eth0");
+      WaitUntilRunning(far, "eth0");
+    }
+    const std::string text = "of round " + std::to_string(++round);
+    SCOPED_TRACE(text);
+    const Fd &here = at == &one ? in_one : in_two, &elsewhere = at == &one ? in_two : in_one;
+    ASSERT_OK(SendFrame(sender, OnDevice(index, 0x88b5), text));
+    EXPECT_GT(CountWith(DrainWhen({&here}, 1, text)[0], text), 0U) << "packet(7): a frame of a device of the namespace";
+    EXPECT_EQ(CountWith(Drain(elsewhere), text), 0U) << "packet(7): a frame of a device of another namespace";
+  }
+}
+
 NETNS_TEST(Sock, PacketSocketsCannotUseDevicesOfAnotherNamespace, Covers("SOCK-11"), Needs(Config("PACKET"), Config("VETH"))) {
   auto [here, there] = CreateTwoWithLoopback();
   AddDevice(here, "mine", 50);
@@ -627,6 +653,235 @@ NETNS_TEST(Sock, Ipv6MulticastRoutingIsPerNamespace, Covers("SOCK-24", "NLK-04")
   EXPECT_THAT(here.ReadProcNet("ip6_mr_vif"), Holds(HasSubstr("eth0")));
   GoesAndIsTold(here, there, first, RTNLGRP_IPV6_NETCONF);
   EXPECT_THAT(SetOption(second, IPPROTO_IPV6, MRT6_INIT, 1), Succeeds()) << "the place is free";
+}
+
+/// A multicast router with one host on a wire, which is its interface 0.
+struct MulticastRouter {
+  const Family& family;
+  NetNamespace router = CreateWithLoopback(), host = CreateWithLoopback();
+  Fd daemon;
+
+  explicit MulticastRouter(const Family& of) : family(of) {
+    Join(router, "eth0", host, "eth0");
+    const bool v4 = family.domain == AF_INET;
+    daemon = SETUP_OK(router.Socket(family.domain, SOCK_RAW, v4 ? int{IPPROTO_IGMP} : int{IPPROTO_ICMPV6}));
+    const Status init = SetOption(daemon, v4 ? int{IPPROTO_IP} : int{IPPROTO_IPV6}, v4 ? MRT_INIT : MRT6_INIT, 1);
+    if (!init.ok()) RequireBuiltIn(init.code(), v4 ? "IP_MROUTE" : "IPV6_MROUTE");
+    SETUP_OK(Status(init));
+    int result = 0;
+    if (v4) {
+      vifctl vif{};
+      vif.vifc_flags = VIFF_USE_IFINDEX;
+      vif.vifc_threshold = 1;
+      vif.vifc_lcl_ifindex = IndexOf(router, "eth0");
+      result = ::setsockopt(daemon.get(), IPPROTO_IP, MRT_ADD_VIF, &vif, sizeof vif);
+    } else {
+      mif6ctl vif{};
+      vif.vifc_threshold = 1;
+      vif.mif6c_pifi = static_cast<std::uint16_t>(IndexOf(router, "eth0"));
+      result = ::setsockopt(daemon.get(), IPPROTO_IPV6, MRT6_ADD_MIF, &vif, sizeof vif);
+    }
+    if (result < 0) throw SetupFailure(ErrnoError("adding a multicast interface").ToString(), std::source_location::current());
+  }
+  std::string Group(int n) const { return (family.domain == AF_INET ? "239.1.2." : "ff05::1:") + std::to_string(n); }
+  /// Whether a message has the group in it.
+  bool Names(const Message& message, int group) const {
+    unsigned char address[16];
+    ::inet_pton(family.domain, Group(group).c_str(), address);
+    const Bytes bytes = message.whole();
+    return std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size())
+               .find(std::string_view(reinterpret_cast<const char*>(address), family.domain == AF_INET ? 4 : 16)) != std::string_view::npos;
+  }
+  /// The host sends to a group that nobody has joined: only the router is interested.
+  void Send(int group) const {
+    Fd socket = SETUP_OK(host.Socket(family.domain, SOCK_DGRAM));
+    SETUP_OK(SetStringOption(socket, SOL_SOCKET, SO_BINDTODEVICE, "eth0"));
+    SETUP_OK(SendTo(socket, "to a group", SockAddr::Ip(Group(group), 9)));
+  }
+  /// The next group of which the kernel tells the daemon that it knows no route for it: struct igmpmsg, struct mrt6msg.
+  std::string NextUnknown() const {
+    for (;;) {
+      const std::string message = SETUP_OK(Receive(daemon));
+      char text[INET6_ADDRSTRLEN] = "";
+      if (family.domain == AF_INET) {
+        if (message.size() >= 20 && message[9] == 0 && message[8] == 1 /* IGMPMSG_NOCACHE */) return ::inet_ntop(AF_INET, message.data() + 16, text, sizeof text);
+      } else if (message.size() >= 40 && message[0] == 0 && message[1] == 1 /* MRT6MSG_NOCACHE */) {
+        return ::inet_ntop(AF_INET6, message.data() + 24, text, sizeof text);
+      }
+    }
+  }
+  void AddRoute(int group) const {
+    const SockAddr from = SockAddr::Ip(family.Host(2)), to = SockAddr::Ip(Group(group));
+    int result = 0;
+    if (family.domain == AF_INET) {
+      mfcctl route{};
+      route.mfcc_origin = reinterpret_cast<const sockaddr_in*>(from.get())->sin_addr;
+      route.mfcc_mcastgrp = reinterpret_cast<const sockaddr_in*>(to.get())->sin_addr;
+      result = ::setsockopt(daemon.get(), IPPROTO_IP, MRT_ADD_MFC, &route, sizeof route);
+    } else {
+      mf6cctl route{};
+      std::memcpy(&route.mf6cc_origin, from.get(), sizeof route.mf6cc_origin);
+      std::memcpy(&route.mf6cc_mcastgrp, to.get(), sizeof route.mf6cc_mcastgrp);
+      result = ::setsockopt(daemon.get(), IPPROTO_IPV6, MRT6_ADD_MFC, &route, sizeof route);
+    }
+    if (result < 0) throw SetupFailure(ErrnoError("adding a multicast route").ToString(), std::source_location::current());
+  }
+};
+// What passes is asked of the routes of its namespace, and its daemon is told when there is none: by the socket, and by rtnetlink.
+void DaemonsAreToldOfTheirOwn(const Family& family) {
+  const bool v4 = family.domain == AF_INET;
+  MulticastRouter one(family), two(family);
+  const std::vector<unsigned> groups = {static_cast<unsigned>(v4 ? RTNLGRP_IPV4_MROUTE : RTNLGRP_IPV6_MROUTE), static_cast<unsigned>(v4 ? RTNLGRP_IPV4_MROUTE_R : RTNLGRP_IPV6_MROUTE_R)};
+  auto monitor_one = SETUP_OK(RtnlMonitor::In(one.router, groups)), monitor_two = SETUP_OK(RtnlMonitor::In(two.router, groups));
+  for (bool swapped : {false, true}) {
+    MulticastRouter &here = swapped ? two : one, &there = swapped ? one : two;
+    RtnlMonitor &hears = swapped ? monitor_two : monitor_one, &elsewhere = swapped ? monitor_one : monitor_two;
+    SCOPED_TRACE(swapped ? "in the younger namespace" : "in the older namespace");
+    const int first = swapped ? 20 : 10;
+    here.Send(first);
+    EXPECT_EQ(here.NextUnknown(), here.Group(first)) << "control: a group without a route";
+    there.Send(first + 1);
+    EXPECT_EQ(there.NextUnknown(), there.Group(first + 1)) << "the daemon of a namespace was told of a packet of another one";
+    // The route is one of this namespace: its packets go by it, those of the other one do not.
+    here.AddRoute(first);
+    const auto about = [&](RtnlMonitor& monitor) {
+      std::set<int> types;
+      for (const Message& message : SETUP_OK(monitor.ThroughFence()))
+        if (here.Names(message, first)) types.insert(message.type());
+      return types;
+    };
+    EXPECT_THAT(about(hears), testing::IsSupersetOf({RTM_NEWROUTE, RTM_NEWCACHEREPORT})) << "control: rtnetlink(7), the route and the report";
+    EXPECT_THAT(about(elsewhere), IsEmpty()) << "a route of another namespace is told, or that it lacks one";
+    here.Send(first);
+    here.Send(first + 2);
+    EXPECT_EQ(here.NextUnknown(), here.Group(first + 2)) << "control: with a route there is nothing to be told";
+    there.Send(first);
+    EXPECT_EQ(there.NextUnknown(), there.Group(first)) << "a packet went by a route of another namespace";
+    std::ignore = hears.ThroughFence();
+    std::ignore = elsewhere.ThroughFence();
+  }
+}
+NETNS_TEST(Sock, Ipv4MulticastDaemonsAreToldOfTheirOwnPackets, Covers("SOCK-24", "NLK-04"), Needs(Config("IP_MROUTE"), Config("VETH"))) {
+  DaemonsAreToldOfTheirOwn(Families()[0]);
+}
+NETNS_TEST(Sock, Ipv6MulticastDaemonsAreToldOfTheirOwnPackets, Covers("SOCK-24", "NLK-04"), Needs(Config("IPV6_MROUTE"), Config("VETH"))) {
+  DaemonsAreToldOfTheirOwn(Families()[1]);
+}
+
+// ip-mroute(8), "table": one daemon for each table and namespace.
+void MulticastTables(const Family& family) {
+  const bool v4 = family.domain == AF_INET;
+  const int level = v4 ? int{IPPROTO_IP} : int{IPPROTO_IPV6}, table_option = v4 ? MRT_TABLE : MRT6_TABLE, init_option = v4 ? MRT_INIT : MRT6_INIT;
+  auto before = CreateWithLoopback(), here = CreateWithLoopback();
+  auto nested = here.In([] { return NetNamespace::Create(); });
+  const auto daemon = [&](const NetNamespace& where, std::uint32_t table) -> Result<Fd> {
+    ASSIGN_OR_RETURN(Fd socket, where.Socket(family.domain, SOCK_RAW, v4 ? int{IPPROTO_IGMP} : int{IPPROTO_ICMPV6}));
+    RETURN_IF_ERROR(SetOption(socket, level, table_option, static_cast<int>(table)));
+    RETURN_IF_ERROR(SetOption(socket, level, init_option, 1));
+    return socket;
+  };
+  auto probe = daemon(here, 100);
+  if (probe.code() == ENOPROTOOPT)
+    throw MissingNeed(v4 ? "needs-config:IP_MROUTE_MULTIPLE_TABLES" : "needs-config:IPV6_MROUTE_MULTIPLE_TABLES", "there is only one multicast routing table: " + probe.error().ToString());
+  ASSERT_OK_AND_ASSIGN(Fd first, std::move(probe));
+  EXPECT_THAT(daemon(here, 100), FailsWith(EADDRINUSE)) << "control: one daemon for each table";
+  ASSERT_OK_AND_ASSIGN(Fd second, daemon(here, 101));
+  for (const NetNamespace* other : {&before, &nested}) {
+    SCOPED_TRACE(other == &before ? "an older namespace" : "a younger namespace");
+    ASSERT_OK_AND_ASSIGN(Fd same, daemon(*other, 100));
+    EXPECT_THAT(daemon(*other, 100), FailsWith(EADDRINUSE)) << "control: one daemon for each table";
+    same.Reset();
+    EXPECT_THAT(daemon(here, 100), FailsWith(EADDRINUSE)) << "given up in another namespace only";
+  }
+  first.Reset();
+  EXPECT_OK(daemon(here, 100)) << "control: given up";
+  EXPECT_THAT(daemon(here, 101), FailsWith(EADDRINUSE)) << "control: of another table";
+}
+NETNS_TEST(Sock, Ipv4MulticastTablesArePerNamespace, Covers("SOCK-24"), Needs(Config("IP_MROUTE"), Config("IP_MROUTE_MULTIPLE_TABLES"))) { MulticastTables(Families()[0]); }
+NETNS_TEST(Sock, Ipv6MulticastTablesArePerNamespace, Covers("SOCK-24"), Needs(Config("IPV6_MROUTE"), Config("IPV6_MROUTE_MULTIPLE_TABLES"))) { MulticastTables(Families()[1]); }
+
+/// A datagram, what of its control messages is an index, and the scope of its sender.
+struct Arrival {
+  std::string text;
+  int index = 0;
+  unsigned scope = 0;
+};
+Result<Arrival> ReceiveWithIndex(const Fd& socket) {
+  RETURN_IF_ERROR(WaitFor(socket.get(), POLLIN, Deadline::OfTest(), "a datagram"));
+  char text[64];
+  iovec part{text, sizeof text};
+  sockaddr_in6 from{};
+  alignas(cmsghdr) char control[256] = {};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_name = &from;
+  message.msg_namelen = sizeof from;
+  message.msg_control = control;
+  message.msg_controllen = sizeof control;
+  const ssize_t size = ::recvmsg(socket.get(), &message, 0);
+  if (size < 0) return ErrnoError("recvmsg");
+  Arrival arrival{.text = std::string(text, static_cast<std::size_t>(size)), .scope = from.sin6_family == AF_INET6 ? from.sin6_scope_id : 0};
+  for (cmsghdr* item = CMSG_FIRSTHDR(&message); item != nullptr; item = CMSG_NXTHDR(&message, item)) {
+    if (item->cmsg_level == IPPROTO_IP && item->cmsg_type == IP_PKTINFO) {
+      in_pktinfo info{};
+      std::memcpy(&info, CMSG_DATA(item), sizeof info);
+      arrival.index = info.ipi_ifindex;
+    }
+    if (item->cmsg_level == IPPROTO_IPV6 && item->cmsg_type == IPV6_PKTINFO) {
+      in6_pktinfo info{};
+      std::memcpy(&info, CMSG_DATA(item), sizeof info);
+      arrival.index = static_cast<int>(info.ipi6_ifindex);
+    }
+  }
+  return arrival;
+}
+// ip(7) IP_PKTINFO, ipv6(7) IPV6_RECVPKTINFO and sin6_scope_id: the receiver is told the index that the device has in its own
+// namespace, whatever that of the other end is; and of lo, which is 1 everywhere.
+NETNS_TEST(Sock, ReceiversAreToldIndexesOfTheirNamespace, Covers("SOCK-23"), Needs(Config("VETH"))) {
+  constexpr int kWest = 4001, kEast = 4002;
+  auto west = CreateWithLoopback(), east = CreateWithLoopback();
+  SETUP_OK(RtnlIn(west).AddVeth("wire", PeerSpec{.name = "wire", .index = kEast, .netns_fd = east.fd()}, LinkSpec{.index = kWest}));
+  for (const NetNamespace* each : {&west, &east}) SETUP_OK(RtnlIn(*each).Up("wire"));
+  for (const NetNamespace* each : {&west, &east}) WaitUntilRunning(*each, "wire");
+  AddAddress(west, "192.0.2.1/24", "wire");
+  AddAddress(east, "192.0.2.2/24", "wire");
+  for (const NetNamespace* to : {&east, &west}) {
+    const NetNamespace& from = to == &east ? west : east;
+    const int index = to == &east ? kEast : kWest;
+    SCOPED_TRACE(to == &east ? "received in the east" : "received in the west");
+    Fd receiver = SETUP_OK(Bound(*to, SOCK_DGRAM, SockAddr::Ip("0.0.0.0", 7000)));
+    SETUP_OK(SetOption(receiver, IPPROTO_IP, IP_PKTINFO, 1));
+    ASSERT_OK(SendTo(SETUP_OK(from.Socket(AF_INET, SOCK_DGRAM)), "x", SockAddr::Ip(to == &east ? "192.0.2.2" : "192.0.2.1", 7000)));
+    ASSERT_OK_AND_ASSIGN(const Arrival arrival, ReceiveWithIndex(receiver));
+    EXPECT_EQ(arrival.index, index) << "ip(7): ipi_ifindex is the index of the device where the packet was received";
+    ASSERT_OK(SendTo(SETUP_OK(to->Socket(AF_INET, SOCK_DGRAM)), "x", SockAddr::Ip("127.0.0.1", 7000)));
+    ASSERT_OK_AND_ASSIGN(const Arrival looped, ReceiveWithIndex(receiver));
+    EXPECT_EQ(looped.index, 1) << "control: of lo";
+  }
+  if (!HasIpv6()) return;
+  AddAddress(west, "fe80::a/64", "wire");
+  AddAddress(east, "fe80::b/64", "wire");
+  for (const NetNamespace* to : {&east, &west}) {
+    const NetNamespace& from = to == &east ? west : east;
+    const unsigned index = to == &east ? kEast : kWest, other = to == &east ? kWest : kEast;
+    SCOPED_TRACE(to == &east ? "received in the east" : "received in the west");
+    const SockAddr target = SockAddr::Ip(to == &east ? "fe80::b" : "fe80::a", 7000, other);
+    Fd receiver = SETUP_OK(Bound(*to, SOCK_DGRAM, SockAddr::Ip("::", 7000)));
+    SETUP_OK(SetOption(receiver, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1));
+    Fd sender = SETUP_OK(Bound(from, SOCK_DGRAM, SockAddr::Ip(to == &east ? "fe80::a" : "fe80::b", 0, other)));
+    ASSERT_OK(SendTo(sender, "x", target));
+    ASSERT_OK_AND_ASSIGN(const Arrival arrival, ReceiveWithIndex(receiver));
+    EXPECT_EQ(arrival.index, static_cast<int>(index)) << "ipv6(7): ipi6_ifindex is the index of the device where the packet was received";
+    EXPECT_EQ(arrival.scope, index) << "ipv6(7): sin6_scope_id of a link-local sender";
+    Fd listener = SETUP_OK(Listener(*to, SockAddr::Ip("::", 7001)));
+    Fd client = SETUP_OK(Connected(from, SOCK_STREAM, SockAddr::Ip(to == &east ? "fe80::b" : "fe80::a", 7001, other)));
+    Fd server = SETUP_OK(Accept(listener));
+    const SockAddr peer = SETUP_OK(SockAddr::OfPeer(server));
+    EXPECT_EQ(reinterpret_cast<const sockaddr_in6*>(peer.get())->sin6_scope_id, index) << "ipv6(7): sin6_scope_id of a link-local peer";
+    const SockAddr own = SETUP_OK(SockAddr::OfPeer(client));
+    EXPECT_EQ(reinterpret_cast<const sockaddr_in6*>(own.get())->sin6_scope_id, other) << "control: at the other end";
+  }
 }
 
 }  // namespace

@@ -39,10 +39,10 @@ struct Given {
   int end = 0;
   std::vector<Fd> sockets;
 };
-Given BindAll(const NetNamespace& where, const Family& family, int type, std::size_t most) {
+Given BindAll(const NetNamespace& where, const Family& family, int type, std::size_t most, int protocol = 0) {
   Given given;
   while (given.sockets.size() < most) {
-    auto socket = Bound(where, type, SockAddr::Ip(family.loopback, 0));
+    auto socket = Bound(where, type, SockAddr::Ip(family.loopback, 0), protocol);
     if (!socket.ok()) {
       given.end = socket.code();
       break;
@@ -144,6 +144,29 @@ void ReservedPorts(const Family& family, int type) {
     servers.push_back(SETUP_OK(type == SOCK_STREAM ? Listener(*where, server) : Bound(*where, type, server)));
   EXPECT_THAT(ConnectAll(there, server, type, 9).ports, testing::ElementsAre(40000, 40002, 40003)) << "control";
   EXPECT_THAT(ConnectAll(here, server, type, 9).ports, testing::ElementsAre(40000, 40001, 40002, 40003));
+}
+
+void RequireSctp(const NetNamespace& where);
+// SCTP chooses ports by itself, and asks the namespace in code of its own.
+void SctpPorts(const Family& family) {
+  auto [here, there] = CreateTwoWithLoopback();
+  RequireSctp(here);
+  const auto bound = [&](const NetNamespace& where) { return BindAll(where, family, SOCK_STREAM, 9, kSctp).ports; };
+  ASSERT_OK(here.SetSysctl(kRange, "40000 40003"));
+  EXPECT_THAT(bound(here), testing::ElementsAre(40000, 40001, 40002, 40003)) << "ip(7), ip_local_port_range";
+  const auto free = bound(there);
+  EXPECT_THAT(free, testing::AllOf(testing::SizeIs(9), testing::Each(testing::AllOf(testing::Ge(32768), testing::Le(60999))))) << "the range of another namespace";
+  ASSERT_OK(there.SetSysctl(kRange, "50000 50002"));
+  EXPECT_THAT(bound(there), testing::ElementsAre(50000, 50001, 50002));
+  ASSERT_OK(there.SetSysctl(kRange, "40000 40003"));
+  ASSERT_OK(here.SetSysctl("net.ipv4.ip_local_reserved_ports", "40000,40002"));
+  EXPECT_THAT(bound(here), testing::ElementsAre(40001, 40003)) << "ip-sysctl.rst, ip_local_reserved_ports";
+  EXPECT_THAT(bound(there), testing::ElementsAre(40000, 40001, 40002, 40003)) << "reserved in another namespace only";
+  EXPECT_THAT(Bound(here, SOCK_STREAM, SockAddr::Ip(family.loopback, 40000), kSctp), Succeeds()) << "control: a reserved port is for who asks for it";
+}
+NETNS_TEST(Stack, SctpOverIpv4UsesThePortsOfItsNamespace, Covers("STACK-24", "STACK-25", "STACK-19"), Needs(Config("SYSCTL"), Config("IP_SCTP"))) { SctpPorts(Families()[0]); }
+NETNS_TEST(Stack, SctpOverIpv6UsesThePortsOfItsNamespace, Covers("STACK-24", "STACK-25", "STACK-19"), Needs(Config("SYSCTL"), Config("IP_SCTP"), Config("IPV6"))) {
+  SctpPorts(Families()[1]);
 }
 
 const bool port_tests = [] {
@@ -384,6 +407,45 @@ NETNS_TEST(Stack, FastOpenKeysAreOfTheNamespace, Covers("STACK-13")) {
   EXPECT_THAT(here.Sysctl(name), Holds(key));
 }
 
+// ip-sysctl.rst, tcp_fastopen_key: "used to generate TFO cookies". The client keeps what it got among its metrics.
+void FastOpenCookies(const Family& family) {
+  constexpr int kFastOpen = 23, kMessageFastOpen = 0x20000000;  // TCP_FASTOPEN, MSG_FASTOPEN
+  const char* name = "net.ipv4.tcp_fastopen_key";
+  const std::string key = "01020304-05060708-090a0b0c-0d0e0f10", other_key = "0f0e0d0c-0b0a0908-07060504-03020100";
+  auto one = CreateWithLoopback(), two = CreateWithLoopback(), three = CreateWithLoopback();
+  for (auto [where, text] : {std::pair{&one, key}, {&two, other_key}, {&three, key}}) {
+    SETUP_OK(where->SetSysctl(name, text));
+    SETUP_OK(where->SetSysctl("net.ipv4.tcp_fastopen", "3"));
+  }
+  const GenericFamily metrics = FamilyOrMiss(one, "tcp_metrics", "INET");
+  const SockAddr address = SockAddr::Ip(family.loopback, 80);
+  const auto cookie = [&](const NetNamespace& where) {
+    Fd listener = SETUP_OK(Listener(where, address));
+    SETUP_OK(SetOption(listener, IPPROTO_TCP, kFastOpen, 5));
+    Fd client = SETUP_OK(where.Socket(family.domain, SOCK_STREAM));
+    if (::sendto(client.get(), "x", 1, kMessageFastOpen, address.get(), address.size()) < 0)
+      throw SetupFailure(ErrnoError("sendto(MSG_FASTOPEN)").ToString(), std::source_location::current());
+    Fd server = SETUP_OK(Accept(listener));
+    std::string found;
+    SETUP_OK(Eventually("a cookie among the metrics", [&] {
+      auto socket = GenericIn(where);
+      for (const Message& message : SETUP_OK(socket.Dump(Request(metrics.id).Header(genlmsghdr{.cmd = TCP_METRICS_CMD_GET, .version = TCP_METRICS_GENL_VERSION}).Named("dump TCP metrics")))) {
+        const Attributes attributes = message.AttributesAfter<genlmsghdr>();
+        if (const auto bytes = attributes.Raw(TCP_METRICS_ATTR_FOPEN_COOKIE)) found.assign(reinterpret_cast<const char*>(bytes->data()), bytes->size());
+      }
+      return !found.empty();
+    }));
+    return found;
+  };
+  const std::string of_one = cookie(one), of_two = cookie(two), of_three = cookie(three);
+  EXPECT_EQ(of_three, of_one) << "ip-sysctl.rst: the same key and addresses make the same cookie";
+  EXPECT_NE(of_two, of_one) << "ip-sysctl.rst: the key of another namespace made the cookie";
+}
+NETNS_TEST(Stack, FastOpenCookiesAreMadeWithTheKeyOfTheNamespaceOverIpv4, Covers("STACK-13", "SYSCTL-14"), Needs(Config("SYSCTL"))) { FastOpenCookies(Families()[0]); }
+NETNS_TEST(Stack, FastOpenCookiesAreMadeWithTheKeyOfTheNamespaceOverIpv6, Covers("STACK-13", "SYSCTL-14"), Needs(Config("SYSCTL"), Config("IPV6"))) {
+  FastOpenCookies(Families()[1]);
+}
+
 // ip-sysctl.rst: a namespace may have tables of its own for established connections.
 NETNS_TEST(Stack, ChildrenCanHaveTheirOwnTableOfConnections, Covers("STACK-16")) {
   struct Table {
@@ -506,6 +568,52 @@ NETNS_TEST(Stack, MptcpPathManagerIsPerNamespace, Covers("STACK-15"), Needs(Conf
   EXPECT_EQ(own.Endpoints(), 0U) << "control";
   EXPECT_EQ(other.Endpoints(), 1U) << "flushed in another namespace";
 }
+// ip-mptcp(8), signal: "the endpoint will be announced to the peer" - of each connection of its namespace.
+NETNS_TEST(Stack, MptcpEndpointsAreAnnouncedInTheirNamespace, Covers("STACK-15"), Needs(Config("MPTCP"))) {
+  constexpr int kSolMptcp = 284, kMptcpInfo = 1;
+  auto one = CreateWithLoopback(), two = CreateWithLoopback();
+  const auto probe = one.Socket(AF_INET, SOCK_STREAM, kMptcp);
+  if (!probe.ok()) RequireBuiltIn(probe.code(), "MPTCP");
+  const GenericFamily family = FamilyOrMiss(one, "mptcp_pm", "MPTCP");
+  std::uint16_t port = 8080;
+  // What struct mptcp_info says in its second byte: how many endpoints this end has announced.
+  const auto announced = [&](const Fd& socket) {
+    unsigned char info[256] = {};
+    socklen_t size = sizeof info;
+    if (::getsockopt(socket.get(), kSolMptcp, kMptcpInfo, info, &size) < 0) {
+      if (errno == EOPNOTSUPP || errno == ENOPROTOOPT) throw MissingNeed("needs-feature:MPTCP_INFO", "MPTCP tells nothing of its connections", "", LinuxVersion{5, 16});
+      throw SetupFailure(ErrnoError("getsockopt(MPTCP_INFO)").ToString(), std::source_location::current());
+    }
+    return int{info[1]};
+  };
+  const auto connect = [&](const NetNamespace& where) {
+    const SockAddr address = SockAddr::Ip("127.0.0.1", ++port);
+    Fd listener = SETUP_OK(Listener(where, address, kMptcp));
+    Connection made;
+    made.client = SETUP_OK(Connected(where, SOCK_STREAM, address, kMptcp));
+    made.server = SETUP_OK(Accept(listener));
+    for (const Fd* end : {&made.client, &made.server}) SETUP_OK(Send(*end, "so that it is established"));
+    SETUP_OK(Receive(made.client));
+    SETUP_OK(Receive(made.server));
+    return made;
+  };
+  for (bool swapped : {false, true}) {
+    const NetNamespace &here = swapped ? two : one, &there = swapped ? one : two;
+    SCOPED_TRACE(swapped ? "an endpoint of the younger namespace" : "an endpoint of the older namespace");
+    const PathManager own{here, family};
+    const Status added = own.Endpoint(MPTCP_PM_CMD_ADD_ADDR, Families()[0], "127.0.0.2", 1);
+    if (added.code() == EPERM)
+      throw MissingNeed("needs-cap:NET_ADMIN", "this kernel lets only the administrator of the initial user namespace configure MPTCP", "run as root");
+    SETUP_OK(Status(added));
+    const Connection without = connect(there), with = connect(here);
+    EXPECT_EVENTUALLY("control: the endpoint to be announced in its namespace", [&] { return announced(with.server) == 1; });
+    EXPECT_EQ(announced(without.server), 0) << "ip-mptcp(8): an endpoint of another namespace was announced";
+    SETUP_OK(own.Endpoint(MPTCP_PM_CMD_DEL_ADDR, Families()[0], "127.0.0.2", 1));
+    const Connection again = connect(here);
+    EXPECT_EQ(announced(again.server), 0) << "control: there is none any more";
+  }
+}
+
 NETNS_TEST(Stack, MptcpCanBeDisabledInOneNamespace, Covers("STACK-15"), Needs(Config("MPTCP"))) {
   auto [here, there] = CreateTwoWithLoopback();
   const char* name = "net.mptcp.enabled";
@@ -605,6 +713,41 @@ NETNS_TEST(Stack, SctpParametersAreOfTheNamespace, Covers("STACK-19"), Needs(Con
   };
   EXPECT_EQ(initial_rto(here), 3333U) << "control";
   EXPECT_EQ(initial_rto(there), 3000U) << "of another namespace";
+}
+
+// ip-sysctl.rst, sctp/udp_port: "The listening port for the local UDP tunneling sock", of the namespace: the kernel opens it there.
+NETNS_TEST(Stack, SctpListensForUdpInTheNamespaceThatSaysSo, Covers("STACK-19"), Needs(Config("IP_SCTP"))) {
+  const char* name = "net.sctp.udp_port";
+  auto [here, there] = CreateTwoWithLoopback();
+  RequireSctp(here);
+  if (!here.HasSysctl(name)) throw MissingNeed("needs-feature:sctp-udp_port", "SCTP knows no encapsulation in UDP (before Linux 5.11)", "", LinuxVersion{5, 11});
+  EXPECT_THAT(here.Sysctl(name), Holds("0")) << "at birth";
+  const auto bind = [](const NetNamespace& where, const Family& family) { return Bound(where, SOCK_DGRAM, SockAddr::Ip(family.any, 9899)); };
+  std::vector<const Family*> families = {&Families()[0]};
+  if (HasIpv6()) families.push_back(&Families()[1]);
+  const auto taken = [&](const NetNamespace& where) {
+    std::size_t count = 0;
+    for (const Family* family : families) count += bind(where, *family).code() == EADDRINUSE;
+    return count;
+  };
+  EXPECT_EQ(taken(here), 0U) << "control: before";
+  for (bool swapped : {false, true}) {
+    const NetNamespace &one = swapped ? there : here, &other = swapped ? here : there;
+    SCOPED_TRACE(swapped ? "opened in the younger namespace" : "opened in the older namespace");
+    ASSERT_OK(one.SetSysctl(name, "9899"));
+    EXPECT_THAT(one.Sysctl(name), Holds("9899")) << "control";
+    EXPECT_EQ(taken(one), families.size()) << "ip-sysctl.rst: the socket is not in the namespace that asked for it";
+    EXPECT_THAT(other.Sysctl(name), Holds("0")) << "opened in another namespace";
+    EXPECT_EQ(taken(other), 0U) << "ip-sysctl.rst: a socket of another namespace takes the port";
+    ASSERT_OK(other.SetSysctl(name, "9899")) << "the port is free in another namespace";
+    EXPECT_EQ(taken(other), families.size());
+    ASSERT_OK(other.SetSysctl(name, "0"));
+    EXPECT_EVENTUALLY("control: the socket to be closed", [&] { return taken(other) == 0; });
+    EXPECT_EQ(taken(one), families.size()) << "closed in another namespace only";
+    EXPECT_THAT(CreateInside(one).Sysctl(name), Holds("0")) << "made from inside";
+    ASSERT_OK(one.SetSysctl(name, "0"));
+    EXPECT_EVENTUALLY("control: the socket to be closed", [&] { return taken(one) == 0; });
+  }
 }
 
 }  // namespace

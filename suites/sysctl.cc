@@ -258,6 +258,26 @@ NETNS_TEST(Sysctl, ReadOnlyFilesCannotBeOpenedForWriting, Covers("SYSCTL-05", "S
   }
 }
 
+// ip-sysctl.rst, mc_forwarding: "(R/O)". Of the initial namespace too, and of devices that come later.
+NETNS_TEST(Sysctl, MulticastForwardingIsReadOnlyInTheInitialNamespaceToo, Covers("SYSCTL-17"), Needs(Machine(), Config("SYSCTL"), Config("VETH")), Exclusive{}) {
+  const auto initial = InitialNetNamespace();
+  auto fresh = NetNamespace::Create();
+  for (const NetNamespace* where : {&initial, static_cast<const NetNamespace*>(&fresh)}) {
+    SCOPED_TRACE(where == &initial ? "the initial namespace" : "a new namespace");
+    Rtnl rtnl = RtnlIn(*where);
+    AddPair(rtnl, "nscon-mc1", "nscon-mc2");
+    for (const char* family : {"ipv4", "ipv6"})
+      for (const char* entry : {"all", "default", "lo", "nscon-mc1", "nscon-mc2"}) {
+        const std::string directory = std::string("/proc/sys/net/") + family + "/conf/" + entry + "/";
+        const auto read = where->OpenIn(directory + "mc_forwarding", O_RDONLY);
+        if (read.code() == ENOENT) continue;  // without IPv6, or without multicast routing in it
+        EXPECT_THAT(where->OpenIn(directory + "mc_forwarding", O_WRONLY), FailsWith(EACCES)) << directory;
+        EXPECT_THAT(where->OpenIn(directory + "forwarding", O_WRONLY), Succeeds()) << "control: " << directory;
+      }
+    SETUP_OK(rtnl.DeleteLink("nscon-mc1"));
+  }
+}
+
 // Settings of the whole machine: sysctl_net_core.c and sysctl_net_ipv4.c register them for the initial namespace only.
 const char* const kOnlyInitial[] = {
     "core/netdev_max_backlog", "core/netdev_budget", "core/netdev_budget_usecs", "core/dev_weight", "core/default_qdisc",
@@ -405,10 +425,11 @@ const bool map_of_initial = [] {
 
 // What is global shows the value of the initial namespace, at once.
 NETNS_TEST(Sysctl, GlobalValuesAreLiveInEveryNamespace, Covers("SYSCTL-05", "FW-08"), Needs(Machine(), Config("SYSCTL")), Exclusive{}) {
-  SysctlView initial(InitialNetNamespace(), "initial"), first(NetNamespace::Create(), "first"), second(NetNamespace::Create(), "second");
+  SysctlView initial(InitialNetNamespace(), "initial"), first(NetNamespace::Create(), "first"), second(NetNamespace::Create(), "second"),
+      nested(StartNamespaceRoot("nested"));
   int seen = 0;
   for (const char* name : {"core/rmem_max", "core/rmem_default", "core/wmem_max", "core/wmem_default", "netfilter/nf_conntrack_max",
-                           "netfilter/nf_conntrack_expect_max"}) {
+                           "netfilter/nf_conntrack_expect_max", "netfilter/nf_conntrack_buckets"}) {
     SysctlTree tree = initial.Tree([&](const std::string& path) { return path == name; });
     std::string here = first.Read(name);
     if (tree.empty() || here == "!ENOENT") continue;  // {r,w}mem_*: since 6.9 or so
@@ -420,6 +441,9 @@ NETNS_TEST(Sysctl, GlobalValuesAreLiveInEveryNamespace, Covers("SYSCTL-05", "FW-
     ASSERT_TRUE(value.has_value()) << "control: " << name << " can be changed in the initial namespace";
     EXPECT_EQ(first.Read(name), *value) << name;
     EXPECT_EQ(second.Read(name), *value) << name;
+    if (nested.Read(name) != "!ENOENT") {  // not every kernel shows it to every owner
+      EXPECT_EQ(nested.Read(name), *value) << name << " in a namespace of a nested user namespace";
+    }
   }
   if (seen == 0) throw MissingNeed("needs-feature:global-values", "no global value is shown in namespaces by this kernel");
 }
@@ -431,10 +455,13 @@ struct Inherited {
 const Inherited kInherited4[] = {{"ipv4/conf/default/rp_filter", "2", "1"},       {"ipv4/conf/default/arp_ignore", "3", "1"},
                                  {"ipv4/conf/default/tag", "41", "42"},           {"ipv4/conf/all/arp_announce", "2", "1"},
                                  {"ipv4/conf/all/log_martians", "1", "0"},        {"ipv4/conf/all/tag", "43", "44"},
-                                 {"ipv4/conf/all/medium_id", "5", "6"}};
+                                 {"ipv4/conf/all/medium_id", "5", "6"},
+                                 // "all" carries "default" along, which is written behind it.
+                                 {"ipv4/conf/all/forwarding", "1", "0"},         {"ipv4/conf/default/forwarding", "0", "1"}};
 const Inherited kInherited6[] = {{"ipv6/conf/default/hop_limit", "78", "79"},     {"ipv6/conf/default/accept_ra", "2", "0"},
                                  {"ipv6/conf/default/dad_transmits", "3", "4"},   {"ipv6/conf/default/max_addresses", "17", "18"},
-                                 {"ipv6/conf/all/hop_limit", "80", "81"},         {"ipv6/conf/all/router_solicitations", "5", "6"}};
+                                 {"ipv6/conf/all/hop_limit", "80", "81"},         {"ipv6/conf/all/router_solicitations", "5", "6"},
+                                 {"ipv6/conf/all/forwarding", "1", "0"}};
 
 // admin-guide/sysctl/net.rst devconf_inherit_init_net: 0 copies IPv4 from the initial namespace and gives IPv6 its defaults;
 // 1 copies both from the initial one, 2 gives both their defaults, 3 copies both from the namespace of the creator.
@@ -468,6 +495,11 @@ void DevconfInheritance(int mode) {
   SETUP_OK(member.Enter(SETUP_OK(NetNamespace::OfPid(creator.actor().pid())).fd(), CLONE_NEWNET));
   SETUP_OK(member.Unshare(CLONE_NEWNET));
   SysctlView unshared(std::move(member));
+  Actor owner = Actor::Start("owner");  // and whose it is does not matter
+  SETUP_OK(owner.Enter(SETUP_OK(NetNamespace::OfPid(creator.actor().pid())).fd(), CLONE_NEWNET));
+  SETUP_OK(EnterNewUserNamespace(owner));
+  SETUP_OK(owner.Unshare(CLONE_NEWNET));
+  SysctlView nested(std::move(owner));
   for (const Inherited& row : rows) {
     bool four = row.file.starts_with("ipv4/");
     std::string expected = mode == 3                       ? row.creator
@@ -475,6 +507,7 @@ void DevconfInheritance(int mode) {
                                                            : defaults.Read(row.file);
     EXPECT_EQ(born.Read(row.file), expected) << row.file << " with devconf_inherit_init_net=" << mode;
     EXPECT_EQ(unshared.Read(row.file), expected) << row.file << " of a namespace made by unshare, devconf_inherit_init_net=" << mode;
+    EXPECT_EQ(nested.Read(row.file), expected) << row.file << " of a namespace of a nested user namespace, devconf_inherit_init_net=" << mode;
     if (row.file.find("/default/") != std::string::npos && row.file.find("accept_ra") == std::string::npos) {
       // A device starts from conf/default of its own namespace.
       std::string of_lo = row.file;
@@ -482,6 +515,8 @@ void DevconfInheritance(int mode) {
       EXPECT_EQ(born.Read(of_lo), expected) << of_lo << " with devconf_inherit_init_net=" << mode;
     }
   }
+  for (SysctlView* each : {&born, &unshared, &nested})
+    EXPECT_EQ(each->Read("ipv4/ip_forward"), each->Read("ipv4/conf/all/forwarding")) << "ip-sysctl.rst: ip_forward is conf/all/forwarding, at birth too";
   EXPECT_THAT(Differences(old, pristine.Tree(conf)), IsEmpty()) << "a namespace that existed before must not change";
 }
 NETNS_TEST(Sysctl, ConfIsInheritedAsByDefault, Covers("SYSCTL-06", "SYSCTL-07"), Needs(Machine(), Config("SYSCTL")), Exclusive{}) {
@@ -512,21 +547,35 @@ NETNS_TEST(Sysctl, SomeTcpValuesAreCopiedFromTheInitialNamespaceAtCreation, Cove
   SETUP_OK(initial.Write("ipv4/tcp_wmem", "4098 100002 5000002"));
   SETUP_OK(initial.Write("ipv4/tcp_congestion_control", congestion));
   SETUP_OK(initial.Write("ipv4/tcp_keepalive_time", "4321"));
+  // The creator has other values, and is another user's or not.
   auto creator = NetNamespace::Create();
   SETUP_OK(creator.SetSysctl("net.ipv4.tcp_rmem", "4099 100003 5000003"));
+  SETUP_OK(creator.SetSysctl("net.ipv4.tcp_wmem", "4099 100004 5000004"));
+  SETUP_OK(creator.SetSysctl("net.ipv4.tcp_congestion_control", before["ipv4/tcp_congestion_control"].value));
   SysctlView born(creator.In([] { return NetNamespace::Create(); }), "born");
+  Actor owner = creator.StartActor("owner");
+  SETUP_OK(EnterNewUserNamespace(owner));
+  SETUP_OK(owner.Unshare(CLONE_NEWNET));
+  SysctlView nested(std::move(owner));
   auto check = [&](const char* when) {
     SCOPED_TRACE(when);
-    EXPECT_EQ(born.Read("ipv4/tcp_rmem"), "4097\t100001\t5000001");
-    EXPECT_EQ(born.Read("ipv4/tcp_wmem"), "4098\t100002\t5000002");
-    EXPECT_EQ(born.Read("ipv4/tcp_congestion_control"), congestion);
-    EXPECT_EQ(born.Read("ipv4/tcp_keepalive_time"), "7200") << "control: this one is not copied";
+    for (SysctlView* each : {&born, &nested}) {
+      SCOPED_TRACE(each == &born ? "of the creator's user namespace" : "of a nested user namespace");
+      EXPECT_EQ(each->Read("ipv4/tcp_rmem"), "4097\t100001\t5000001");
+      EXPECT_EQ(each->Read("ipv4/tcp_wmem"), "4098\t100002\t5000002");
+      EXPECT_EQ(each->Read("ipv4/tcp_congestion_control"), congestion);
+      EXPECT_EQ(each->Read("ipv4/tcp_keepalive_time"), "7200") << "control: this one is not copied";
+    }
   };
   check("at birth");
   SETUP_OK(initial.Write("ipv4/tcp_rmem", "4100 100004 5000004"));
   SETUP_OK(initial.Write("ipv4/tcp_wmem", "4101 100005 5000005"));
   SETUP_OK(initial.Write("ipv4/tcp_congestion_control", before["ipv4/tcp_congestion_control"].value));
   check("after the initial namespace changed again");
+  SysctlView later(NetNamespace::Create(), "later");
+  EXPECT_EQ(later.Read("ipv4/tcp_rmem"), "4100\t100004\t5000004") << "as it is now in the initial namespace";
+  EXPECT_EQ(later.Read("ipv4/tcp_wmem"), "4101\t100005\t5000005") << "as it is now in the initial namespace";
+  EXPECT_EQ(later.Read("ipv4/tcp_congestion_control"), before["ipv4/tcp_congestion_control"].value) << "as it is now in the initial namespace";
 }
 
 // Values at birth that the documents state, of a namespace whose creator has others.

@@ -25,6 +25,8 @@
 
 #include "fixtures/net_namespace.h"
 #include "fixtures/rtnl.h"
+#include "fixtures/sockets.h"
+#include "fixtures/topology.h"
 #include "fixtures/user_namespace.h"
 #include "harness/assertions.h"
 #include "harness/registration.h"
@@ -183,6 +185,14 @@ NETNS_TEST(Sysctl, EntriesVanishWithTheNamespace, Covers("SYSCTL-19"), Needs(Con
                            "ipv6/route/gc_timeout", "netfilter/nf_conntrack_udp_timeout", "mptcp/enabled"})
     if (auto file = ns->OpenIn(std::string("/proc/sys/net/") + name, O_RDONLY); file.ok()) files.emplace_back(name, std::move(*file));
   ASSERT_GE(files.size(), 4u);
+  // A descriptor for writing, and those of directories, by which files were found.
+  Fd written = SETUP_OK(ns->OpenIn("/proc/sys/net/ipv4/ip_default_ttl", O_WRONLY));
+  std::vector<std::pair<std::string, Fd>> directories;
+  for (auto [directory, name] : {std::pair{"ipv4", "ip_default_ttl"}, {"ipv4/conf/lo", "rp_filter"}}) {
+    directories.emplace_back(name, SETUP_OK(ns->OpenIn(std::string("/proc/sys/net/") + directory, O_RDONLY | O_DIRECTORY)));
+    EXPECT_THAT(OpenAt(directories.back().second.get(), name, O_RDONLY), Succeeds()) << "control: " << name << " while the namespace is pinned";
+  }
+  EXPECT_EQ(::pwrite(written.get(), "77", 2, 0), 2) << "control: while the namespace is pinned";
   char byte[64];
   for (auto& [name, file] : files) EXPECT_GT(::pread(file.get(), byte, sizeof byte, 0), 0) << "control: " << name << " while the namespace is pinned";
   ns.reset();
@@ -191,6 +201,10 @@ NETNS_TEST(Sysctl, EntriesVanishWithTheNamespace, Covers("SYSCTL-19"), Needs(Con
     EXPECT_EQ(::pread(file.get(), byte, sizeof byte, 0), -1) << name;
     EXPECT_EQ(errno, ENOENT) << name;
   }
+  EXPECT_EQ(::pwrite(written.get(), "78", 2, 0), -1) << "a value was written of which there is no namespace";
+  EXPECT_EQ(errno, ENOENT);
+  for (auto& [name, directory] : directories)
+    EXPECT_THAT(OpenAt(directory.get(), name, O_RDONLY), FailsWith(ENOENT)) << name << ", relative to a directory of a namespace that is gone";
 }
 
 // --- Effects ----------------------------------------------------------------------------------------------------------
@@ -485,6 +499,36 @@ const bool effects = [] {
   return true;
 }();
 
+// ip-sysctl.rst, tcp_syn_retries: "Number of times initial SYNs for an active TCP connection attempt will be retransmitted." What
+// getsockopt(2) tells of it is not what the timer does.
+void SynsAreRepeated(bool six) {
+  auto a = NetNamespace::Create(), b = NetNamespace::Create();
+  const auto connecting = [&](const NetNamespace& ns) {
+    Rtnl rtnl = RtnlIn(ns);
+    AddPair(rtnl, "one", "far");
+    for (const char* device : {"one", "far"}) SETUP_OK(rtnl.Up(device));
+    SETUP_OK(WaitUntilUp(ns, "one"));
+    SETUP_OK(rtnl.AddAddress(six ? "2001:db8::1/64" : "192.0.2.1/24", "one", {.nodad = six}));
+    // Nobody has this hardware address: no answer, and no error either.
+    SETUP_OK(rtnl.AddNeighbour({.to = six ? "2001:db8::2" : "192.0.2.2", .address = "02:00:00:00:00:02", .dev = "one"}));
+    Fd socket = SETUP_OK(ns.Socket(six ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_NONBLOCK));
+    const SockAddr to = Inet(six ? "2001:db8::2" : "192.0.2.2", 9);
+    if (::connect(socket.get(), to.get(), to.length()) == 0 || errno != EINPROGRESS) SETUP_OK(Status(ErrnoError("connect to nobody")));
+    return socket;
+  };
+  ASSERT_OK(a.SetSysctl("net/ipv4/tcp_syn_retries", "1"));
+  EXPECT_THAT(b.Sysctl("net/ipv4/tcp_syn_retries"), Holds(Eq("6"))) << "control: another namespace has the default";
+  Fd patient = connecting(b), impatient = connecting(a);
+  ASSERT_OK(WaitFor(impatient.get(), POLLOUT, Deadline::In(std::chrono::seconds(20)), "the connection to be given up after one more SYN"));
+  EXPECT_THAT(IntOption(impatient, SOL_SOCKET, SO_ERROR), Holds(Eq(ETIMEDOUT)));
+  pollfd still{patient.get(), POLLOUT, 0};
+  EXPECT_EQ(::poll(&still, 1, 0), 0) << "given up in a namespace that repeats SYNs six times";
+}
+NETNS_TEST(Sysctl, SynsAreRepeatedAsOftenAsTheNamespaceSaysOverIpv4, Covers("SYSCTL-14"), Needs(Config("SYSCTL"), Config("VETH"))) { SynsAreRepeated(false); }
+NETNS_TEST(Sysctl, SynsAreRepeatedAsOftenAsTheNamespaceSaysOverIpv6, Covers("SYSCTL-14"), Needs(Config("SYSCTL"), Config("VETH"), Config("IPV6"))) {
+  SynsAreRepeated(true);
+}
+
 /// Sends an echo request with a sequence number through a raw socket to the loopback address, or to another one of IPv4.
 void SendEcho(const Fd& socket, bool six, std::uint16_t sequence, const char* ipv4 = "127.0.0.1") {
   if (six) {
@@ -629,12 +673,20 @@ void ForwardingIsCoupled(bool six) {
   for (const char* value : {"1", "0"}) {
     SCOPED_TRACE(knob + " = " + value);
     ASSERT_OK(a.SetSysctl(knob, value));
+    EXPECT_FALSE(NextNetconf(hear_b, MSG_DONTWAIT).has_value()) << "a listener of another namespace heard of it";
     for (const char* entry : {"all", "default", "lo", "one", "two"}) {
       EXPECT_THAT(a.Sysctl(family + entry + "/forwarding"), Holds(Eq(value))) << entry;
       EXPECT_THAT(b.Sysctl(family + entry + "/forwarding"), Holds(Eq("0"))) << entry << " of another namespace";
     }
     EXPECT_THAT(a.Sysctl(knob), Holds(Eq(value)));
     EXPECT_THAT(b.Sysctl(knob), Holds(Eq("0")));
+    // A device that comes later starts with what was propagated to "default".
+    for (auto [rtnl, ns, expected] : {std::tuple{&in_a, &a, value}, {&in_b, &b, "0"}}) {
+      const std::string late = std::string("late") + value;
+      AddPair(*rtnl, late, late + "p");
+      EXPECT_THAT(ns->Sysctl(family + late + "/forwarding"), Holds(Eq(expected))) << "a device that came later" << (ns == &b ? ", in another namespace" : "");
+    }
+    while (NextNetconf(hear_b, MSG_DONTWAIT)) {}  // of that device
     // Every entry that changed is told, in the own namespace.
     std::set<int> told;
     while (auto event = NextNetconf(hear_a, MSG_DONTWAIT))
@@ -700,6 +752,14 @@ NETNS_TEST(Sysctl, RestrictedCongestionControlIsRefusedOutsideTheInitialNamespac
   if (restricted.empty()) throw MissingNeed("needs-feature:restricted-congestion-control", "every algorithm that is loaded is allowed to all");
   std::string before = SETUP_OK(a.Sysctl("net/ipv4/tcp_congestion_control"));
   for (const auto& name : restricted) EXPECT_THAT(a.SetSysctl("net/ipv4/tcp_congestion_control", name), FailsWith(EPERM)) << name;
+  Actor nested = StartNamespaceRoot("nested");
+  nested.Run([&] {
+    const std::string knob = "/proc/sys/net/ipv4/tcp_congestion_control";
+    for (const auto& name : restricted) EXPECT_THAT(WriteFile(knob, name), FailsWith(EPERM)) << name << ", in a namespace of a nested user namespace";
+    EXPECT_THAT(WriteFile(knob, "no_such_thing"), FailsWith(ENOENT)) << "in a namespace of a nested user namespace";
+    EXPECT_THAT(WriteFile(knob, "reno"), Succeeds()) << "control: allowed to all";
+    EXPECT_THAT(Open("/proc/sys/net/ipv4/tcp_allowed_congestion_control", O_WRONLY), FailsWith(EACCES)) << "in a namespace of a nested user namespace";
+  });
   EXPECT_THAT(a.Sysctl("net/ipv4/tcp_congestion_control"), Holds(Eq(before)));
   for (const auto& name : allowed) EXPECT_THAT(a.SetSysctl("net/ipv4/tcp_congestion_control", name), Succeeds()) << "control: " << name;
 }

@@ -179,6 +179,26 @@ Result<int> RequestLabel(const NetNamespace& ns, std::uint32_t label, int flags)
   return ::setsockopt(socket.get(), IPPROTO_IPV6, IPV6_FLOWLABEL_MGR, &request, sizeof request) < 0 ? errno : 0;
 }
 
+/// Whether a datagram arrives that has to go in fragments; one that has not comes behind it.
+std::function<Result<int>(const NetNamespace&)> Reassembles(const char* loopback) {
+  return [=](const NetNamespace& ns) -> Result<int> {
+    ASSIGN_OR_RETURN(Fd receiver, UdpBind(ns, Inet(loopback, 0)));
+    ASSIGN_OR_RETURN(SockAddr to, GetSockName(receiver));
+    ASSIGN_OR_RETURN(Fd sender, ns.Socket(to.family(), SOCK_DGRAM));
+    RETURN_IF_ERROR(SendTo(sender, std::string(3000, 'x'), to));
+    RETURN_IF_ERROR(SendTo(sender, "x", to));
+    ASSIGN_OR_RETURN(Datagram first, Receive(receiver));
+    return first.data.size() == 3000;
+  };
+}
+std::function<void(const NetNamespace&)> InFragments(const char* low_threshold) {
+  return [=](const NetNamespace& ns) {
+    LoopbackUp(ns);
+    SETUP_OK(RtnlIn(ns).SetLink("lo", {.mtu = 1500}));
+    SETUP_OK(ns.SetSysctl(low_threshold, "0"));
+  };
+}
+
 const std::vector<Effect>& Effects() {
   static const auto set = [](const char* name, const char* value) {
     return [=](const NetNamespace& ns) {
@@ -237,6 +257,9 @@ const std::vector<Effect>& Effects() {
          static std::uint32_t label = 0x80077;  // another each time: one that was given lingers
          return RequestLabel(ns, ++label, IPV6_FL_F_CREATE);
        }, ERANGE, LoopbackUp, {"IPV6"}},
+      // "Maximum memory used to reassemble IP fragments": with none, none are.
+      {"MemoryOfFragments", "net/ipv4/ipfrag_high_thresh", "0", Reassembles(kLoopback4), 0, InFragments("net/ipv4/ipfrag_low_thresh"), {}, {"STACK-12", "SYSCTL-22"}},
+      {"MemoryOfFragmentsOfIpv6", "net/ipv6/ip6frag_high_thresh", "0", Reassembles(kLoopback6), 0, InFragments("net/ipv6/ip6frag_low_thresh"), {"IPV6"}, {"STACK-12", "SYSCTL-22"}},
       {"FlowLabelsOfAnswers", "net/ipv6/flowlabel_reflect", "1",
        [](auto& ns) -> Result<int> {
          ASSIGN_OR_RETURN(Fd socket, ns.Socket(AF_INET6, SOCK_STREAM));

@@ -215,6 +215,21 @@ const std::vector<Effect>& Effects() {
          ASSIGN_OR_RETURN(std::vector<string> answers, wire.Answers(Frame(Ip(kPeer, kOwn, IPPROTO_ICMP, Icmp(42, 0, B16(7) + B16(0x0101) + B16(0x2000) + B16(0) + B16(8) + B16(0x0301) + string("one\0", 4))))));
          return static_cast<int>(std::count_if(answers.begin(), answers.end(), [](const string& each) { return each.size() > 34 && each[23] == IPPROTO_ICMP && each[34] == 43; }));
        }, 1, PrepareWire},
+      // How often a neighbour is asked for before it counts as unreachable: a parameter of each device.
+      {"RequestsForANeighbour", "net/ipv4/neigh/one/mcast_solicit", "1",
+       [](auto& ns) -> Result<int> {
+         ASSIGN_OR_RETURN(Wire wire, Wire::Of(ns));
+         static unsigned host = 0xC00002C8;  // another each time: one that failed is remembered
+         const std::uint32_t to = ++host;
+         ASSIGN_OR_RETURN(Fd client, ns.Socket(AF_INET, SOCK_STREAM));
+         if (Connect(client, Inet(Text(to), 9)).code() != EHOSTUNREACH) return Error{EEXIST, "a neighbour that is not there"};
+         ASSIGN_OR_RETURN(std::vector<string> answers, wire.Answers(""));
+         return static_cast<int>(std::count_if(answers.begin(), answers.end(), [&](const string& each) { return each.substr(12, 2) == B16(ETH_P_ARP) && each[21] == 1 && each.substr(38, 4) == B32(to); }));
+       }, 1,
+       [](auto& ns) {
+         PrepareWire(ns);
+         if (ns.HasSysctl("net/ipv4/neigh/one/retrans_time_ms")) SETUP_OK(ns.SetSysctl("net/ipv4/neigh/one/retrans_time_ms", "100"));
+       }, {}, {"SYSCTL-22", "STACK-22"}},
       {"ArpForOthers", "net/ipv4/conf/all/proxy_arp", "1", ArpReplies(Arp(1, kPeer, 0xCB007142)), 1,
        [](auto& ns) {
          PrepareWire(ns);

@@ -70,12 +70,14 @@ void NameIsTakenOnlyInItsOwnNamespace(int type) {
 }
 
 void NameIsUnreachableFromElsewhere(int type) {
-  auto here = NetNamespace::Create(), there = NetNamespace::Create();
+  auto elder = NetNamespace::Create(), here = NetNamespace::Create(), there = NetNamespace::Create(), creator = NetNamespace::Current();
   auto nested = here.In([] { return NetNamespace::Create(); });
+  Actor root = StartNamespaceRoot("root");
+  auto of_another_user = SETUP_OK(NetNamespace::OfPid(root.pid()));
   for (const SockAddr& name : Names()) {
     SCOPED_TRACE(name.ToString());
     ASSERT_OK_AND_ASSIGN(Fd server, Serve(here, type, name));
-    for (const NetNamespace* other : {&there, &nested}) {
+    for (const NetNamespace* other : {&there, &nested, &elder, &creator, &of_another_user}) {
       EXPECT_THAT(TryConnect(*other, name, type), FailsWith(ECONNREFUSED));
       if (type == SOCK_DGRAM) {
         ASSERT_OK_AND_ASSIGN(Fd sender, other->Socket(AF_UNIX, type));
@@ -220,6 +222,17 @@ NETNS_TEST(Unix, PathnameSocketsAreNotIsolated, Covers("UNIX-05"), Needs(Config(
     EXPECT_THAT(Reach(here, type.type, path, server, "near"), Holds("near"));
     EXPECT_THAT(Reach(there, type.type, path, server, "far"), Holds("far"));
     EXPECT_THAT(TryConnect(there, SockAddr::Abstract(text), type.type), FailsWith(ECONNREFUSED)) << "control: no abstract name";
+    // From the older namespace to a server of the younger one, and from one that was made inside.
+    const SockAddr younger = SockAddr::Path(text + "-younger");
+    ASSERT_OK_AND_ASSIGN(Fd other_server, Serve(there, type.type, younger));
+    EXPECT_THAT(Reach(here, type.type, younger, other_server, "far"), Holds("far"));
+    EXPECT_THAT(Reach(there.In([] { return NetNamespace::Create(); }), type.type, younger, other_server, "inside"), Holds("inside"));
+    if (type.type == SOCK_DGRAM) {
+      for (const NetNamespace* from : {&here, &there}) {
+        EXPECT_THAT(SendTo(SETUP_OK(from->Socket(AF_UNIX, SOCK_DGRAM)), "by name", path), Succeeds());
+        EXPECT_THAT(ReceiveNow(server), Holds("by name"));
+      }
+    }
     // A descriptor passes too, and stays what it is.
     Fd parcel = SETUP_OK(here.Socket(AF_INET, SOCK_DGRAM));
     ASSERT_OK_AND_ASSIGN(Fd client, Connected(there, type.type, path));
@@ -253,6 +266,14 @@ NETNS_TEST(Unix, ConnectedSocketsOutliveMovesOfTheirOwners, Covers("UNIX-06"), N
   }));
   ASSERT_OK_AND_ASSIGN(Fd accepted, Accept(server));
   auto [left, right] = SETUP_OK(mover.Run([] { return SocketPair(SOCK_SEQPACKET); }));
+  // A connected datagram socket keeps its peer, which it looked up once.
+  const SockAddr letters = SockAddr::Abstract("letters");
+  ASSERT_OK_AND_ASSIGN(Fd letter_box, Serve(here, SOCK_DGRAM, letters));
+  ASSERT_OK_AND_ASSIGN(Fd writer, mover.Run([&]() -> Result<Fd> {
+    Fd fd(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    RETURN_IF_ERROR(Connect(fd, letters));
+    return fd;
+  }));
   for (int step = 0; step < 3; ++step) {
     SCOPED_TRACE(step);
     if (step == 1) SETUP_OK(mover.Enter(there.fd(), CLONE_NEWNET));
@@ -263,6 +284,11 @@ NETNS_TEST(Unix, ConnectedSocketsOutliveMovesOfTheirOwners, Covers("UNIX-06"), N
     EXPECT_THAT(mover.Run([&] { return Receive(client); }), Holds("pong"));
     EXPECT_THAT(mover.Run([&] { return Send(left, "pair"); }), Succeeds());
     EXPECT_THAT(Receive(right), Holds("pair"));
+    EXPECT_THAT(mover.Run([&] { return Send(writer, "letter"); }), Succeeds());
+    EXPECT_THAT(Receive(letter_box), Holds("letter"));
+    // Descriptors go over it too.
+    EXPECT_OK(mover.Run([&] { return SendFd(client.get(), left.get()); }));
+    EXPECT_THAT(ReceiveFd(accepted.get()), Succeeds());
   }
   EXPECT_THAT(mover.Run([&]() -> Status {
     Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
@@ -500,10 +526,12 @@ NETNS_TEST(Unix, PeerCredentialsAreThoseOfTheReadersNamespaces, Covers("UNIX-13"
   auto seen = server.Run([&] { return PeerOf(accepted); });
   ASSERT_OK(seen);
   EXPECT_EQ(seen->uid, 0U);
+  EXPECT_EQ(seen->gid, 0U);
   EXPECT_EQ(seen->pid, client.pid());
   auto outside = PeerOf(connection);
   ASSERT_OK(outside);
   EXPECT_EQ(outside->uid, ::geteuid());
+  EXPECT_EQ(outside->gid, ::getegid());
   EXPECT_EQ(outside->pid, server.pid());
 
   SETUP_OK(SetOption(accepted, SOL_SOCKET, SO_PASSCRED, 1));
@@ -511,6 +539,7 @@ NETNS_TEST(Unix, PeerCredentialsAreThoseOfTheReadersNamespaces, Covers("UNIX-13"
   auto message = server.Run([&] { return ReceiveCredentials(accepted); });
   ASSERT_OK(message);
   EXPECT_EQ(message->uid, 0U);
+  EXPECT_EQ(message->gid, 0U);
   EXPECT_EQ(message->pid, client.pid());
 
   // A pid that the reader's pid namespace does not have is 0.
@@ -522,7 +551,27 @@ NETNS_TEST(Unix, PeerCredentialsAreThoseOfTheReadersNamespaces, Covers("UNIX-13"
   Actor unmapped = Actor::Start("unmapped", CLONE_NEWUSER);
   auto from_there = unmapped.Run([&] { return PeerOf(connection); });
   ASSERT_OK(from_there);
-  EXPECT_EQ(from_there->uid, static_cast<uid_t>(std::stoul(SETUP_OK(ReadFile("/proc/sys/kernel/overflowuid")))));
+  const auto overflow_uid = static_cast<uid_t>(std::stoul(SETUP_OK(ReadFile("/proc/sys/kernel/overflowuid"))));
+  const auto overflow_gid = static_cast<gid_t>(std::stoul(SETUP_OK(ReadFile("/proc/sys/kernel/overflowgid"))));
+  EXPECT_EQ(from_there->uid, overflow_uid);
+  EXPECT_EQ(from_there->gid, overflow_gid);
+  // And the same of what comes with a message, in both directions.
+  for (auto [reader, pid] : {std::pair{&unmapped, client.pid()}, {&enclosed, pid_t{0}}}) {
+    SCOPED_TRACE(reader == &unmapped ? "read in a user namespace without the user" : "read in a pid namespace without the process");
+    ASSERT_OK(client.Run([&] { return Send(connection, "x"); }));
+    auto read = reader->Run([&] { return ReceiveCredentials(accepted); });
+    ASSERT_OK(read);
+    EXPECT_EQ(read->pid, pid);
+    EXPECT_EQ(read->uid, reader == &unmapped ? overflow_uid : ::geteuid());
+    EXPECT_EQ(read->gid, reader == &unmapped ? overflow_gid : ::getegid());
+  }
+  SETUP_OK(SetOption(connection, SOL_SOCKET, SO_PASSCRED, 1));
+  ASSERT_OK(server.Run([&] { return Send(accepted, "y"); }));
+  auto back = client.Run([&] { return ReceiveCredentials(connection); });
+  ASSERT_OK(back);
+  EXPECT_EQ(back->uid, ::geteuid()) << "0 there is this user here";
+  EXPECT_EQ(back->gid, ::getegid()) << "0 there is this group here";
+  EXPECT_EQ(back->pid, server.pid());
 }
 
 }  // namespace
