@@ -12,8 +12,10 @@
 #include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 
+#include <cstddef>
 #include <cstring>
 #include <future>
 #include <thread>
@@ -26,6 +28,7 @@
 #include "harness/registration.h"
 #include "suites/support/any_link.h"
 #include "suites/support/clone.h"
+#include "suites/support/firewall.h"
 #include "suites/support/nsfs.h"
 
 namespace netns {
@@ -364,11 +367,17 @@ NETNS_TEST(Create, SetnsEnforcesTheType, Covers("CREATE-09")) {
   auto before = OfActor(joiner);
   Fd uts = SETUP_OK(Open("/proc/self/ns/uts", O_RDONLY));
   for (int wrong : {CLONE_NEWUTS, CLONE_NEWIPC, CLONE_NEWUSER, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWCGROUP,
-                    CLONE_NEWNET | CLONE_NEWUTS, CLONE_NEWNET | CLONE_NEWUSER, 1, -1}) {
+                    0x80 /* CLONE_NEWTIME */, CLONE_NEWNET | CLONE_NEWUTS, CLONE_NEWNET | CLONE_NEWUSER, CLONE_NEWNET | 0x80, CLONE_NEWNET | 1,
+                    CLONE_NEWNET | CLONE_VM, 1, -1}) {
     EXPECT_THAT(joiner.Enter(there.fd(), wrong), FailsWith(EINVAL)) << "a network namespace as type " << wrong;
     EXPECT_TRUE(OfActor(joiner).Is(before)) << "a refused setns moved the caller, type " << wrong;
   }
   EXPECT_THAT(joiner.Enter(uts.get(), CLONE_NEWNET), FailsWith(EINVAL)) << "a UTS namespace as a network namespace";
+  for (const char* type : {"ipc", "mnt", "pid", "pid_for_children", "user", "cgroup", "time"}) {
+    auto other = Open(std::string("/proc/self/ns/") + type, O_RDONLY);
+    if (!other.ok()) continue;  // not in this kernel
+    EXPECT_THAT(joiner.Enter(other->get(), CLONE_NEWNET), FailsWith(EINVAL)) << "a namespace of type " << type << " as a network namespace";
+  }
   EXPECT_TRUE(OfActor(joiner).Is(before));
   EXPECT_OK(joiner.Enter(there.fd(), CLONE_NEWNET)) << "control: the right type";
   EXPECT_TRUE(OfActor(joiner).Is(there));
@@ -408,6 +417,23 @@ NETNS_TEST(Create, JoiningOnesOwnNamespaceSucceeds, Covers("CREATE-11")) {
   }
   Fd user = SETUP_OK(Open("/proc/self/ns/user", O_RDONLY));
   EXPECT_THAT(actor.Enter(user.get(), CLONE_NEWUSER), FailsWith(EINVAL)) << "control: a user namespace cannot be re-entered";
+}
+
+// Joining what one is in leaves everything as it was: nothing is freed under the caller, and nothing kept for ever.
+NETNS_TEST(Create, JoiningOnesOwnNamespaceKeepsNothing, Covers("CREATE-11", "LIFE-02"), Needs(UserNs(), PidfdSetns())) {
+  FreedOracle oracle;
+  Actor member = oracle.StartMember("member");
+  for (int round = 0; round < 3; ++round) {
+    auto own = OfActor(member);
+    EXPECT_OK(member.Enter(own.fd(), CLONE_NEWNET));
+    EXPECT_OK(member.Enter(own.fd(), 0));
+    EXPECT_OK(member.Enter(member.pidfd(), CLONE_NEWNET)) << "by its own PID file descriptor";
+    EXPECT_TRUE(OfActor(member).Is(own));
+  }
+  EXPECT_OK(RtnlIn(OfActor(member)).LinkByName("lo")) << "it lives";
+  EXPECT_THAT(oracle.HasRoom(), Holds(false)) << "control: a process is in it";
+  member.Exit();
+  EXPECT_OK(oracle.WaitUntilFreed()) << "a namespace that its only process had joined once more";
 }
 
 NETNS_TEST(Create, EachThreadCanJoinAnotherNamespace, Covers("CREATE-12")) {
@@ -585,9 +611,14 @@ NETNS_TEST(Create, CreationNeedsCapSysAdmin, Covers("CREATE-18")) {
 NETNS_TEST(Create, CreationNeedsCapSysAdminInANestedUserNamespaceToo, Covers("CREATE-18"), Needs(UserNs())) {
   Actor root = StartNamespaceRoot("root");
   EXPECT_OK(root.Unshare(CLONE_NEWNET)) << "control";
+  std::vector<Call> calls{Call::kClone};
+  if (::syscall(SYS_clone3, nullptr, 0) < 0 && errno != ENOSYS) calls.push_back(Call::kClone3);
+  for (Call call : calls) EXPECT_OK(root.Run([&] { return CloneAndLook(call, CLONE_NEWNET); })) << "control";
   SETUP_OK(DropCapability(root, CAP_SYS_ADMIN));
   auto before = OfActor(root);
   EXPECT_THAT(root.Unshare(CLONE_NEWNET), FailsWith(EPERM));
+  for (Call call : calls)
+    EXPECT_THAT(root.Run([&] { return CloneAndLook(call, CLONE_NEWNET); }), FailsWith(EPERM)) << (call == Call::kClone ? "clone(2)" : "clone3(2)");
   EXPECT_TRUE(OfActor(root).Is(before));
 }
 
@@ -822,6 +853,60 @@ NETNS_TEST(Create, NothingOfTheCreatorIsCopied, Covers("CREATE-24")) {
   }
   SCOPED_TRACE("control: the creator's own");
   check(creator, true);
+}
+
+// Also not where a user namespace is made along with it, and also no firewall.
+NETNS_TEST(Create, NothingIsCopiedWhicheverWayItIsMade, Covers("CREATE-24", "CREATE-03"), Needs(UserNs(), Config("NF_TABLES"))) {
+  auto creator = NetNamespace::Create();
+  auto rtnl = RtnlIn(creator);
+  AddAnyLink(rtnl, "mine");
+  for (const char* device : {"lo", "mine"}) SETUP_OK(rtnl.Up(device));
+  SETUP_OK(rtnl.AddAddress("192.0.2.1/24", "mine"));
+  SETUP_OK(rtnl.AddRoute({.to = "198.51.100.0/24", .via = "192.0.2.2"}));
+  SETUP_OK(creator.SetSysctl("net.ipv4.ip_default_ttl", "33"));
+  NftBatch batch;
+  batch.AddTable(NFPROTO_IPV4, "mine");
+  NeedsNftables(NeedsNftables(Nftables::In(creator), "nf_tables").Commit(batch), "a table");
+  const Fd listener = SETUP_OK(creator.Socket(AF_UNIX, SOCK_STREAM));
+  sockaddr_un name{};
+  name.sun_family = AF_UNIX;
+  std::memcpy(name.sun_path + 1, "netns-mine", 10);
+  ASSERT_EQ(::bind(listener.get(), reinterpret_cast<sockaddr*>(&name), offsetof(sockaddr_un, sun_path) + 11), 0) << ErrnoName(errno);
+  struct {
+    const char* how;
+    int by_clone, by_unshare;
+  } ways[] = {{"clone(2)", CLONE_NEWNET, 0},
+              {"clone(2), with a user namespace", CLONE_NEWUSER | CLONE_NEWNET, 0},
+              {"unshare(2)", 0, CLONE_NEWNET},
+              {"unshare(2), with a user namespace", 0, CLONE_NEWUSER | CLONE_NEWNET}};
+  auto look = [](const NetNamespace& space) {
+    auto in = RtnlIn(space);
+    std::vector<std::string> found;
+    for (const Link& link : SETUP_OK(in.Links()))
+      if (link.name == "mine" || (link.name == "lo" && link.up())) found.push_back("the device " + link.name + (link.up() ? ", up" : ""));
+    for (const Address& address : SETUP_OK(in.Addresses({.family = AF_INET}))) found.push_back("the address " + address.ToString());
+    for (const Route& route : SETUP_OK(in.Routes({.family = AF_INET}))) found.push_back("the route " + route.to);
+    for (const NftTable& table : SETUP_OK(SETUP_OK(Nftables::In(space)).Tables())) found.push_back("the table " + table.name);
+    if (SETUP_OK(space.ReadProcNet("unix")).find("@netns-mine") != std::string::npos) found.push_back("the socket @netns-mine");
+    if (SETUP_OK(space.Sysctl("net.ipv4.ip_default_ttl")) == "33") found.push_back("the sysctl");
+    return found;
+  };
+  EXPECT_THAT(look(creator), testing::IsSupersetOf({"the device mine, up", "the device lo, up", "the address 192.0.2.1/24", "the route 198.51.100.0/24",
+                                                    "the table mine", "the socket @netns-mine", "the sysctl"}))
+      << "control: the creator's own";
+  for (const auto& [how, by_clone, by_unshare] : ways) {
+    SCOPED_TRACE(how);
+    Actor inside = creator.StartActor("creator");
+    std::optional<Actor> child;
+    if (by_clone != 0)
+      child.emplace(inside.Run([flags = by_clone] { return Actor::Start("child", flags); }));
+    else
+      SETUP_OK(inside.Unshare(by_unshare));
+    auto made = OfActor(child ? *child : inside);
+    if (child) inside.Run([&] { child->Kill(); });
+    EXPECT_FALSE(made.Is(creator));
+    EXPECT_THAT(look(made), IsEmpty()) << "a new namespace began with something of its creator's";
+  }
 }
 
 }  // namespace

@@ -3,7 +3,9 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <linux/if_packet.h>
+#include <linux/if_tun.h>
 #include <net/ethernet.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <sched.h>
@@ -270,9 +272,24 @@ std::vector<Pin> Pins() {
          return Holding(std::move(*tun));
        },
        {"LIFE-23"}, "TUN"},
+      {"TunDescriptorWithADevice",
+       [](Actor& member, const std::string&) {
+         auto tun = member.Run([file = TunFile()]() -> Result<Fd> {
+           ASSIGN_OR_RETURN(Fd fd, Open(file, O_RDWR));
+           ifreq request{};
+           std::strcpy(request.ifr_name, "tun9");
+           request.ifr_flags = IFF_TAP | IFF_NO_PI;
+           if (::ioctl(fd.get(), TUNSETIFF, &request) < 0) return ErrnoError("TUNSETIFF");
+           return fd;
+         });
+         if (!tun.ok()) throw MissingNeed("needs-config:TUN", "/dev/net/tun cannot be used: " + tun.error().ToString());
+         return Holding(std::move(*tun));
+       },
+       {"LIFE-23"}, "TUN"},
   };
   for (const char* file : {"tcp", "udp", "dev", "snmp", "route", "unix", "sockstat", "netlink", "packet", "if_inet6", "tcp6", "netstat", "arp", "raw",
-                           "igmp", "protocols", "snmp6", "sockstat6"}) {
+                           "igmp", "protocols", "snmp6", "sockstat6", "udp6", "raw6", "icmp", "icmp6", "udplite", "udplite6", "ptype", "dev_mcast", "mcfilter", "mcfilter6",
+                           "igmp6", "anycast6", "ip6_flowlabel", "ipv6_route", "rt6_stats", "fib_trie", "fib_triestat", "xfrm_stat"}) {
     std::string label = file;
     label[0] = static_cast<char>(std::toupper(label[0]));
     for (auto& c : label)
@@ -312,6 +329,11 @@ const PinGroup kGroups[] = {
                           "OpenFileProcNetUnix", "OpenFileProcNetSockstat", "OpenFileProcNetNetlink", "OpenFileProcNetPacket",
                           "OpenFileProcNetIfXinet6", "OpenFileProcNetTcp6", "OpenFileProcNetNetstat", "OpenFileProcNetArp", "OpenFileProcNetRaw",
                           "OpenFileProcNetIgmp", "OpenFileProcNetProtocols", "OpenFileProcNetSnmp6", "OpenFileProcNetSockstat6"}},
+    {"OpenProcNetFilesOfIpv6AndOthers", {"OpenFileProcNetUdp6", "OpenFileProcNetRaw6", "OpenFileProcNetIcmp", "OpenFileProcNetIcmp6",
+                                         "OpenFileProcNetUdplite", "OpenFileProcNetUdplite6", "OpenFileProcNetPtype", "OpenFileProcNetDevXmcast",
+                                         "OpenFileProcNetMcfilter", "OpenFileProcNetMcfilter6", "OpenFileProcNetIgmp6", "OpenFileProcNetAnycast6",
+                                         "OpenFileProcNetIp6Xflowlabel", "OpenFileProcNetIpv6Xroute", "OpenFileProcNetRt6Xstats",
+                                         "OpenFileProcNetFibXtrie", "OpenFileProcNetFibXtriestat", "OpenFileProcNetXfrmXstat"}},
     {"BindMounts", {"BindMount", "LazilyUnmountedBindMount", "DescriptorOpenedThroughADetachedMount"}},
     {"ADetachedMount", {"DetachedMount"}},
     {"AMountElsewhere", {"BindMountInAnotherMountNamespace"}},
@@ -319,6 +341,7 @@ const PinGroup kGroups[] = {
     {"ADescriptorInheritedByAChild", {"DescriptorInheritedByAChild"}},
     {"AMappedPacketRing", {"MappedPacketRing"}},
     {"ATunDescriptor", {"TunDescriptor"}},
+    {"ATunDescriptorWithADevice", {"TunDescriptorWithADevice"}},
 };
 
 void CheckPins(const std::vector<Pin>& pins) {
@@ -391,6 +414,18 @@ std::vector<NoPin> NoPins() {
          return Holding(std::move(pidfd));
        },
        {"LIFE-22"}},
+      {"PidfdOfAProcessThatHasLeft",
+       [](Actor& member) {
+         auto second = std::make_shared<Actor>(Actor::Start("second"));
+         const Fd home = HandleOf(*second);
+         SETUP_OK(second->Enter(HandleOf(member).get(), CLONE_NEWNET));
+         Fd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, second->pid(), 0)));
+         if (!pidfd.valid()) throw MissingNeed("needs-feature:pidfd_open", "pidfd_open(2), since Linux 5.3", "", LinuxVersion{5, 3});
+         SETUP_OK(second->Enter(home.get(), CLONE_NEWNET));
+         auto held = Holding(std::move(pidfd));
+         return Release([second, held] { held(); });
+       },
+       {"LIFE-22", "LIFE-02"}},
       {"TheMagicLinkItself",
        [](Actor& member) { return Holding(SETUP_OK(Open(member.Proc("ns/net"), O_PATH | O_NOFOLLOW))); },
        {"LIFE-08"}},
@@ -409,7 +444,10 @@ std::vector<NoPin> NoPins() {
          // With the device-dependent ones: their table goes with the device.
          auto files = std::make_shared<std::vector<Fd>>();
          for (const char* path : {"/proc/sys/net/ipv4/ip_forward", "/proc/sys/net/ipv4/conf/inside/forwarding",
-                                  "/proc/sys/net/ipv4/ip_default_ttl", "/proc/sys/net/ipv4/conf/all/forwarding"}) {
+                                  "/proc/sys/net/ipv4/ip_default_ttl", "/proc/sys/net/ipv4/conf/all/forwarding",
+                                  "/proc/sys/net/ipv6/conf/inside/forwarding", "/proc/sys/net/ipv6/conf/all/forwarding",
+                                  "/proc/sys/net/ipv6/bindv6only"}) {
+           if (std::string(path).starts_with("/proc/sys/net/ipv6") && ::access("/proc/thread-self/net/if_inet6", F_OK) != 0) continue;
            files->push_back(SETUP_OK(member.Run([&] { return Open(path, O_RDONLY); })));
            EXPECT_OK(ReadAll(files->back().get())) << "control: it can be read while the namespace lives: " << path;
            ::lseek(files->back().get(), 0, SEEK_SET);
@@ -469,24 +507,31 @@ std::vector<NoPin> NoPins() {
        [](Actor& member) {
          member.Run([] {
            SETUP_OK(SETUP_OK(Rtnl::Open()).Up("lo"));
-           Fd listener(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)), client(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-           sockaddr_in address{};
-           address.sin_family = AF_INET;
-           address.sin_port = htons(4711);
-           address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-           const auto* generic = reinterpret_cast<const sockaddr*>(&address);
-           if (::bind(listener.get(), generic, sizeof address) < 0 || ::listen(listener.get(), 1) < 0 ||
-               ::connect(client.get(), generic, sizeof address) < 0)
-             throw SetupFailure(ErrnoError("a loopback connection").ToString(), std::source_location::current());
-           Fd accepted(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
-           client.Reset();  // the active close
-           char byte;
-           EXPECT_EQ(::read(accepted.get(), &byte, 1), 0);
-           accepted.Reset();
-           // Its last segments may still be on their way.
-           EXPECT_OK(Eventually("control: a connection in TIME_WAIT", [] {
-             return SETUP_OK(ReadFile("/proc/thread-self/net/tcp")).find(":1267 06 ") != std::string::npos;
-           }));
+           for (int family : {AF_INET, AF_INET6}) {
+             Fd listener(::socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0)), client(::socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0));
+             if (family == AF_INET6 && !listener.valid()) continue;  // a kernel without IPv6
+             sockaddr_storage address{};
+             address.ss_family = static_cast<sa_family_t>(family);
+             if (family == AF_INET)
+               reinterpret_cast<sockaddr_in&>(address).sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+             else
+               reinterpret_cast<sockaddr_in6&>(address).sin6_addr = in6addr_loopback;
+             reinterpret_cast<sockaddr_in&>(address).sin_port = htons(4711);  // in the same place in both
+             const socklen_t size = family == AF_INET ? sizeof(sockaddr_in) : sizeof(sockaddr_in6);
+             const auto* generic = reinterpret_cast<const sockaddr*>(&address);
+             if (::bind(listener.get(), generic, size) < 0 || ::listen(listener.get(), 1) < 0 || ::connect(client.get(), generic, size) < 0)
+               throw SetupFailure(ErrnoError("a loopback connection").ToString(), std::source_location::current());
+             Fd accepted(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
+             client.Reset();  // the active close
+             char byte;
+             EXPECT_EQ(::read(accepted.get(), &byte, 1), 0);
+             accepted.Reset();
+             // Its last segments may still be on their way.
+             const std::string table = family == AF_INET ? "/proc/thread-self/net/tcp" : "/proc/thread-self/net/tcp6";
+             EXPECT_OK(Eventually("control: a connection in TIME_WAIT in " + table, [&] {
+               return SETUP_OK(ReadFile(table)).find(":1267 06 ") != std::string::npos;
+             }));
+           }
          });
          return Release([] {});
        },

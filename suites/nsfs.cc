@@ -3,8 +3,10 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/sockios.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -239,7 +241,7 @@ NETNS_TEST(Nsfs, AccessNeedsToBeAllowedToReadTheProcess, Covers("NSFS-07")) {
   const std::string path = target.Proc("ns/net");
   Actor nobody = StartUnprivileged("nobody");
   nobody.Run([&] {
-    for (const std::string& one : {path, std::string("/proc/1/ns/net")}) {
+    for (const std::string& one : {path, std::string("/proc/1/ns/net"), target.Proc("task/" + std::to_string(target.pid()) + "/ns/net")}) {
       EXPECT_THAT(ReadLinkText(one), FailsWith(EACCES)) << one;
       EXPECT_THAT(Stat(one), FailsWith(EACCES)) << one;
       EXPECT_THAT(Open(one, O_RDONLY), FailsWith(EACCES)) << one;
@@ -251,6 +253,29 @@ NETNS_TEST(Nsfs, AccessNeedsToBeAllowedToReadTheProcess, Covers("NSFS-07")) {
   });
   EXPECT_OK(ReadLinkText(path)) << "control: with the rights";
   EXPECT_OK(Open(path, O_RDONLY)) << "control: with the rights";
+  EXPECT_OK(Open(target.Proc("task/" + std::to_string(target.pid()) + "/ns/net"), O_RDONLY)) << "control: with the rights";
+}
+
+// ptrace(2): capabilities in a child user namespace do not count over a process of the parent's.
+NETNS_TEST(Nsfs, RootOfAChildUserNamespaceMayNotLookIntoItsParents, Covers("NSFS-07"), Needs(UserNs())) {
+  Actor target = Actor::Start("target", CLONE_NEWNET), root = StartNamespaceRoot("root"), sibling = StartNamespaceRoot("sibling");
+  Actor own = Actor::Start("own");
+  SETUP_OK(own.Enter(SETUP_OK(Open(root.Proc("ns/user"), O_RDONLY)).get(), CLONE_NEWUSER));
+  SETUP_OK(own.Unshare(CLONE_NEWNET));
+  // A process whose credentials changed is nobody's to look into, unless it says otherwise: the user namespace alone decides.
+  if (::prctl(PR_SET_DUMPABLE, 1) < 0) SETUP_OK(Status(ErrnoError("PR_SET_DUMPABLE")));
+  root.Run([&] {
+    for (const Actor* other : {&target, &sibling}) {
+      SCOPED_TRACE(other == &target ? "a process of the parent user namespace" : "a process of a sibling user namespace");
+      const std::string path = other->Proc("ns/net");
+      EXPECT_THAT(ReadLinkText(path), FailsWith(EACCES));
+      EXPECT_THAT(Stat(path), FailsWith(EACCES));
+      EXPECT_THAT(Open(path, O_RDONLY), FailsWith(EACCES));
+    }
+    EXPECT_OK(ReadLinkText(own.Proc("ns/net"))) << "control: a process of its own user namespace";
+    EXPECT_OK(Open(own.Proc("ns/net"), O_RDONLY)) << "control: a process of its own user namespace";
+  });
+  EXPECT_OK(Open(root.Proc("ns/net"), O_RDONLY)) << "control: from the parent";
 }
 
 // ioctl_ns(2): NS_GET_NSTYPE "returns one of the CLONE_NEW* values".
@@ -265,14 +290,28 @@ NETNS_TEST(Nsfs, TheTypeIsCloneNewnet, Covers("NSFS-08", "NSFS-13")) {
   EXPECT_THAT(Ioctl(uts.get(), NS_GET_NSTYPE), Holds(CLONE_NEWUTS)) << "control";
   EXPECT_THAT(Ioctl(user.get(), NS_GET_NSTYPE), Holds(CLONE_NEWUSER)) << "control";
   Fd null = SETUP_OK(Open("/dev/null", O_RDONLY)), file = SETUP_OK(Open("/tmp/file", O_RDWR | O_CREAT, 0600));
-  Fd proc = SETUP_OK(Open("/proc/self/status", O_RDONLY));
+  Fd proc = SETUP_OK(Open("/proc/self/status", O_RDONLY)), socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  Fd directory = SETUP_OK(Open("/proc/self/ns", O_RDONLY | O_DIRECTORY)), sysctl = SETUP_OK(Open("/proc/sys/net/ipv4/ip_forward", O_RDONLY));
+  auto pipe = SETUP_OK(Pipe());
+  alignas(8) unsigned char room[64] = {47};  // sockets take a struct ifreq before they know the request, on older kernels
+  for (const auto& [what, fd] : {std::pair("a device", null.get()), std::pair("a regular file", file.get()), std::pair("a socket", socket.get()),
+                                 std::pair("the directory of namespaces", directory.get()), std::pair("a sysctl", sysctl.get()), std::pair("a pipe", pipe.first.get())})
+    EXPECT_THAT(Ioctl(fd, NS_GET_OWNER_UID, room), FailsWith(ENOTTY)) << what << ", NS_GET_OWNER_UID";
+  EXPECT_EQ(room[0], 47u) << "a refused request wrote its result";
   for (unsigned long request : {NS_GET_NSTYPE, NS_GET_USERNS, NS_GET_PARENT}) {
+    EXPECT_THAT(Ioctl(socket.get(), request, room), FailsWith(ENOTTY)) << "a socket, request " << request;
+    EXPECT_THAT(Ioctl(directory.get(), request), FailsWith(ENOTTY)) << "the directory of namespaces, request " << request;
+    EXPECT_THAT(Ioctl(sysctl.get(), request), FailsWith(ENOTTY)) << "a sysctl, request " << request;
+    EXPECT_THAT(Ioctl(pipe.first.get(), request), FailsWith(ENOTTY)) << "a pipe, request " << request;
     EXPECT_THAT(Ioctl(null.get(), request), FailsWith(ENOTTY)) << "a device, request " << request;
     EXPECT_THAT(Ioctl(file.get(), request), FailsWith(ENOTTY)) << "a regular file, request " << request;
     EXPECT_THAT(Ioctl(proc.get(), request), FailsWith(ENOTTY)) << "a file of /proc, request " << request;
   }
   EXPECT_THAT(Ioctl(fresh.fd(), _IO(0xb7, 0xff)), FailsWith(ENOTTY)) << "an unknown request";
   EXPECT_THAT(Ioctl(fresh.fd(), _IO(0xb7, 0xfe)), FailsWith(ENOTTY)) << "an unknown request";
+  EXPECT_THAT(Ioctl(fresh.fd(), _IO(0xb7, 0)), FailsWith(ENOTTY)) << "an unknown request";
+  EXPECT_THAT(Ioctl(fresh.fd(), 0x5401 /* TCGETS */, room), FailsWith(ENOTTY)) << "a request of terminals";
+  EXPECT_THAT(Ioctl(fresh.fd(), SIOCGSKNS), FailsWith(ENOTTY)) << "a request of sockets";
 }
 
 // ioctl_ns(2): NS_GET_USERNS "Returns a file descriptor that refers to the owning user namespace".
@@ -303,6 +342,17 @@ NETNS_TEST(Nsfs, TheOwnerIsRefusedOutsideTheCallersScope, Covers("NSFS-10"), Nee
     EXPECT_THAT(OwnerInodeOf(its.fd()), Holds(InodeOf("/proc/self/ns/user"))) << "control: one of its own";
   });
   sibling.Run([&] { EXPECT_THAT(OwnerOf(its.fd()), FailsWith(EPERM)) << "a namespace of a sibling's"; });
+  Actor below = Actor::Start("below");
+  SETUP_OK(below.Enter(SETUP_OK(Open(root.Proc("ns/user"), O_RDONLY)).get(), CLONE_NEWUSER));
+  SETUP_OK(BecomeNamespaceRoot(below));
+  SETUP_OK(EnterNewUserNamespace(below));
+  SETUP_OK(below.Unshare(CLONE_NEWNET));
+  auto belows = OfActor(below);
+  const ino_t its_user = InodeOf(below.Proc("ns/user"));
+  EXPECT_THAT(OwnerInodeOf(belows.fd()), Holds(its_user)) << "a namespace of a grandchild's";
+  root.Run([&] { EXPECT_THAT(OwnerInodeOf(belows.fd()), Holds(its_user)) << "a namespace of a child's"; });
+  sibling.Run([&] { EXPECT_THAT(OwnerOf(belows.fd()), FailsWith(EPERM)) << "a namespace of a sibling's child"; });
+  below.Run([&] { EXPECT_THAT(OwnerOf(its.fd()), FailsWith(EPERM)) << "a namespace of the parent's, two levels down"; });
   SETUP_OK(EnterNewUserNamespace(root));
   root.Run([&] { EXPECT_THAT(OwnerOf(its.fd()), FailsWith(EPERM)) << "from a child of its owner"; });
   EXPECT_OK(OwnerOf(its.fd())) << "control: a namespace of a child's";
@@ -490,6 +540,30 @@ NETNS_TEST(Nsfs, ASocketTellsItsNamespace, Covers("NSFS-19"), Needs(UserNs())) {
     }
   }
   EXPECT_GE(tried, 4) << "control";
+  // A socket that accept(2) made is of its listener's namespace, wherever that is called.
+  for (int family : {AF_INET, AF_INET6, AF_UNIX}) {
+    SCOPED_TRACE("accepted, family " + std::to_string(family));
+    auto listener = born.Socket(family, SOCK_STREAM), client = born.Socket(family, SOCK_STREAM);
+    if (listener.code() == EAFNOSUPPORT) continue;
+    SETUP_OK(SETUP_OK(Rtnl::In(born)).Up("lo"));
+    sockaddr_storage address{};
+    address.ss_family = static_cast<sa_family_t>(family);
+    if (family == AF_INET) reinterpret_cast<sockaddr_in&>(address).sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    if (family == AF_INET6) reinterpret_cast<sockaddr_in6&>(address).sin6_addr = in6addr_loopback;
+    socklen_t size = family == AF_INET ? sizeof(sockaddr_in) : family == AF_INET6 ? sizeof(sockaddr_in6) : sizeof(sa_family_t);
+    auto* generic = reinterpret_cast<sockaddr*>(&address);
+    ASSERT_EQ(::bind(listener->get(), generic, size), 0) << ErrnoName(errno);  // UNIX: to a name of the kernel's choice
+    ASSERT_EQ(::listen(listener->get(), 1), 0);
+    size = sizeof address;
+    ASSERT_EQ(::getsockname(listener->get(), generic, &size), 0);
+    ASSERT_EQ(elsewhere.In([&] { return ::connect(client->get(), generic, size); }), 0) << ErrnoName(errno);
+    const Fd accepted(elsewhere.In([&] { return ::accept4(listener->get(), nullptr, nullptr, SOCK_CLOEXEC); }));
+    ASSERT_TRUE(accepted.valid()) << ErrnoName(errno);
+    for (const Fd* end : std::initializer_list<const Fd*>{&*client, &accepted}) {
+      ASSERT_OK_AND_ASSIGN(Fd handle, NamespaceOfSocket(end->get()));
+      EXPECT_EQ(InodeOf(handle.get()), born.Inode()) << (end == &accepted ? "the accepted end" : "the connected end");
+    }
+  }
   // The handle pins the namespace when the socket has gone.
   FreedOracle oracle;
   Actor member = oracle.StartMember("member");
@@ -561,9 +635,9 @@ NETNS_TEST(Nsfs, TheCookieIdentifiesTheNamespaceOfASocket, Covers("NSFS-21"), Ne
     EXPECT_THAT(CookieOf(other->get()), Holds(cookie2));
     EXPECT_THAT(second.In([&] { return CookieOf(one->get()); }), Holds(cookie1)) << "asked from the other namespace";
     EXPECT_THAT(nobody.Run([&] { return CookieOf(one->get()); }), Holds(cookie1)) << "asked without privilege";
-    std::uint64_t value = 0;
-    for (socklen_t size : {4u, 0u, 7u}) {
-      EXPECT_EQ(::getsockopt(one->get(), SOL_SOCKET, SO_NETNS_COOKIE, &value, &size), -1) << "length " << size;
+    std::uint64_t value[4] = {};
+    for (socklen_t size : {4u, 0u, 7u, 9u, 16u, 32u}) {
+      EXPECT_EQ(::getsockopt(one->get(), SOL_SOCKET, SO_NETNS_COOKIE, value, &size), -1) << "length " << size;
       EXPECT_EQ(errno, EINVAL) << "length " << size;
     }
   }

@@ -3,6 +3,7 @@
 #include <linux/net_namespace.h>
 #include <sched.h>
 
+#include <map>
 #include <set>
 #include <vector>
 
@@ -63,12 +64,47 @@ NETNS_TEST(Nsid, AnIdIsForLife, Covers("NSID-04", "NSID-02")) {
   auto here = NetNamespace::Create(), one = NetNamespace::Create(), other = NetNamespace::Create();
   auto rtnl = RtnlIn(here);
   SETUP_OK(rtnl.NewNsid(ByFd(one.fd()), 12));
-  for (int id : {12, 13, -1}) EXPECT_THAT(rtnl.NewNsid(ByFd(one.fd()), id), FailsWith(EEXIST)) << "the peer has an id; asked for " << id;
+  Actor member = one.StartActor("member");
+  for (int id : {12, 13, 0, -1})
+    for (const NsRef& peer : {ByFd(one.fd()), ByPid(member.pid())})
+      EXPECT_THAT(rtnl.NewNsid(peer, id), FailsWith(EEXIST)) << "the peer has an id; asked for " << id << " " << peer.ToString();
   EXPECT_THAT(rtnl.NewNsid(ByFd(other.fd()), 12), FailsWith(EEXIST)) << "the number is taken";
   EXPECT_THAT(IdOf(rtnl, ByFd(one.fd())), Holds(12));
   EXPECT_THAT(IdOf(rtnl, ByFd(other.fd())), Holds(-1)) << "a refused request took effect";
   EXPECT_THAT(Ids(rtnl), ElementsAre(12));
   EXPECT_OK(rtnl.NewNsid(ByFd(other.fd()), 13)) << "control: an unused peer and number";
+}
+
+// Zero is a number like any other: the first that the kernel chooses by itself.
+NETNS_TEST(Nsid, ZeroIsAnIdLikeAnyOther, Covers("NSID-04", "NSID-02", "NSID-10", "NSID-08", "NSID-03"), Needs(UserNs())) {
+  for (int asked : {0, -1}) {
+    SCOPED_TRACE(asked == 0 ? "asked for" : "chosen by the kernel");
+    FreedOracle oracle;
+    auto here = NetNamespace::Create(), other = NetNamespace::Create();
+    auto rtnl = RtnlIn(here);
+    EXPECT_THAT(rtnl.GetLink("lo", 0), FailsWith(EINVAL)) << "control: before";
+    EXPECT_THAT(rtnl.GetNsid(ByNsid(0)), FailsWith(ENOENT)) << "control: before";
+    auto peer = oracle.Create();
+    ASSERT_OK(rtnl.NewNsid(ByFd(peer.fd()), asked));
+    EXPECT_THAT(IdOf(rtnl, ByFd(peer.fd())), Holds(0));
+    EXPECT_THAT(IdOf(rtnl, ByNsid(0)), Holds(0));
+    EXPECT_THAT(Ids(rtnl), ElementsAre(0));
+    EXPECT_OK(rtnl.GetLink("lo", 0)) << "it leads to the peer";
+    for (int id : {0, 1, -1}) EXPECT_THAT(rtnl.NewNsid(ByFd(peer.fd()), id), FailsWith(EEXIST)) << "the peer has an id; asked for " << id;
+    EXPECT_THAT(rtnl.NewNsid(ByFd(other.fd()), 0), FailsWith(EEXIST)) << "the number is taken";
+    EXPECT_THAT(IdOf(rtnl, ByFd(other.fd())), Holds(-1)) << "a refused request took effect";
+    auto monitor = SETUP_OK(RtnlMonitor::In(here, {RTNLGRP_NSID, RTNLGRP_LINK}));
+    peer.Release();
+    ASSERT_OK(oracle.WaitUntilFreed());
+    std::vector<int> told;
+    for (const Message& message : SETUP_OK(monitor.ThroughFence()))
+      if (message.type() == RTM_DELNSID) told.push_back(ReadNsid(message).nsid);
+    EXPECT_THAT(told, ElementsAre(0)) << "RTM_DELNSID";
+    EXPECT_THAT(Ids(rtnl), IsEmpty());
+    EXPECT_THAT(rtnl.GetNsid(ByNsid(0)), FailsWith(ENOENT));
+    ASSERT_OK(rtnl.NewNsid(ByFd(other.fd()), -1));
+    EXPECT_THAT(IdOf(rtnl, ByFd(other.fd())), Holds(0)) << "the lowest number is free again";
+  }
 }
 
 // ip-netns(8): ids are those of the namespace that assigned them. A kernel that forgets about namespaces looks in the initial one.
@@ -110,7 +146,35 @@ NETNS_TEST(Nsid, IdsAreRelativeToWhoAssignedThem, Covers("NSID-05", "NSID-07", "
   ASSERT_OK(translated);
   EXPECT_EQ(translated->nsid, 23) << "the id in the target";
   EXPECT_THAT(translated->current_nsid, testing::Optional(13)) << "the id here";
-  EXPECT_THAT(Ids(rtnl, 12), ElementsAre(23)) << "the dump of a target";
+  // The peer may be named in every way; an id that one of the two has none of is -1; without a target there is no second id.
+  Actor in_bar_too = bar.StartActor("member");
+  auto stranger = NetNamespace::Create(), known_there = NetNamespace::Create();
+  SETUP_OK(in_foo.NewNsid(ByFd(known_there.fd()), 24));
+  struct {
+    const char* which;
+    NsRef peer;
+    int there, current;
+  } rows[] = {{"bar by descriptor", ByFd(bar.fd()), 23, 13},
+              {"bar by pid", ByPid(in_bar_too.pid()), 23, 13},
+              {"foo itself, of which only the caller knows", ByFd(foo.fd()), -1, 12},
+              {"one that only the target knows", ByFd(known_there.fd()), 24, -1},
+              {"one that neither knows", ByFd(stranger.fd()), -1, -1}};
+  for (const auto& [which, peer, there, current] : rows) {
+    SCOPED_TRACE(which);
+    auto asked = rtnl.GetNsid(peer, 12), plain = rtnl.GetNsid(peer);
+    ASSERT_OK(asked);
+    EXPECT_EQ(asked->nsid, there) << "the id in the target";
+    EXPECT_THAT(asked->current_nsid, testing::Optional(current)) << "the id here";
+    ASSERT_OK(plain);
+    EXPECT_EQ(plain->nsid, current) << "control: without a target";
+    EXPECT_FALSE(plain->current_nsid.has_value()) << "NETNSA_CURRENT_NSID without a target";
+  }
+  std::map<int, std::optional<int>> listed;
+  for (const NsidEntry& entry : SETUP_OK(rtnl.Nsids(12))) listed[entry.nsid] = entry.current_nsid;
+  EXPECT_EQ(listed, (std::map<int, std::optional<int>>{{23, 13}, {24, -1}})) << "the dump of a target gives both ids";
+  for (const NsidEntry& entry : SETUP_OK(rtnl.Nsids())) EXPECT_FALSE(entry.current_nsid.has_value()) << "NETNSA_CURRENT_NSID without a target";
+  EXPECT_THAT(Ids(rtnl, 12), UnorderedElementsAre(23, 24)) << "the dump of a target";
+  EXPECT_THAT(rtnl.Nsids(99), FailsWith(EINVAL)) << "the dump of an unknown target";
   EXPECT_THAT(Ids(rtnl), UnorderedElementsAre(12, 13)) << "control: our own";
   EXPECT_THAT(rtnl.GetNsid(ByNsid(13), 99), FailsWith(EINVAL)) << "an unknown target";
   EXPECT_THAT(rtnl.GetLink("lo", 23), FailsWith(EINVAL)) << "another namespace's id means nothing here";
@@ -138,6 +202,12 @@ NETNS_TEST(Nsid, MalformedRequestsAreRefused, Covers("NSID-06", "NSID-11")) {
   EXPECT_THAT(IdOf(rtnl, ByPid(zombie.pid())), FailsWith(ESRCH)) << "a zombie is in no namespace";
   zombie.Reap();
   EXPECT_THAT(rtnl.GetNsid(ByNsid(77)), FailsWith(ENOENT)) << "an unknown id";
+  EXPECT_THAT(rtnl.GetNsid(ByNsid(-1)), FailsWith(ENOENT)) << "no id";
+  // A question is examined like an assignment.
+  EXPECT_THAT(IdOf(rtnl, ByFd(uts.get())), FailsWith(EINVAL)) << "asked for a namespace of another type";
+  EXPECT_THAT(IdOf(rtnl, ByFd(null.get())), FailsWith(EINVAL)) << "asked for a device";
+  EXPECT_THAT(IdOf(rtnl, ByFd(9999)), FailsWith(EBADF)) << "asked for a descriptor that is not open";
+  EXPECT_THAT(IdOf(rtnl, ByPid(0x3fffff)), FailsWith(ESRCH)) << "asked for a process that there is not";
   auto send = [&](std::uint16_t type, bool id, bool reference) {
     Request request(type);
     request.Header(rtgenmsg{});
@@ -147,6 +217,7 @@ NETNS_TEST(Nsid, MalformedRequestsAreRefused, Covers("NSID-06", "NSID-11")) {
   };
   EXPECT_THAT(send(RTM_NEWNSID, false, true), FailsWith(EINVAL)) << "without an id";
   EXPECT_THAT(send(RTM_NEWNSID, true, false), FailsWith(EINVAL)) << "without a reference";
+  EXPECT_THAT(send(RTM_GETNSID, false, false), FailsWith(EINVAL)) << "a question without a reference";
   EXPECT_THAT(Ids(rtnl), IsEmpty()) << "a refused request took effect";
   EXPECT_OK(send(RTM_NEWNSID, true, true)) << "control";
   EXPECT_THAT(send(RTM_DELNSID, true, true), FailsWith(EOPNOTSUPP)) << "ids cannot be deleted by request";
@@ -166,6 +237,68 @@ NETNS_TEST(Nsid, TheKernelAllocatesAndAnnouncesWhenItNeedsOne, Covers("NSID-09")
   for (const Message& message : SETUP_OK(monitor.ThroughFence()))
     if (message.type() == RTM_NEWNSID) announced.push_back(ReadNsid(message).nsid);
   EXPECT_THAT(announced, ElementsAre(*link.link_netnsid)) << "RTM_NEWNSID";
+}
+
+// A device that leaves needs an id for where it goes, and one whose peer is left behind one for where it came from.
+NETNS_TEST(Nsid, AMoveAllocatesAndAnnouncesIds, Covers("NSID-09"), Needs(Config("VETH"))) {
+  auto here = NetNamespace::Create();
+  Actor member = Actor::Start("member", CLONE_NEWNET);
+  auto by_fd = NetNamespace::Create(), by_pid = SETUP_OK(NetNamespace::OfPid(member.pid())), stranger = NetNamespace::Create();
+  auto rtnl = RtnlIn(here);
+  for (const char* name : {"first", "second"}) SETUP_OK(rtnl.AddVeth(name, (std::string(name) + "p").c_str()));
+  EXPECT_THAT(Ids(rtnl), IsEmpty()) << "control: nothing that crosses, no id";
+  struct {
+    const char* device;
+    const NetNamespace& target;
+    NsRef ref;
+  } rows[] = {{"first", by_fd, ByFd(by_fd.fd())}, {"second", by_pid, ByPid(member.pid())}};
+  for (const auto& [device, target, ref] : rows) {
+    SCOPED_TRACE(ref.ToString());
+    auto there = RtnlIn(target);
+    auto left = SETUP_OK(RtnlMonitor::In(here, {RTNLGRP_NSID, RTNLGRP_LINK})), arrived = SETUP_OK(RtnlMonitor::In(target, {RTNLGRP_NSID, RTNLGRP_LINK}));
+    EXPECT_THAT(IdOf(rtnl, ref), Holds(-1)) << "control: before";
+    SETUP_OK(rtnl.MoveLink(device, ref));
+    const int id = SETUP_OK(IdOf(rtnl, ref)), back = SETUP_OK(IdOf(there, ByFd(here.fd())));
+    EXPECT_GE(id, 0) << "the namespace that a device went to has no id in that which it left";
+    EXPECT_GE(back, 0) << "the namespace of the peer has no id where the device arrived";
+    auto announced = [](RtnlMonitor& monitor) {
+      std::vector<int> ids;
+      for (const Message& message : SETUP_OK(monitor.ThroughFence()))
+        if (message.type() == RTM_NEWNSID) ids.push_back(ReadNsid(message).nsid);
+      return ids;
+    };
+    EXPECT_THAT(announced(left), ElementsAre(id)) << "RTM_NEWNSID where the device left";
+    EXPECT_THAT(announced(arrived), ElementsAre(back)) << "RTM_NEWNSID where the device arrived";
+  }
+  EXPECT_THAT(IdOf(rtnl, ByFd(stranger.fd())), Holds(-1)) << "control: one that has nothing in common with it";
+  EXPECT_EQ(Ids(rtnl).size(), 2u);
+}
+
+// More ids than go into one message.
+NETNS_TEST(Nsid, ADumpOfManyListsEachOnce, Covers("NSID-08"), Needs(UserNs()), Full{}, Within{std::chrono::seconds(120)}) {
+  constexpr int kMany = 160, kFirst = 1000;  // the first message of a new socket has room for some 130
+  auto here = NetNamespace::Create(), observer = NetNamespace::Create();
+  std::vector<NetNamespace> others;
+  std::vector<int> expected;
+  {
+    auto rtnl = RtnlIn(here);
+    for (int i = 0; i < kMany; ++i) {
+      others.push_back(NetNamespace::Create());
+      expected.push_back(kFirst + i);
+      SETUP_OK(rtnl.NewNsid(ByFd(others.back().fd()), expected.back()));
+    }
+  }
+  auto fresh = RtnlIn(here);
+  EXPECT_THAT(Ids(fresh), testing::UnorderedElementsAreArray(expected));
+  SETUP_OK(RtnlIn(observer).NewNsid(ByFd(here.fd()), 3));
+  auto asker = RtnlIn(observer);
+  EXPECT_THAT(Ids(asker, 3), testing::UnorderedElementsAreArray(expected)) << "the dump of a target";
+  EXPECT_THAT(Ids(asker), ElementsAre(3)) << "control: its own";
+  // To free so many takes the kernel seconds, for which the tests after this one would have to wait.
+  others.clear();
+  FreedOracle fence;
+  (void)fence.Create().Release();
+  SETUP_OK(fence.WaitUntilFreed(Deadline::OfTest()));
 }
 
 NETNS_TEST(Nsid, AFreedPeerLosesItsIdEverywhere, Covers("NSID-10", "NSID-14"), Needs(UserNs())) {
@@ -226,10 +359,16 @@ NETNS_TEST(Nsid, AssignmentNeedsCapNetAdminAndQueriesDoNot, Covers("NSID-12"), N
   nobody.Run([&] {
     auto rtnl = SETUP_OK(Rtnl::Open());
     EXPECT_THAT(rtnl.NewNsid(ByFd(peer.fd()), 5), FailsWith(EPERM));
+    EXPECT_THAT(rtnl.NewNsid(ByFd(peer.fd()), -1), FailsWith(EPERM)) << "automatically";
+    EXPECT_THAT(rtnl.NewNsid(ByPid(::getpid()), 6), FailsWith(EPERM)) << "for itself";
     EXPECT_THAT(IdOf(rtnl, ByFd(peer.fd())), Holds(-1)) << "a query is answered";
+    EXPECT_THAT(IdOf(rtnl, ByPid(::getpid())), Holds(-1)) << "a query by pid is answered";
+    EXPECT_THAT(rtnl.Nsids(), Succeeds()) << "a dump is answered";
   });
   EXPECT_OK(SETUP_OK(Rtnl::Open()).NewNsid(ByFd(peer.fd()), 5)) << "control";
-  EXPECT_THAT(nobody.Run([&] { auto rtnl = SETUP_OK(Rtnl::Open()); return IdOf(rtnl, ByFd(peer.fd())); }), Holds(5));
+  for (const NsRef& ref : {ByFd(peer.fd()), ByNsid(5)})
+    EXPECT_THAT(nobody.Run([&] { auto rtnl = SETUP_OK(Rtnl::Open()); return IdOf(rtnl, ref); }), Holds(5)) << ref.ToString();
+  EXPECT_THAT(nobody.Run([&] { auto rtnl = SETUP_OK(Rtnl::Open()); return Ids(rtnl); }), ElementsAre(5)) << "a dump tells everybody";
 }
 
 NETNS_TEST(Nsid, ANamespaceCanHaveAnIdForItself, Covers("NSID-13", "NSID-08")) {
@@ -240,6 +379,30 @@ NETNS_TEST(Nsid, ANamespaceCanHaveAnIdForItself, Covers("NSID-13", "NSID-08")) {
   EXPECT_THAT(IdOf(rtnl, ByFd(here.fd())), Holds(77));
   EXPECT_THAT(Ids(rtnl), ElementsAre(77)) << "the dump lists it, too";
   EXPECT_OK(rtnl.GetLink("lo", 77));
+  EXPECT_THAT(rtnl.NewNsid(ByFd(here.fd()), 78), FailsWith(EEXIST)) << "it has one";
+  // Wherever an id is accepted, it is the namespace itself.
+  SETUP_OK(rtnl.AddAddress("192.0.2.77/32", "lo"));
+  EXPECT_THAT(rtnl.Links({.target_nsid = 77}), Holds(testing::SizeIs(SETUP_OK(rtnl.Links()).size())));
+  EXPECT_THAT(rtnl.Addresses({.family = AF_INET, .target_nsid = 77}), Holds(testing::SizeIs(1)));
+  EXPECT_THAT(Ids(rtnl, 77), ElementsAre(77)) << "a dump of itself as the target";
+  auto translated = rtnl.GetNsid(ByNsid(77), 77);
+  ASSERT_OK(translated);
+  EXPECT_EQ(translated->nsid, 77);
+  EXPECT_THAT(translated->current_nsid, testing::Optional(77));
+  AddAnyLink(rtnl, "own");
+  EXPECT_OK(rtnl.GetLink("own", 77));
+  // News of its own carry no id, also for who hears all namespaces.
+  auto monitor = SETUP_OK(RtnlMonitor::In(here, {RTNLGRP_LINK}, {.all_nsids = true}));
+  SETUP_OK(rtnl.Up("own"));
+  bool told = false;
+  for (const Message& message : SETUP_OK(monitor.ThroughFence())) {
+    if (message.type() != RTM_NEWLINK || ReadLink(message).name != "own" || !ReadLink(message).up()) continue;
+    told = true;
+    EXPECT_FALSE(message.nsid().has_value()) << "the own namespace's news carry its id";
+  }
+  EXPECT_TRUE(told) << "control: the change is told";
+  EXPECT_OK(rtnl.DeleteLink("own", 77));
+  EXPECT_THAT(rtnl.LinkByName("own"), FailsWith(ENODEV)) << "deleted through its own id";
 }
 
 }  // namespace

@@ -15,6 +15,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -275,16 +276,23 @@ void ReturnsAsDevIfindexWhenItsNameIsTaken() {
   auto nics = PhysicalNic::Leased();
   auto initial = InitialNetNamespace();
   Rtnl in_initial = SETUP_OK(Rtnl::In(initial));
-  for (bool dev_taken_too : {false, true}) {
-    SCOPED_TRACE(dev_taken_too ? "dev<ifindex> taken too" : "only its name taken");
+  struct {
+    const char* which;
+    bool dev_taken_too, as_altnames;  // a name is taken by an altname, too
+  } rows[] = {{"only its name taken", false, false}, {"dev<ifindex> taken too", true, false},
+              {"only its name taken, as an altname", false, true}, {"dev<ifindex> taken too, as altnames", true, true}};
+  for (const auto& [which, dev_taken_too, as_altnames] : rows) {
+    SCOPED_TRACE(which);
     auto ns = NetNamespace::Create();
     // Renamed first, so that the card's own name stays free for the other cases.
     SETUP_OK(nics[0].MoveTo(ns, {.new_name = Own("clash", nics[0])}));
     Link inside = SETUP_OK(SETUP_OK(Rtnl::In(ns)).LinkByName(Own("clash", nics[0])));
-    Bystander other(in_initial, Own("clash", nics[0]));
+    Bystander other(in_initial, as_altnames ? Own("other", nics[0]) : Own("clash", nics[0]));
+    if (as_altnames) SETUP_OK(in_initial.AddAltname(other.index(), Own("clash", nics[0])));
     std::string fallback = "dev" + std::to_string(inside.index);
     std::optional<Bystander> second;
-    if (dev_taken_too) second.emplace(in_initial, fallback);
+    if (dev_taken_too && as_altnames) SETUP_OK(in_initial.AddAltname(other.index(), fallback));
+    if (dev_taken_too && !as_altnames) second.emplace(in_initial, fallback);
     Free(std::move(ns));
     ASSERT_OK_AND_ASSIGN(Link back, nics[0].WaitUntilBack());
     EXPECT_EQ(dev_taken_too ? "dev0" : fallback, back.name);
@@ -301,19 +309,25 @@ void DropsOnlyAltnamesThatClash() {
   ASSERT_TRUE(AltnamesMove()) << "an altname is not found in the namespace that its device moved to (tried with a veth pair)";
   Rtnl in_initial = SETUP_OK(Rtnl::In(InitialNetNamespace()));
   const std::string kept = Own("kept", nics[0]), taken = Own("taken", nics[0]);
-  for (bool clash : {false, true}) {
-    SCOPED_TRACE(clash ? "one altname taken" : "control: none taken");
+  enum class Clash { kNone, kWithAName, kWithAnAltname };
+  for (Clash clash : {Clash::kNone, Clash::kWithAName, Clash::kWithAnAltname}) {
+    SCOPED_TRACE(clash == Clash::kWithAName ? "one altname taken as a name" : clash == Clash::kWithAnAltname ? "one altname taken as an altname" : "control: none taken");
     auto ns = NetNamespace::Create();
     SETUP_OK(nics[0].MoveTo(ns));
     Rtnl inside = SETUP_OK(Rtnl::In(ns));
     SETUP_OK(inside.AddAltname(nics[0].name(), kept));
     SETUP_OK(inside.AddAltname(nics[0].name(), taken));
     std::optional<Bystander> other;
-    if (clash) other.emplace(in_initial, taken);
+    if (clash == Clash::kWithAName) other.emplace(in_initial, taken);
+    if (clash == Clash::kWithAnAltname) {
+      other.emplace(in_initial, Own("other", nics[0]));
+      SETUP_OK(in_initial.AddAltname(other->index(), taken));
+    }
     Free(std::move(inside), std::move(ns));
     ASSERT_OK_AND_ASSIGN(Link back, nics[0].WaitUntilBack());
-    if (clash) {
+    if (clash != Clash::kNone) {
       EXPECT_THAT(back.altnames, ElementsAre(kept));
+      EXPECT_THAT(in_initial.LinkByName(taken), Holds(Field(&Link::index, other->index()))) << "who has the name keeps it";
     } else {
       EXPECT_THAT(back.altnames, UnorderedElementsAre(kept, taken));
     }
@@ -405,7 +419,7 @@ void ReturnsReleasedFromItsMaster(const char* kind) {
   auto ns = NetNamespace::Create();
   SETUP_OK(nics[0].MoveTo(ns));
   Rtnl inside = SETUP_OK(Rtnl::In(ns));
-  AddOrMiss(inside, {.name = "master0", .kind = kind, .up = std::string(kind) != "bond", .data = [kind](Request& r) {
+  AddOrMiss(inside, {.name = "master0", .kind = kind, .up = std::string(kind) != "bond" && std::string(kind) != "team", .data = [kind](Request& r) {
                        if (std::string(kind) == "vrf") r.U32(1 /* IFLA_VRF_TABLE */, 10);
                      }});
   const bool bond = std::string(kind) == "bond";
@@ -425,6 +439,67 @@ void ReturnsReleasedFromItsMaster(const char* kind) {
   EXPECT_EQ(nics[0].mac(), back.address) << "the address of its hardware";
   EXPECT_THAT(SETUP_OK(Rtnl::In(InitialNetNamespace())).LinkByName("master0"), FailsWith(ENODEV))
       << "the master is virtual: it dies with the namespace";
+}
+
+/// A macvlan or ipvlan on a card.
+LinkSpec Above(const char* kind, const std::string& name, const std::string& lower) {
+  return {.name = name, .kind = kind, .link = LinkRef(lower)};
+}
+
+void UppersOfThisKindDieAndTheCardReturns(const char* kind) {
+  auto nics = PhysicalNic::Leased();
+  Rtnl in_initial = SETUP_OK(Rtnl::In(InitialNetNamespace()));
+  const std::string upper = Own("u", nics[0]), control = Own("c", nics[0]);
+  auto ns = NetNamespace::Create();
+  SETUP_OK(nics[0].MoveTo(ns));
+  Rtnl inside = SETUP_OK(Rtnl::In(ns));
+  SETUP_OK(inside.Up(nics[0].name()));
+  AddOrMiss(inside, Above(kind, upper, nics[0].name()));
+  SETUP_OK(inside.Up(upper));
+  AddOrMiss(in_initial, Above(kind, control, nics[1].name()));
+  Free(std::move(inside), std::move(ns));
+  ASSERT_OK(nics[0].WaitUntilBack());
+  EXPECT_THAT(in_initial.LinkByName(upper), FailsWith(ENODEV)) << "a " << kind << " on top is virtual and dies";
+  EXPECT_THAT(in_initial.LinkByName(control), Succeeds()) << "control: one on a card that stayed survives";
+  EXPECT_OK(in_initial.DeleteLink(control));
+}
+
+/// One in another namespace than its card: it dies alone, and it stays when the card moves away from below it and returns.
+void AnUpperOfThisKindElsewhere(const char* kind) {
+  auto nics = PhysicalNic::Leased();
+  Rtnl in_initial = SETUP_OK(Rtnl::In(InitialNetNamespace()));
+  const std::string upper = Own("u", nics[0]);
+  SETUP_OK(in_initial.Up(nics[0].name()));
+  SETUP_OK(in_initial.AddAddress("192.0.2.1/24", nics[0].name()));
+  {
+    auto ns = NetNamespace::Create();
+    AddOrMiss(in_initial, Above(kind, upper, nics[0].name()));
+    SETUP_OK(in_initial.MoveLink(upper, ByFd(ns.fd())));
+    EXPECT_THAT(SETUP_OK(Rtnl::In(ns)).LinkByName(upper), Succeeds()) << "control: it is in the namespace";
+    FreedProbe freed;
+    Free(std::move(ns));
+    SETUP_OK(freed.WaitUntilFreedAfter());
+  }
+  EXPECT_THAT(in_initial.LinkByName(upper), FailsWith(ENODEV)) << "a " << kind << " must not come to the initial namespace";
+  ASSERT_OK_AND_ASSIGN(Link card, nics[0].InInitial());
+  EXPECT_TRUE(card.up()) << "the card below is not affected";
+  EXPECT_THAT(in_initial.Addresses({.family = AF_INET, .index = card.index}), Holds(Contains(Field(&Address::address, "192.0.2.1"))));
+
+  AddOrMiss(in_initial, Above(kind, upper, nics[0].name()));
+  const int index = SETUP_OK(in_initial.LinkByName(upper)).index;
+  auto ns = NetNamespace::Create();
+  EXPECT_FALSE(SETUP_OK(in_initial.LinkByName(upper)).link_netnsid.has_value()) << "control: same namespace, no id";
+  SETUP_OK(nics[0].MoveTo(ns));
+  ASSERT_OK_AND_ASSIGN(Link left, in_initial.LinkByName(upper));
+  EXPECT_EQ(index, left.index) << "it is the same device";
+  EXPECT_EQ(std::optional(SETUP_OK(in_initial.GetNsid(ByFd(ns.fd()))).nsid), left.link_netnsid) << "IFLA_LINK_NETNSID tells where the card is";
+  EXPECT_EQ(std::optional(SETUP_OK(SETUP_OK(Rtnl::In(ns)).LinkByName(nics[0].name())).index), left.link);
+  Free(std::move(ns));
+  SETUP_OK(nics[0].WaitUntilBack());
+  ASSERT_OK_AND_ASSIGN(Link after, in_initial.LinkByName(upper));
+  EXPECT_FALSE(after.link_netnsid.has_value());
+  EXPECT_EQ(index, after.index);
+  EXPECT_OK(in_initial.DeleteLink(upper));
 }
 
 void UppersDieAndTheCardReturns() {
@@ -476,7 +551,7 @@ void AnUpperStaysWhenTheCardMoves() {
   EXPECT_FALSE(SETUP_OK(in_initial.LinkByName(name)).link_netnsid.has_value()) << "control: same namespace, no id";
   SETUP_OK(nics[0].MoveTo(ns));
   ASSERT_OK_AND_ASSIGN(Link vlan, in_initial.LinkByName(name));
-  EXPECT_TRUE(vlan.link_netnsid.has_value()) << "IFLA_LINK_NETNSID tells that the lower device is elsewhere";
+  EXPECT_EQ(std::optional(SETUP_OK(in_initial.GetNsid(ByFd(ns.fd()))).nsid), vlan.link_netnsid) << "IFLA_LINK_NETNSID tells that the lower device is elsewhere";
   Free(std::move(ns));
   SETUP_OK(nics[0].WaitUntilBack());
   ASSERT_OK_AND_ASSIGN(Link after, in_initial.LinkByName(name));
@@ -572,6 +647,26 @@ void ReturnIsIndependentOfTheOwner() {
     return inside.MoveLink(nics[0].name(), ByFd(initial.fd()));
   });
   EXPECT_THAT(by_fd, FailsWith(EPERM));
+  Actor at_home = initial.StartActor("at home");
+  SETUP_OK(SETUP_OK(Rtnl::In(own)).NewNsid(ByFd(initial.fd()), 4));
+  for (const NsRef& target : {ByPid(at_home.pid()), ByNsid(4)})
+    EXPECT_THAT(container.Run([&]() -> Status {
+      ASSIGN_OR_RETURN(Rtnl inside, Rtnl::Open());
+      return inside.MoveLink(nics[0].name(), target);
+    }), FailsWith(EPERM)) << "to the initial namespace by " << target.ToString();
+  EXPECT_THAT(nics[0].InInitial(), FailsWith(ENODEV)) << "a refused move took effect";
+  const std::vector<std::string> attributes = {"mtu", "address", "uevent", "statistics/rx_bytes", "queues/rx-0", "queues/tx-0"};
+  const auto owners = [&](const NetNamespace& where, const std::string& name) {
+    std::map<std::string, uid_t> uids;
+    where.InWithSysfs([&] {
+      for (const std::string& attribute : attributes) {
+        struct stat info{};
+        if (::stat(("/sys/class/net/" + name + "/" + attribute).c_str(), &info) == 0) uids[attribute] = info.st_uid;
+      }
+    });
+    return uids;
+  };
+  for (const auto& [attribute, uid] : owners(own, nics[0].name())) EXPECT_EQ(1000u, uid) << attribute << ": control: root of the container's while it is there";
   SETUP_OK(container.Run([&]() -> Status {
     ASSIGN_OR_RETURN(Rtnl inside, Rtnl::Open());
     RETURN_IF_ERROR(inside.SetLink(nics[0].name(), {.alias = "container's"}));
@@ -585,11 +680,29 @@ void ReturnIsIndependentOfTheOwner() {
   EXPECT_EQ("container's", back.alias);
   EXPECT_FALSE(back.up());
   SETUP_OK(SETUP_OK(Rtnl::In(initial)).SetLink(back.name, {.alias = ""}));
-  initial.InWithSysfs([&] {
-    struct stat info{};
-    ASSERT_EQ(0, ::stat(("/sys/class/net/" + back.name + "/mtu").c_str(), &info));
-    EXPECT_EQ(0u, info.st_uid) << "its sysfs attributes belong to global root again";
-  });
+  const auto after = owners(initial, back.name);
+  EXPECT_TRUE(after.contains("mtu")) << "control";
+  for (const auto& [attribute, uid] : after) EXPECT_EQ(0u, uid) << attribute << " belongs to global root again";
+}
+
+// The same rights that the container lacks are what the root of the machine has, inside the container as well.
+void RootOfTheMachineGivesItBackFromAContainer() {
+  auto nics = PhysicalNic::Leased();
+  auto initial = InitialNetNamespace();
+  Actor container = StartNamespaceRoot("container");
+  auto own = SETUP_OK(NetNamespace::OfPid(container.pid()));
+  SETUP_OK(nics[0].MoveTo(own));
+  EXPECT_THAT(container.Run([&]() -> Status {
+    ASSIGN_OR_RETURN(Rtnl inside, Rtnl::Open());
+    return inside.MoveLink(nics[0].name(), ByFd(initial.fd()));
+  }), FailsWith(EPERM)) << "control: root of the container";
+  Actor visitor = own.StartActor("visitor");
+  EXPECT_OK(visitor.Run([&]() -> Status {
+    ASSIGN_OR_RETURN(Rtnl inside, Rtnl::Open());
+    return inside.MoveLink(nics[0].name(), ByFd(initial.fd()));
+  })) << "root of the machine, who has entered the container's network namespace";
+  ASSERT_OK_AND_ASSIGN(Link back, nics[0].InInitial());
+  EXPECT_EQ(nics[0].mac(), back.address);
 }
 
 void ManyRoundTrips() {
@@ -645,6 +758,12 @@ struct Scenario {
       {"ReturnsReleasedFromABridge", {"PHYS-15"}, [] { ReturnsReleasedFromItsMaster("bridge"); }, false, "BRIDGE"},
       {"ReturnsReleasedFromABond", {"PHYS-15"}, [] { ReturnsReleasedFromItsMaster("bond"); }, false, "BONDING"},
       {"ReturnsReleasedFromAVrf", {"PHYS-15"}, [] { ReturnsReleasedFromItsMaster("vrf"); }, false, "NET_VRF"},
+      {"ReturnsReleasedFromATeam", {"PHYS-15"}, [] { ReturnsReleasedFromItsMaster("team"); }, false, "NET_TEAM"},
+      {"MacvlansDieAndTheCardReturns", {"PHYS-16"}, [] { UppersOfThisKindDieAndTheCardReturns("macvlan"); }, false, "MACVLAN"},
+      {"IpvlansDieAndTheCardReturns", {"PHYS-16"}, [] { UppersOfThisKindDieAndTheCardReturns("ipvlan"); }, false, "IPVLAN"},
+      {"AMacvlanElsewhereIsApart", {"PHYS-17", "PHYS-18"}, [] { AnUpperOfThisKindElsewhere("macvlan"); }, false, "MACVLAN"},
+      {"AnIpvlanElsewhereIsApart", {"PHYS-17", "PHYS-18"}, [] { AnUpperOfThisKindElsewhere("ipvlan"); }, false, "IPVLAN"},
+      {"RootOfTheMachineGivesItBackFromAContainer", {"PHYS-28"}, RootOfTheMachineGivesItBackFromAContainer, false},
       {"UppersDieAndTheCardReturns", {"PHYS-16"}, UppersDieAndTheCardReturns, false, "VLAN_8021Q"},
       {"AnUpperInAnotherNamespaceDiesAlone", {"PHYS-17"}, AnUpperInAnotherNamespaceDiesAlone, false, "VLAN_8021Q"},
       {"AnUpperStaysWhenTheCardMoves", {"PHYS-18"}, AnUpperStaysWhenTheCardMoves, false, "VLAN_8021Q"},

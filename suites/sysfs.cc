@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // SYSFS: /sys/class/net and what else of sysfs(5) depends on the network namespace of whoever mounted it.
+#include <arpa/inet.h>
 #include <fcntl.h>
+#include <net/if_arp.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/syscall.h>
@@ -27,13 +30,14 @@ class Mounter {
   explicit Mounter(const char* name) : actor_(Actor::Start(name)) { SETUP_OK(actor_.Unshare(CLONE_NEWNS)); }
   Actor& actor() { return actor_; }
   /// Mounts sysfs as a member of `ns` at a new directory, and gives its path.
-  std::string Mount(const NetNamespace& ns, const std::string& directory) {
+  std::string Mount(const NetNamespace& ns, const std::string& directory) { return SETUP_OK(TryMount(ns, directory)); }
+  /// The same where it is the claim that it can be mounted in this namespace, too.
+  Result<std::string> TryMount(const NetNamespace& ns, const std::string& directory) {
     Enter(ns);
-    return actor_.Run([&] {
+    return actor_.Run([&]() -> Result<std::string> {
       const std::string path = "/tmp/" + directory;
       ::mkdir(path.c_str(), 0755);
-      if (::mount("sysfs", path.c_str(), "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr) < 0)
-        throw SetupFailure(ErrnoError("mount(sysfs)").ToString(), std::source_location::current());
+      if (::mount("sysfs", path.c_str(), "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr) < 0) return ErrnoError("mount(sysfs)");
       return path;
     });
   }
@@ -91,8 +95,10 @@ NETNS_TEST(Sysfs, AMountListsExactlyTheDevicesOfItsNamespace, Covers("SYSFS-01",
   AddDevice(a, "moved");
   SETUP_OK(a->MoveLink("moved", b.ref()));
   Mounter mounter("mounter");
-  const std::string root_a = mounter.Mount(a.ns, "a"), root_b = mounter.Mount(b.ns, "b"),
-                    root_nested = mounter.Mount(nested.ns, "nested"), root_here = mounter.Mount(here.ns, "here");
+  const std::string root_a = mounter.Mount(a.ns, "a");
+  ASSERT_OK_AND_ASSIGN(const std::string root_b, mounter.TryMount(b.ns, "b"));
+  ASSERT_OK_AND_ASSIGN(const std::string root_nested, mounter.TryMount(nested.ns, "nested"));
+  ASSERT_OK_AND_ASSIGN(const std::string root_here, mounter.TryMount(here.ns, "here"));
   struct {
     Place& place;
     const std::string& root;
@@ -162,7 +168,7 @@ NETNS_TEST(Sysfs, TheViewIsThatOfTheMounterWhoeverLooks, Covers("SYSFS-02"), Nee
   SETUP_OK(mounter.actor().Unshare(CLONE_NEWNET));
   EXPECT_THAT(mounter.List(root + "/class/net"), ElementsAre("ina", "lo")) << "after unshare(2) the old view stays";
   Place own(SETUP_OK(NetNamespace::OfPid(mounter.actor().pid())));
-  const std::string fresh = mounter.Mount(own.ns, "fresh");
+  ASSERT_OK_AND_ASSIGN(const std::string fresh, mounter.TryMount(own.ns, "fresh"));
   EXPECT_THAT(mounter.List(fresh + "/class/net"), ElementsAre("lo")) << "a fresh mount shows the new one";
 }
 
@@ -170,12 +176,24 @@ NETNS_TEST(Sysfs, MountsOfOneNamespaceShareASuperblock, Covers("SYSFS-03")) {
   Place a, b;
   Place nested = Place::Inside(b);
   Mounter mounter("mounter");
-  const std::string a1 = mounter.Mount(a.ns, "a1"), b1 = mounter.Mount(b.ns, "b1"), a2 = mounter.Mount(a.ns, "a2"),
-                    n1 = mounter.Mount(nested.ns, "n1");
+  const std::string a1 = mounter.Mount(a.ns, "a1");
+  ASSERT_OK_AND_ASSIGN(const std::string b1, mounter.TryMount(b.ns, "b1"));
+  ASSERT_OK_AND_ASSIGN(const std::string a2, mounter.TryMount(a.ns, "a2"));
+  ASSERT_OK_AND_ASSIGN(const std::string n1, mounter.TryMount(nested.ns, "n1"));
   EXPECT_EQ(mounter.Device(a1), mounter.Device(a2)) << "two mounts of one namespace";
   EXPECT_NE(mounter.Device(a1), mounter.Device(b1)) << "mounts of two namespaces";
   EXPECT_NE(mounter.Device(b1), mounter.Device(n1)) << "mounts of a namespace and one created from inside";
   EXPECT_NE(mounter.Device(a1), mounter.Device("/sys")) << "mounts of the creator's and another";
+  // Whoever mounts it, and whatever was mounted and unmounted meanwhile.
+  Mounter second("second");
+  ASSERT_OK_AND_ASSIGN(const std::string a3, second.TryMount(a.ns, "a3"));
+  ASSERT_OK_AND_ASSIGN(const std::string n2, second.TryMount(nested.ns, "n2"));
+  EXPECT_EQ(second.Device(a3), mounter.Device(a1)) << "mounts of one namespace in two mount namespaces";
+  EXPECT_EQ(second.Device(n2), mounter.Device(n1)) << "mounts of one namespace in two mount namespaces";
+  mounter.actor().Run([&] { EXPECT_EQ(::umount(a1.c_str()), 0) << ErrnoName(errno); });
+  ASSERT_OK_AND_ASSIGN(const std::string a4, mounter.TryMount(a.ns, "a4"));
+  EXPECT_EQ(mounter.Device(a4), mounter.Device(a2)) << "a mount after another one has been unmounted";
+  EXPECT_NE(mounter.Device(a4), mounter.Device(b1)) << "mounts of two namespaces";
 }
 
 // Documentation/networking/sysfs-tagging.rst: equal names do not conflict.
@@ -197,6 +215,22 @@ NETNS_TEST(Sysfs, DevicesOfOneNameCoexist, Covers("SYSFS-04", "SYSFS-12"), Needs
     EXPECT_THAT(mounter.Read(root_b + directory + "ifalias"), Holds(std::string("of b")));
   }
   EXPECT_THAT(a->AddVeth("d0", "other"), FailsWith(EEXIST)) << "control: in one namespace they do conflict";
+  // A name that is taken elsewhere may be given later, too, and a device may come to where its name is free.
+  AddDevice(b, "d1", {.index = 201});
+  AddDevice(a, "other", {.index = 101});
+  EXPECT_OK(a->Rename("other", "d1")) << "a name that a device of another namespace has";
+  EXPECT_THAT(a->Rename("d1", "d0"), FailsWith(EEXIST)) << "control: in one namespace they do conflict";
+  Place third;
+  EXPECT_OK(b->MoveLink("d1", third.ref()));
+  EXPECT_THAT(a->MoveLink("d0", b.ref()), FailsWith(EEXIST)) << "control: taken where it would come to";
+  const std::string root_third = mounter.Mount(third.ns, "third");
+  for (const char* directory : {"/class/net/d1/", "/devices/virtual/net/d1/"}) {
+    EXPECT_THAT(mounter.Read(root_a + directory + "ifindex"), Holds(std::string("101")));
+    EXPECT_THAT(mounter.Read(root_third + directory + "ifindex"), Holds(std::string("201")));
+    EXPECT_FALSE(mounter.Exists(root_b + directory));
+  }
+  EXPECT_FALSE(mounter.Exists(root_a + "/class/net/other")) << "the old name of a renamed device";
+  EXPECT_THAT(mounter.Read(root_b + "/class/net/d0/ifindex"), Holds(std::string("200")));
   SETUP_OK(a->DeleteLink("d0"));
   EXPECT_FALSE(mounter.Exists(root_a + "/class/net/d0"));
   EXPECT_THAT(mounter.Read(root_b + "/class/net/d0/ifindex"), Holds(std::string("200")));
@@ -323,6 +357,17 @@ NETNS_TEST(Sysfs, TheInstanceOfADeadNamespaceIsEmpty, Covers("SYSFS-08"), Needs(
   ASSERT_OK(oracle.WaitUntilFreed(Deadline::In(kFreed))) << "a mounted sysfs must not keep a namespace";
   member.Run([&] { list(after); });
   EXPECT_THAT(after, IsEmpty());
+  member.Run([] {
+    std::error_code error;
+    for (const auto& entry : std::filesystem::directory_iterator("/sys/devices/virtual/net", error))
+      if (!IsFallback(entry.path().filename())) ADD_FAILURE() << entry.path() << " in the sysfs of a namespace that has been freed";
+    for (const char* name : {"lo", "west", "east"}) {
+      struct stat info {};
+      EXPECT_EQ(::lstat((std::string("/sys/class/net/") + name).c_str(), &info), -1) << name << " in the sysfs of a namespace that has been freed";
+    }
+    EXPECT_TRUE(std::filesystem::exists("/sys/class/net", error)) << "control: the instance is still there";
+    EXPECT_EQ(::umount("/sys"), 0) << "an instance of a namespace that has been freed cannot be unmounted: " << ErrnoName(errno);
+  });
 }
 
 NETNS_TEST(Sysfs, WhatIsNotNetworkIsTheSameInEveryInstance, Covers("SYSFS-09"), Needs(Config("BRIDGE"))) {
@@ -374,13 +419,24 @@ NETNS_TEST(Sysfs, TheNewMountApiTakesTheNamespaceOfFsopen, Covers("SYSFS-11"), N
 }
 
 // Documentation/ABI/testing/sysfs-class-net.
-NETNS_TEST(Sysfs, AttributesAgreeWithNetlink, Covers("SYSFS-12"), Needs(Config("VETH"), Config("BRIDGE"))) {
+NETNS_TEST(Sysfs, AttributesAgreeWithNetlink, Covers("SYSFS-12"), Needs(Config("VETH"), Config("BRIDGE")), Within{std::chrono::seconds(60)}) {
   Place a, b;
   RequireBuiltIn(a->AddVeth("eth0", {.name = "eth0", .index = 77, .mtu = 1300, .netns_fd = b.fd()}, {.index = 66, .mtu = 1450}), "VETH");
   SETUP_OK(a->AddVeth("left", "right"));
   AddBridge(a, "hub");
   SETUP_OK(a->SetLink("left", {.alias = "an alias", .txqlen = 99, .group = 8}));
   SETUP_OK(a->Up("eth0"));
+  // A pair that carries something: what IPv6 says by itself when a link comes up, or a frame of the test's own.
+  SETUP_OK(a->Up("left"));
+  SETUP_OK(a->Up("right"));
+  SETUP_OK(a->Up("lo"));
+  const Fd sender = SETUP_OK(a.ns.Socket(AF_INET, SOCK_DGRAM));
+  sockaddr_in nobody{};
+  nobody.sin_family = AF_INET;
+  nobody.sin_port = htons(9);
+  nobody.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  for (int i = 0; i < 7; ++i)
+    if (::sendto(sender.get(), "seven", 5, 0, reinterpret_cast<sockaddr*>(&nobody), sizeof nobody) < 0 && errno != ECONNREFUSED) SETUP_OK(Status(ErrnoError("sendto")));
   static const std::map<int, std::string> states = {{0, "unknown"}, {2, "down"}, {3, "lowerlayerdown"}, {6, "up"}};
   for (Place* place : {&a, &b}) {
     for (const Link& listed : SETUP_OK((*place)->Links())) {
@@ -401,12 +457,40 @@ NETNS_TEST(Sysfs, AttributesAgreeWithNetlink, Covers("SYSFS-12"), Needs(Config("
       EXPECT_EQ(attribute("ifalias"), link.alias);
       EXPECT_EQ(attribute("type"), std::to_string(link.type));
       EXPECT_EQ(std::stoul(attribute("flags"), nullptr, 16) & (IFF_UP | IFF_LOOPBACK | IFF_BROADCAST), link.flags & (IFF_UP | IFF_LOOPBACK | IFF_BROADCAST));
+      if (link.type == ARPHRD_ETHER || link.type == ARPHRD_LOOPBACK) {
+        EXPECT_EQ(attribute("addr_len"), "6");
+      }
+      EXPECT_THAT(attribute("uevent"), testing::AllOf(testing::HasSubstr("INTERFACE=" + link.name), testing::HasSubstr("IFINDEX=" + std::to_string(link.index))));
+      EXPECT_EVENTUALLY("carrier of sysfs and netlink to agree", [&] {
+        const Link now = SETUP_OK((*place)->LinkByIndex(listed.index));
+        return attribute("carrier") == (!now.up() ? "EINVAL" : now.carrier.value_or(false) ? "1" : "0") &&
+               attribute("carrier_changes") == std::to_string(now.carrier_changes);
+      });
+      std::string counters;
+      EXPECT_OK(Eventually("the counters of sysfs and netlink to agree", [&] {
+        const auto now = SETUP_OK((*place)->LinkByIndex(listed.index)).stats;
+        const std::pair<const char*, std::uint64_t> expected[] = {
+            {"rx_packets", now.rx_packets}, {"tx_packets", now.tx_packets}, {"rx_bytes", now.rx_bytes},   {"tx_bytes", now.tx_bytes},
+            {"rx_dropped", now.rx_dropped}, {"tx_dropped", now.tx_dropped}, {"rx_errors", now.rx_errors}, {"tx_errors", now.tx_errors},
+            {"multicast", now.multicast},   {"collisions", now.collisions}};
+        counters.clear();
+        place->ns.InWithSysfs([&] {
+          for (const auto& [name, value] : expected) {
+            const auto text = ReadFile("/sys/class/net/" + listed.name + "/statistics/" + name);
+            if (!text.ok() || *text != std::to_string(value) + "\n")
+              counters += std::string(name) + ": " + (text.ok() ? *text : ErrnoName(text.code())) + " in sysfs, " + std::to_string(value) + " by netlink; ";
+          }
+        });
+        return counters.empty();
+      }, Deadline::In(std::chrono::seconds(20)), [&] { return counters; }));
       EXPECT_EVENTUALLY("operstate of sysfs and netlink to agree", [&] {
         const auto state = states.find(SETUP_OK((*place)->LinkByIndex(listed.index)).operstate);
         return state == states.end() || attribute("operstate") == state->second;
       });
     }
   }
+  EXPECT_GE(std::stoul(SETUP_OK(a.ns.ReadSysfs("class/net/lo/statistics/tx_packets"))), 7u) << "control: something was counted";
+  EXPECT_EQ(SETUP_OK(b.ns.ReadSysfs("class/net/lo/statistics/tx_packets")), "0") << "control: nothing was sent in the other namespace";
   EXPECT_EQ(SETUP_OK(a.ns.ReadSysfs("class/net/eth0/ifindex")), "66") << "control: two devices of one name";
   EXPECT_EQ(SETUP_OK(b.ns.ReadSysfs("class/net/eth0/ifindex")), "77");
   EXPECT_EQ(SETUP_OK(a.ns.ReadSysfs("class/net/eth0/iflink")), "77");

@@ -268,6 +268,41 @@ NETNS_TEST(User, TheCreatorOfTheOwnerMayJoinThroughIt, Covers("USER-05"), Needs(
   EXPECT_THAT(other.Enter(space.fd(), CLONE_NEWNET), FailsWith(EPERM)) << "control: another user";
 }
 
+// user_namespaces(7): "A process that resides in the parent of the user namespace and whose effective user ID matches the
+// owner of the namespace has all capabilities in the namespace": over what it owns, and what its descendants own, too.
+NETNS_TEST(User, TheCreatorOfTheOwnerHasItsRightsWithoutJoiningIt, Covers("USER-05", "USER-06"), Needs(Root(), UserNs())) {
+  for (bool nested : {false, true}) {
+    SCOPED_TRACE(nested ? "a network namespace of a child of the user namespace" : "a network namespace of the user namespace");
+    Actor owner = Actor::Start("owner");
+    SETUP_OK(BecomeUser(owner, 1000));
+    if (auto made = owner.Unshare(CLONE_NEWUSER | CLONE_NEWNET); !made.ok())
+      throw MissingNeed("needs-userns", "user namespaces are forbidden to ordinary users here: " + made.error().ToString());
+    if (nested) {
+      for (const char* map : {"uid_map", "gid_map"}) SETUP_OK(WriteFile(owner.Proc(map), "0 1000 1"));
+      SETUP_OK(owner.Unshare(CLONE_NEWUSER | CLONE_NEWNET));
+    }
+    auto space = OfActor(owner);
+    for (uid_t uid : {1001u, 1000u}) {
+      SCOPED_TRACE(uid == 1000 ? "the creator" : "control: another user");
+      // It enters as root, and has no capability at home any more when it acts.
+      Actor visitor = Actor::Start("visitor");
+      SETUP_OK(visitor.Enter(space.fd(), CLONE_NEWNET));
+      SETUP_OK(BecomeUser(visitor, uid));
+      visitor.Run([&] {
+        if (uid == 1000) {
+          ExpectAllowed(Attempts(), "the user who created the owning user namespace");
+          ExpectAllowed(RawSocketAttempts(), "the user who created the owning user namespace");
+          EXPECT_OK(Bind(AF_INET, SOCK_STREAM, 80));
+        } else {
+          ExpectRefused(Attempts(), "another user");
+          ExpectRefused(RawSocketAttempts(), "another user");
+          EXPECT_THAT(Bind(AF_INET, SOCK_STREAM, 80), FailsWith(EACCES));
+        }
+      });
+    }
+  }
+}
+
 NETNS_TEST(User, RightsInAnAncestorExtendToDescendants, Covers("USER-06"), Needs(UserNs())) {
   Actor nested = StartNamespaceRoot("nested");
   auto level1 = OfActor(nested);
@@ -431,8 +466,13 @@ NETNS_TEST(User, TheLimitBoundsCreation, Covers("USER-14"), Needs(UserNs())) {
   EXPECT_EQ(root.Run([&] { return CreateUntilRefused(made); }), std::pair(5, ENOSPC));
   EXPECT_THAT(root.Unshare(CLONE_NEWNET), FailsWith(ENOSPC));
   EXPECT_THAT(root.Run([] { return Actor::TryStart("clone", CLONE_NEWNET); }).code(), ENOSPC) << "clone(2)";
+  // Together with a user namespace it is charged to the new one and to this one; that of the new one is wide.
+  const ino_t user = InodeOf(root.Proc("ns/user"));
+  EXPECT_THAT(root.Run([] { return Actor::TryStart("both", CLONE_NEWUSER | CLONE_NEWNET); }).code(), ENOSPC) << "clone(2) with CLONE_NEWUSER";
+  EXPECT_THAT(root.Unshare(CLONE_NEWUSER | CLONE_NEWNET), FailsWith(ENOSPC)) << "unshare(2) with CLONE_NEWUSER";
+  EXPECT_EQ(InodeOf(root.Proc("ns/user")), user) << "a refused unshare(2) moved the caller into a new user namespace";
   SETUP_OK(root.Run([] { return WriteFile("/proc/sys/user/max_net_namespaces", "7"); }));
-  EXPECT_EQ(root.Run([&] { return CreateUntilRefused(made); }), std::pair(2, ENOSPC)) << "control: two more";
+  EXPECT_EQ(root.Run([&] { return CreateUntilRefused(made); }), std::pair(2, ENOSPC)) << "control: two more, whatever was refused before";
   SETUP_OK(root.Run([] { return WriteFile("/proc/sys/user/max_net_namespaces", "2"); }));
   EXPECT_THAT(root.Unshare(CLONE_NEWNET), FailsWith(ENOSPC)) << "a limit below what is in use";
   EXPECT_OK(NetNamespace::TryCreate()) << "control: outside of that user namespace";
@@ -566,6 +606,49 @@ NETNS_TEST(User, ANewUserNamespaceHasNoLimitOfItsOwn, Covers("USER-18", "USER-19
   EXPECT_THAT(grandchild.Run(Limit), Holds(std::string("2147483647"))) << "it is not inherited";
 }
 
+// namespaces(7): "the values exposed by these files are the values for the user namespace in which the opening process
+// resides": a descriptor goes on meaning that one, whoever holds it.
+NETNS_TEST(User, AnOpenLimitIsThatOfTheUserNamespaceOfItsOpener, Covers("USER-19"), Needs(UserNs())) {
+  constexpr const char* kFile = "/proc/sys/user/max_net_namespaces";
+  auto read = [](const Fd& fd) -> Result<std::string> {
+    ::lseek(fd.get(), 0, SEEK_SET);
+    ASSIGN_OR_RETURN(std::string text, ReadAll(fd.get()));
+    return text.substr(0, text.find('\n'));
+  };
+  auto write = [](const Fd& fd, const char* value) -> Status {
+    ::lseek(fd.get(), 0, SEEK_SET);
+    if (::write(fd.get(), value, std::strlen(value)) < 0) return ErrnoError("write of a limit");
+    return Ok();
+  };
+  Actor child = Actor::Start("child"), grandchild = Actor::Start("grandchild"), sibling = Actor::Start("sibling");
+  SETUP_OK(EnterNewUserNamespace(child));
+  SETUP_OK(EnterNewUserNamespace(sibling));
+  SETUP_OK(grandchild.Enter(SETUP_OK(Open(child.Proc("ns/user"), O_RDONLY)).get(), CLONE_NEWUSER));
+  SETUP_OK(EnterNewUserNamespace(grandchild));
+  const std::string ours = SETUP_OK(Limit());
+  Fd of_child = SETUP_OK(child.Run([&] { return Open(kFile, O_RDWR); })), of_grandchild = SETUP_OK(grandchild.Run([&] { return Open(kFile, O_RDWR); }));
+  EXPECT_OK(write(of_child, "21")) << "by a process of its parent";
+  EXPECT_OK(child.Run([&] { return write(of_grandchild, "22"); })) << "by a process of its parent";
+  EXPECT_THAT(child.Run(Limit), Holds(std::string("21")));
+  EXPECT_THAT(grandchild.Run(Limit), Holds(std::string("22")));
+  EXPECT_THAT(Limit(), Holds(ours)) << "the limit of the writer's user namespace changed";
+  EXPECT_THAT(read(of_child), Holds(std::string("21"))) << "read by a process of its parent";
+  EXPECT_THAT(read(of_grandchild), Holds(std::string("22"))) << "read by a process two levels up";
+  EXPECT_THAT(grandchild.Run([&] { return read(of_child); }), Holds(std::string("21"))) << "read by a process of its child";
+  EXPECT_THAT(sibling.Run([&] { return read(of_child); }), Holds(std::string("21"))) << "read by a process of a sibling";
+  // Rights are asked for again when it is written.
+  EXPECT_THAT(grandchild.Run([&] { return write(of_child, "31"); }), AnyOf(FailsWith(EPERM), FailsWith(EACCES))) << "by root of its child";
+  EXPECT_THAT(sibling.Run([&] { return write(of_child, "32"); }), AnyOf(FailsWith(EPERM), FailsWith(EACCES))) << "by root of a sibling";
+  EXPECT_THAT(child.Run(Limit), Holds(std::string("21"))) << "a refused write took effect";
+  EXPECT_THAT(grandchild.Run(Limit), Holds(std::string("22"))) << "a refused write took effect in the writer's own";
+  EXPECT_THAT(sibling.Run(Limit), Holds(std::string("2147483647"))) << "a refused write took effect in the writer's own";
+  // A process that moves on sees the limit of where it is.
+  SETUP_OK(EnterNewUserNamespace(sibling));
+  SETUP_OK(sibling.Run([] { return WriteFile("/proc/sys/user/max_net_namespaces", "23"); }));
+  EXPECT_THAT(sibling.Run(Limit), Holds(std::string("23")));
+  EXPECT_THAT(Limit(), Holds(ours)) << "a write two levels down changed the limit here";
+}
+
 NETNS_TEST(User, TheFirstLimitIsHalfOfThreadsMax, Covers("USER-18"), Needs(Machine())) {
   auto threads = SETUP_OK(ReadFile("/proc/sys/kernel/threads-max"));
   EXPECT_THAT(Limit(), Holds(std::to_string(std::stol(threads) / 2)));
@@ -603,7 +686,9 @@ constexpr Ids kRoot{0, 0}, kOverflow{65534, 65534};
 NETNS_TEST(User, SysctlsBelongToTheRootOfTheOwner, Covers("USER-20"), Needs(UserNs())) {
   Actor root = StartMappedRoot("root");
   // Not of net/core and net/unix: older kernels hide those where the owner is not the initial user namespace.
-  const char* files[] = {"/proc/sys/net/ipv4/ip_forward", "/proc/sys/net/ipv4/conf/lo/forwarding", "/proc/sys/net/ipv4/ip_default_ttl"};
+  std::vector<const char*> files = {"/proc/sys/net/ipv4/ip_forward", "/proc/sys/net/ipv4/conf/lo/forwarding", "/proc/sys/net/ipv4/ip_default_ttl"};
+  if (::access("/proc/self/net/if_inet6", F_OK) == 0)
+    files.insert(files.end(), {"/proc/sys/net/ipv6/conf/all/forwarding", "/proc/sys/net/ipv6/conf/lo/disable_ipv6", "/proc/sys/net/ipv6/bindv6only"});
   for (const char* file : files) {
     SCOPED_TRACE(file);
     EXPECT_THAT(root.Run([&] { return IdsOf(file); }), Holds(kRoot)) << "seen from inside";
@@ -633,7 +718,10 @@ void MountSysfs() {
     throw SetupFailure(ErrnoError("mount(sysfs)").ToString(), std::source_location::current());
 }
 
-constexpr const char* kAttributes[] = {"mtu", "ifindex", "address", "flags", "operstate", "tx_queue_len", "queues/rx-0", "queues/tx-0"};
+constexpr const char* kAttributes[] = {"mtu", "ifindex", "address", "flags", "operstate", "tx_queue_len", "carrier", "ifalias", "uevent", "statistics",
+                                       "statistics/rx_bytes", "statistics/collisions", "queues/rx-0", "queues/tx-0", "."};
+constexpr const char* kQueueAttributes[] = {"queues/rx-0/rps_cpus", "queues/rx-0/rps_flow_cnt", "queues/tx-0/tx_timeout", "queues/tx-0/xps_cpus",
+                                            "queues/tx-0/byte_queue_limits/limit"};
 
 NETNS_TEST(User, DeviceAttributesBelongToTheRootOfTheOwner, Covers("USER-21"), Needs(UserNs(), Config("SYSFS"))) {
   Actor root = StartMappedRoot("root");
@@ -642,7 +730,9 @@ NETNS_TEST(User, DeviceAttributesBelongToTheRootOfTheOwner, Covers("USER-21"), N
     MountSysfs();
     for (const char* device : {"lo", "mine"}) {
       const std::string base = std::string("/sys/class/net/") + device + "/";
-      for (const char* attribute : kAttributes) {
+      std::vector<const char*> attributes(std::begin(kAttributes), std::end(kAttributes));
+      attributes.insert(attributes.end(), std::begin(kQueueAttributes), std::end(kQueueAttributes));
+      for (const char* attribute : attributes) {
         auto ids = IdsOf(base + attribute);
         if (ids.code() == ENOENT) continue;  // queues: a matter of CONFIG_RPS and CONFIG_XPS
         EXPECT_THAT(ids, Holds(kRoot)) << device << "/" << attribute;
@@ -657,8 +747,8 @@ NETNS_TEST(User, DeviceAttributesBelongToTheRootOfTheOwner, Covers("USER-21"), N
   EXPECT_THAT(child.Run([] { return IdsOf("/sys/class/net/lo/mtu"); }), Holds(kOverflow)) << "control: of a namespace of the parent's";
 }
 
-NETNS_TEST(User, OwnershipOfAttributesFollowsTheDevice, Covers("USER-22"),
-           Needs(Root(), UserNs(), Config("VETH"), Config("SYSFS"))) {
+template <std::size_t N>
+void OwnershipFollowsTheDevice(const char* const (&attributes)[N]) {
   Actor root = StartMappedRoot("root");
   auto inner = OfActor(root), outer = NetNamespace::Create();
   auto rtnl = RtnlIn(outer);
@@ -669,7 +759,7 @@ NETNS_TEST(User, OwnershipOfAttributesFollowsTheDevice, Covers("USER-22"),
     return result;
   };
   auto check = [&](const NetNamespace& space, const std::string& device, Ids expected, const char* when) {
-    for (const char* attribute : kAttributes) {
+    for (const char* attribute : attributes) {
       auto seen = ids(space, device + "/" + attribute);
       if (seen.code() == ENOENT) continue;
       EXPECT_THAT(seen, Holds(expected)) << device << "/" << attribute << ", " << when;
@@ -684,6 +774,12 @@ NETNS_TEST(User, OwnershipOfAttributesFollowsTheDevice, Covers("USER-22"),
   check(outer, "stays", kRoot, "control: the one that was not moved");
   SETUP_OK(RtnlIn(inner).MoveLink("moved", ByFd(outer.fd())));
   check(outer, "moved", kRoot, "moved back");
+}
+NETNS_TEST(User, OwnershipOfAttributesFollowsTheDevice, Covers("USER-22"), Needs(Root(), UserNs(), Config("VETH"), Config("SYSFS"))) {
+  OwnershipFollowsTheDevice(kAttributes);
+}
+NETNS_TEST(User, OwnershipOfAttributesOfItsQueuesFollowsTheDevice, Covers("USER-22"), Needs(Root(), UserNs(), Config("VETH"), Config("SYSFS"))) {
+  OwnershipFollowsTheDevice(kQueueAttributes);
 }
 
 NETNS_TEST(User, IdsMustBeMappedFirst, Covers("USER-23"), Needs(UserNs(), Config("SYSFS"))) {
@@ -919,8 +1015,9 @@ NETNS_TEST(User, WhichSocketOptionsHonourTheOwnersCapabilities, Covers("USER-28"
       {"IPV6_TRANSPARENT", IPPROTO_IPV6, 75 /* IPV6_TRANSPARENT */, 1, true, AF_INET6},
       {"SO_RCVBUFFORCE of IPv6", SOL_SOCKET, SO_RCVBUFFORCE, 65536, false, AF_INET6},
   };
-  auto set = [](const Option& option) -> Status {
-    ASSIGN_OR_RETURN(Fd socket, NewSocket(option.domain, SOCK_DGRAM));
+  int type = SOCK_DGRAM;
+  auto set = [&type](const Option& option) -> Status {
+    ASSIGN_OR_RETURN(Fd socket, NewSocket(option.domain, type));
     if (::setsockopt(socket.get(), option.level, option.option, &option.value, sizeof option.value) < 0)
       return ErrnoError(std::string("setsockopt ") + option.name);
     return Ok();
@@ -928,10 +1025,22 @@ NETNS_TEST(User, WhichSocketOptionsHonourTheOwnersCapabilities, Covers("USER-28"
   Actor root = StartNamespaceRoot("root"), child = Actor::Start("child"), dropped = StartNamespaceRoot("dropped");
   SETUP_OK(EnterNewUserNamespace(child));
   SETUP_OK(KeepOnlyCapabilities(dropped, {}));
-  for (const Option& option : options) {
+  for (int each : {SOCK_DGRAM, SOCK_STREAM}) {
+    type = each;
+    EXPECT_OK(dropped.Run([&] { return set({"SO_PRIORITY 6", SOL_SOCKET, SO_PRIORITY, 6, true}); })) << "control: up to 6 it is for everybody";
+    EXPECT_OK(child.Run([&] { return set({"SO_PRIORITY 6", SOL_SOCKET, SO_PRIORITY, 6, true}); })) << "control: up to 6 it is for everybody";
+  }
+  for (const auto& [option, each] : [&options] {
+         std::vector<std::pair<Option, int>> all;
+         for (int each : {SOCK_DGRAM, SOCK_STREAM})
+           for (const Option& option : options) all.emplace_back(option, each);
+         return all;
+       }()) {
     if (option.domain == AF_INET6 && ::access("/proc/self/net/if_inet6", F_OK) != 0) continue;
-    SCOPED_TRACE(option.name);
-    auto as = [&](Actor& actor) { return actor.Run([&] { return set(option); }); };
+    type = each;
+    SCOPED_TRACE(std::string(option.name) + (type == SOCK_STREAM ? " of a stream" : " of datagrams"));
+    const Option& this_one = option;
+    auto as = [&](Actor& actor) { return actor.Run([&] { return set(this_one); }); };
     auto refused = AnyOf(FailsWith(EPERM), FailsWith(EACCES));
     if (option.honoured) {
       EXPECT_OK(as(root)) << "root of the owner";

@@ -184,6 +184,8 @@ NETNS_TEST(Wifi, AWirelessDeviceCannotBeMovedByItself, Covers("WIFI-01"),
   auto stays = [&](Air& at, const std::string& name, Air& other) {
     EXPECT_THAT(at.place->MoveLink(name, other.place.ref()), FailsWith(EINVAL)) << name;
     EXPECT_THAT(at.place->MoveLink(name, other.place.ref(), {.new_name = "renamed0"}), FailsWith(EINVAL)) << name;
+    Actor there = other.place.ns.StartActor("there");
+    EXPECT_THAT(at.place->MoveLink(name, ByPid(there.pid())), FailsWith(EINVAL)) << name << " by pid";
     EXPECT_TRUE(HasLink(at.place, name)) << name << " left although its PHY stays";
     EXPECT_FALSE(HasLink(other.place, name) || HasLink(other.place, "renamed0"));
   };
@@ -201,7 +203,7 @@ NETNS_TEST(Wifi, AWirelessDeviceCannotBeMovedByItself, Covers("WIFI-01"),
   EXPECT_OK(a.place->MoveLink("veth", b.place.ref())) << "control: another kind of device";
 }
 
-NETNS_TEST(Wifi, APhyMovesWithAllItsDevices, Covers("WIFI-02", "WIFI-03", "WIFI-06"),
+NETNS_TEST(Wifi, APhyMovesWithAllItsDevices, Covers("WIFI-02", "WIFI-03", "WIFI-06", "SYSFS-10"),
            Needs(Machine(), Config("MAC80211_HWSIM"), Config("MAC80211_RC_MINSTREL")), Exclusive{}) {
   Air init = Initial(), a, b;
   const std::string first = init.AddRadio("nsphy0"), other = init.AddRadio("nsphy1");
@@ -257,7 +259,7 @@ NETNS_TEST(Wifi, ABadTargetLeavesThePhyInPlace, Covers("WIFI-03"),
 }
 
 // network_namespaces(7): physical devices are moved back; net/wireless/core.c cfg80211_pernet_exit().
-NETNS_TEST(Wifi, PhysReturnWhenTheirNamespaceIsFreed, Covers("WIFI-04"),
+NETNS_TEST(Wifi, PhysReturnWhenTheirNamespaceIsFreed, Covers("WIFI-04", "SYSFS-10"),
            Needs(Machine(), Config("MAC80211_HWSIM"), Config("MAC80211_RC_MINSTREL")), Exclusive{}) {
   Air init = Initial();
   const std::string first = init.AddRadio("nsphy0"), second = init.AddRadio("nsphy1");
@@ -282,8 +284,71 @@ NETNS_TEST(Wifi, PhysReturnWhenTheirNamespaceIsFreed, Covers("WIFI-04"),
   }
 }
 
+// Whatever its devices do and are called meanwhile; one whose name is taken in the initial namespace gets another.
+NETNS_TEST(Wifi, APhyReturnsWithAllItsDevicesWhateverTheyDo, Covers("WIFI-04", "WIFI-02"),
+           Needs(Machine(), Config("MAC80211_HWSIM"), Config("MAC80211_RC_MINSTREL"), Config("VETH")), Exclusive{}) {
+  Air init = Initial();
+  for (const bool clash : {false, true}) {
+    SCOPED_TRACE(clash ? "the name of a device is taken" : "no name is taken");
+    const std::string first = init.AddRadio("nsphy0");
+    Removed cleanup{init, {"nsphy0"}};
+    ASSERT_OK(init.AddInterface("nsphy0", "nswlan1"));
+    auto doomed = std::make_unique<Air>();
+    SETUP_OK(init.MovePhy("nsphy0", Fd(doomed->place.fd())));
+    SETUP_OK(doomed->place->Up(first));
+    SETUP_OK(doomed->place->AddAddress("192.0.2.1/24", first));
+    SETUP_OK(doomed->place->Rename("nswlan1", "nswlan2"));
+    EXPECT_EQ(doomed->DevicesOf(doomed->Phys()["nsphy0"]).size(), 2u) << "control: both are with it";
+    EXPECT_FALSE(init.Shows("nsphy0")) << "control: while it lives";
+    if (clash) {
+      SETUP_OK(init.place->AddVeth("nswlan2", "nswlan2p"));
+    }
+    doomed.reset();
+    ASSERT_EVENTUALLY("the PHY to come back to the initial namespace", [&] { return init.Phys().contains("nsphy0"); });
+    EXPECT_EVENTUALLY("both of its devices to come back, too", [&] { return init.DevicesOf(init.Phys()["nsphy0"]).size() == 2; });
+    EXPECT_TRUE(init.Shows("nsphy0"));
+    for (const std::string& name : init.DevicesOf(init.Phys()["nsphy0"])) {
+      const Link back = SETUP_OK(init.place->LinkByName(name));
+      EXPECT_FALSE(back.up()) << name << " is up";
+      EXPECT_THAT(SETUP_OK(init.place->Addresses({.index = back.index})), testing::IsEmpty()) << name << " kept an address";
+    }
+    if (clash) {
+      EXPECT_EQ(SETUP_OK(init.place->LinkByName("nswlan2")).kind, "veth") << "the device that has the name keeps it";
+      SETUP_OK(init.place->DeleteLink("nswlan2"));
+    } else {
+      EXPECT_TRUE(HasLink(init.place, "nswlan2")) << "the name that it was given is free: it keeps it";
+      EXPECT_TRUE(HasLink(init.place, first));
+    }
+  }
+}
+
+// drivers/net/wireless/virtual/mac80211_hwsim.c hwsim_exit_net(): what decides is where a radio was made, not where it is.
+NETNS_TEST(Wifi, ARadioMadeInsideDiesWithTheNamespaceItMovedTo, Covers("WIFI-05"),
+           Needs(Machine(), Config("MAC80211_HWSIM"), Config("MAC80211_RC_MINSTREL")), Exclusive{}) {
+  Air init = Initial();
+  auto maker = std::make_unique<Air>(), keeper = std::make_unique<Air>();
+  maker->AddRadio("inside0");
+  init.AddRadio("nsphy0");
+  Removed cleanup{init, {"nsphy0", "inside0"}};
+  SETUP_OK(maker->MovePhy("inside0", Fd(keeper->place.fd())));
+  SETUP_OK(init.MovePhy("nsphy0", Fd(keeper->place.fd())));
+  maker.reset();
+  FreedOracle oracle;
+  (void)oracle.Create().Release();
+  SETUP_OK(oracle.WaitUntilFreed());
+  EXPECT_TRUE(keeper->Shows("inside0")) << "it went with the namespace in which it was made, and in which it was not any more";
+  EXPECT_TRUE(keeper->Shows("nsphy0")) << "control";
+  keeper.reset();
+  ASSERT_EVENTUALLY("control: the radio of the initial namespace to come back", [&] { return init.Phys().contains("nsphy0"); });
+  FreedOracle second;
+  (void)second.Create().Release();
+  SETUP_OK(second.WaitUntilFreed());
+  EXPECT_EVENTUALLY("the radio made in a namespace to be destroyed, not to come to the initial one", [&] { return !init.Phys().contains("inside0"); });
+  EXPECT_FALSE(init.Shows("inside0"));
+}
+
 // drivers/net/wireless/virtual/mac80211_hwsim.c hwsim_exit_net().
-NETNS_TEST(Wifi, ARadioMadeInsideDiesWithTheNamespace, Covers("WIFI-05", "WIFI-06"),
+NETNS_TEST(Wifi, ARadioMadeInsideDiesWithTheNamespace, Covers("WIFI-05", "WIFI-06", "SYSFS-10"),
            Needs(Machine(), Config("MAC80211_HWSIM"), Config("MAC80211_RC_MINSTREL")), Exclusive{}) {
   Air init = Initial(), other;
   auto doomed = std::make_unique<Air>();
@@ -510,7 +575,7 @@ NETNS_TEST(Wifi, NewsOfInterfacesStayInTheNamespace, Covers("WIFI-06", "NLK-04")
 }
 
 // proc_pid_net(5) /proc/net/wireless.
-NETNS_TEST(Wifi, ProcNetWirelessShowsDevicesOfTheNamespace, Covers("PROC-30"),
+NETNS_TEST(Wifi, ProcNetWirelessShowsDevicesOfTheNamespace, Covers("PROC-30", "WIFI-06"),
            Needs(Machine(), Config("MAC80211_HWSIM"), Config("MAC80211_RC_MINSTREL")), Exclusive{}) {
   Air init = Initial(), a, b;
   if (!init.place.ns.ReadProcNet("wireless").ok())
