@@ -428,6 +428,29 @@ NETNS_TEST(Dev, LayerThreeConfigurationStaysBehind, Covers("DEV-21"), Needs(Conf
   SETUP_OK(a->AddRoute({.to = "203.0.113.0/24", .via = "192.0.2.9", .table = 100}));
   SETUP_OK(a->AddNeighbour({.to = "192.0.2.9", .address = "02:00:00:00:00:09", .dev = "west"}));
   SETUP_OK(a->AddAddress("10.1.1.1/24", "stays"));
+  // Entries of proxies are a table of their own, and so are the settings of neighbours (which only the initial user namespace's have).
+  SETUP_OK(a->AddNeighbour({.to = "192.0.2.77", .dev = "west", .state = 0, .flags = NTF_PROXY}));
+  if (ipv6) SETUP_OK(a->AddNeighbour({.to = "2001:db8::77", .dev = "west", .state = 0, .flags = NTF_PROXY}));
+  std::vector<std::string> of_neighbours;
+  for (const char* version : {"ipv4", "ipv6"})
+    for (const char* setting : {"gc_stale_time", "ucast_solicit", "proxy_delay"})
+      if (const std::string file = std::string("net/") + version + "/neigh/west/" + setting; a.ns.HasSysctl(file)) {
+        SETUP_OK(a.ns.SetSysctl(file, "17"));
+        of_neighbours.push_back(file);
+      }
+  const auto as_lo = [](Place& place, std::string file) { return SETUP_OK(place.ns.Sysctl(file.replace(file.find("west"), 4, "lo"))); };
+  auto proxies = [&](Place& place) {
+    std::size_t count = 0;
+    for (const unsigned char family : {AF_INET, AF_INET6}) {
+      if (family == AF_INET6 && !ipv6) continue;
+      ndmsg header{};
+      header.ndm_family = family;
+      header.ndm_flags = NTF_PROXY;
+      count += SETUP_OK(place->socket().Dump(Request(RTM_GETNEIGH).Header(header).Named("dump proxies"))).size();
+    }
+    return count;
+  };
+  EXPECT_EQ(proxies(a), ipv6 ? 2u : 1u) << "control";
   if (ipv6) {
     SETUP_OK(a->AddAddress("2001:db8::1/64", "west", {.nodad = true}));
     SETUP_OK(a->AddRoute({.to = "2001:db8:1::/48", .via = "2001:db8::9"}));
@@ -474,6 +497,7 @@ NETNS_TEST(Dev, LayerThreeConfigurationStaysBehind, Covers("DEV-21"), Needs(Conf
     for (const Address& address : SETUP_OK(place->Addresses())) EXPECT_NE(address.index, dev) << address;
     EXPECT_EQ(routes_through(place, dev), 0u);
     EXPECT_EQ(neighbours_of(place, dev), 0u);
+    EXPECT_EQ(proxies(place), 0u) << "entries of proxies";
   };
   expect_bare(b, there, "in the target");
   expect_bare(a, index, "left in the source");
@@ -487,7 +511,9 @@ NETNS_TEST(Dev, LayerThreeConfigurationStaysBehind, Covers("DEV-21"), Needs(Conf
     EXPECT_EQ(SETUP_OK(b.ns.Sysctl("net/ipv6/conf/west/hop_limit")), SETUP_OK(b.ns.Sysctl("net/ipv6/conf/default/hop_limit")));
     EXPECT_EQ(SETUP_OK(b.ns.Sysctl("net/ipv6/conf/west/accept_ra")), SETUP_OK(b.ns.Sysctl("net/ipv6/conf/default/accept_ra")));
   }
+  for (const std::string& file : of_neighbours) EXPECT_EQ(SETUP_OK(b.ns.Sysctl(file)), as_lo(b, file)) << file << ": what was set in the source came along";
   EXPECT_FALSE(a.ns.HasSysctl("net/ipv4/conf/west/rp_filter")) << "its settings stayed in the source";
+  EXPECT_FALSE(a.ns.HasSysctl("net/ipv4/neigh/west/gc_stale_time")) << "its settings stayed in the source";
   // More may have come meanwhile: the kernel adds those of a link-local address when it has found that nobody else has it.
   EXPECT_THAT(routes_of_stays(), testing::IsSupersetOf(before)) << "those of another device";
   // Up in the target, nothing of the old comes back; and home again nothing is there either.
@@ -497,6 +523,7 @@ NETNS_TEST(Dev, LayerThreeConfigurationStaysBehind, Covers("DEV-21"), Needs(Conf
   expect_bare(a, SETUP_OK(a->LinkByName("west")).index, "moved back");
   EXPECT_EQ(SETUP_OK(a.ns.Sysctl("net/ipv4/conf/west/log_martians")), SETUP_OK(a.ns.Sysctl("net/ipv4/conf/default/log_martians")));
   EXPECT_EQ(SETUP_OK(a.ns.Sysctl("net/ipv4/conf/west/arp_announce")), SETUP_OK(a.ns.Sysctl("net/ipv4/conf/default/arp_announce")));
+  for (const std::string& file : of_neighbours) EXPECT_EQ(SETUP_OK(a.ns.Sysctl(file)), as_lo(a, file)) << file << ": what was set before it left is there again";
   SETUP_OK(a->Up("west"));
   EXPECT_THAT(SETUP_OK(a->Addresses({.family = AF_INET, .index = SETUP_OK(a->LinkByName("west")).index})), IsEmpty());
 }

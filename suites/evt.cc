@@ -156,6 +156,13 @@ NETNS_TEST(Evt, DoNotCrossToOrFromTheInitialNamespace, Covers("EVT-01"), Needs(M
   OnlyItsNamespaceHears(initial, {{"a", &a}, {"made inside", &nested}, {"of another owner", &owned}});
 }
 
+/// What was heard of network devices: of modules that come and go all namespaces hear.
+std::vector<Uevent> OfDevices(Ears& ears) {
+  std::vector<Uevent> heard = ears.Heard();
+  std::erase_if(heard, [](const Uevent& event) { return event.path.find("/net/") == std::string::npos; });
+  return heard;
+}
+
 NETNS_TEST(Evt, AMoveIsARemovalHereAndAnAdditionThere, Covers("EVT-02"), Needs(Config("VETH"))) {
   Place a, b, other;
   const int index = AddDevice(a, "west", {.index = 50});
@@ -164,7 +171,7 @@ NETNS_TEST(Evt, AMoveIsARemovalHereAndAnAdditionThere, Covers("EVT-02"), Needs(C
   SETUP_OK(a->MoveLink("west", b.ref()));
   const int index_in_b = SETUP_OK(b->LinkByName("west")).index;
   ASSERT_NE(index_in_b, index) << "its index was taken";
-  const auto left = in_a.Heard(), came = in_b.Heard();
+  const auto left = OfDevices(in_a), came = OfDevices(in_b);
   const Uevent removal = Find(left, "remove", "west"), addition = Find(came, "add", "west");
   EXPECT_EQ(removal.path, "/devices/virtual/net/west");
   EXPECT_EQ(removal.Value("IFINDEX"), std::to_string(index));
@@ -172,16 +179,32 @@ NETNS_TEST(Evt, AMoveIsARemovalHereAndAnAdditionThere, Covers("EVT-02"), Needs(C
   EXPECT_EQ(addition.Value("IFINDEX"), std::to_string(index_in_b));
   for (const Uevent& event : left) EXPECT_FALSE(event.action == "add") << event << " where it left";
   for (const Uevent& event : came) EXPECT_FALSE(event.action == "remove") << event << " where it came to";
-  EXPECT_THAT(in_other.Lines(), IsEmpty());
+  EXPECT_THAT(OfDevices(in_other), IsEmpty());
   // Back again, and on: the second crossing is told like the first.
   SETUP_OK(b->MoveLink("west", a.ref()));
   EXPECT_EQ(Find(in_b.Heard(), "remove", "west").Value("IFINDEX"), std::to_string(index_in_b));
   EXPECT_EQ(Find(in_a.Heard(), "add", "west").Value("IFINDEX"), std::to_string(SETUP_OK(a->LinkByName("west")).index));
+  // Under another name: each side is told of its own.
+  SETUP_OK(a->MoveLink("west", b.ref(), {.new_name = "north"}));
+  const auto left_named = OfDevices(in_a), came_renamed = OfDevices(in_b);
+  EXPECT_EQ(Find(left_named, "remove", "west").path, "/devices/virtual/net/west") << "the name that it had where it left";
+  for (const Uevent& event : left_named) EXPECT_EQ(event.action, "remove") << event << " where it left";
+  // Some kernels add it under its old name, and tell of the new one behind that.
+  std::string last;
+  for (const Uevent& event : came_renamed) {
+    EXPECT_NE(event.action, "remove") << event << " where it came to";
+    if (event.path == "/devices/virtual/net/west" || event.path == "/devices/virtual/net/north") last = event.path;
+  }
+  EXPECT_EQ(last, "/devices/virtual/net/north") << "the name that it has where it came to";
+  EXPECT_THAT(came_renamed, Contains(testing::Field(&Uevent::action, "add")));
+  EXPECT_THAT(OfDevices(in_other), IsEmpty());
+  SETUP_OK(b->MoveLink("north", a.ref(), {.new_name = "west"}));
+  (void)in_a.Heard(), (void)in_b.Heard();
   // Control: a new name in one namespace is neither.
   SETUP_OK(a->Rename("west", "south"));
   EXPECT_THAT(in_a.Lines(), Contains("move@/devices/virtual/net/south"));
   EXPECT_THAT(in_b.About("south"), IsEmpty());
-  EXPECT_THAT(in_other.Lines(), IsEmpty());
+  EXPECT_THAT(OfDevices(in_other), IsEmpty());
 }
 
 // lib/kobject_uevent.c, uevent_net_init(): only the namespaces that the initial user namespace owns are on the list.
@@ -254,6 +277,28 @@ NETNS_TEST(Evt, OfUserSpaceReachOnlyTheOwnNamespace, Covers("EVT-04"), Needs(Con
 NETNS_TEST(Evt, OfUserSpaceDoNotReachTheInitialNamespace, Covers("EVT-04"), Needs(Machine(), Config("VETH"), UserNs()), Exclusive{}) {
   Place initial(InitialNetNamespace());
   InjectionReachesOnlyTheOwnNamespace({{"initial", &initial}});
+}
+
+// Namespaces of one owner, the initial one among them: they are told together of what has no namespace, not of this.
+NETNS_TEST(Evt, OfUserSpaceStayInOneNamespaceOfTheInitialOwner, Covers("EVT-04", "EVT-03"), Needs(Root(), Machine(), Config("VETH")), Exclusive{}) {
+  Place initial(InitialNetNamespace());
+  Place before, a;
+  Place nested = Place::Inside(a);
+  std::vector<std::pair<const char*, Place*>> places = {{"the initial one", &initial}, {"an older one", &before}, {"a younger one", &a}, {"one created from inside", &nested}};
+  std::vector<std::unique_ptr<Ears>> ears;
+  for (const auto& [name, place] : places) ears.push_back(std::make_unique<Ears>(*place));
+  for (std::size_t i = 0; i < places.size(); ++i) {
+    const std::string path = "/nsconf-injected-" + std::to_string(i);
+    ASSERT_OK(Inject(SETUP_OK(places[i].second->ns.Socket(AF_NETLINK, SOCK_RAW, NETLINK_KOBJECT_UEVENT)), path));
+    for (std::size_t j = 0; j < places.size(); ++j) {
+      const auto lines = ears[j]->Lines();
+      if (i == j) {
+        EXPECT_THAT(lines, Contains("add@" + path)) << "control: sent in " << places[i].first;
+      } else {
+        EXPECT_THAT(lines, Not(Contains("add@" + path))) << "sent in " << places[i].first << ", heard in " << places[j].first;
+      }
+    }
+  }
 }
 
 void ADyingNamespaceIsSilent(Place& listener) {

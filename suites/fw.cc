@@ -289,6 +289,9 @@ struct Row {
       SETUP_OK(l.AddRoute({.to = "2001:db8:2::/64", .via = "2001:db8:1::1"}));
       SETUP_OK(r.AddRoute({.to = "2001:db8:1::/64", .via = "2001:db8:2::1"}));
     }
+    // Once all know their neighbours nothing is lost: a kernel joins the groups of new IPv6 addresses some time later.
+    for (const char* to : {"198.51.100.2", "2001:db8:2::2"})
+      if (to[0] == '1' || ipv6) SETUP_OK(Eventually(std::string(to) + " to be reached", [&] { return Ping(left, to, {.deadline = Deadline::In(std::chrono::seconds(1))}).ok(); }));
   }
   bool ipv6 = false;
 };
@@ -340,6 +343,28 @@ NETNS_TEST(Fw, PacketsAreFilteredInEveryNamespaceTheyTraverse, Covers("FW-10"), 
     EXPECT_EQ(PacketsOf(router, "seen"), stopped);
     EXPECT_EQ(PacketsOf(right, "seen"), sent) << "a packet that was dropped in the middle arrived";
   }
+  // And so does one at either end.
+  SETUP_OK(router.Flush());
+  SETUP_OK(right.Flush());
+  SETUP_OK(right.Commit(CountAt(NF_INET_LOCAL_IN, true)));
+  for (bool at_the_sender : {false, true}) {
+    if (at_the_sender) {
+      SETUP_OK(right.Flush());
+      SETUP_OK(left.Flush());
+      SETUP_OK(left.Commit(CountAt(NF_INET_LOCAL_OUT, true)));
+    }
+    for (bool six : {false, true}) {
+      if (six && !row.ipv6) continue;
+      SCOPED_TRACE(std::string(six ? "IPv6" : "IPv4") + (at_the_sender ? ", dropped where it is sent" : ", dropped where it arrives"));
+      auto to = Inet(six ? "2001:db8:2::2" : "198.51.100.2", 9000);
+      Fd receiver = SETUP_OK(UdpBind(row.right, to)), fence = SETUP_OK(UdpBind(row.right, to.WithPort(9001)));
+      Fd sender = SETUP_OK(row.left.Socket(six ? AF_INET6 : AF_INET, SOCK_DGRAM));
+      EXPECT_EQ(SendTo(sender, "x", to).code(), at_the_sender ? EPERM : 0);
+      SETUP_OK(SendTo(sender, "x", to.WithPort(9001)));
+      ASSERT_OK(Receive(fence)) << "control: another port still passes";
+      EXPECT_FALSE(Readable(receiver)) << "a packet that was dropped arrived";
+    }
+  }
 }
 
 NETNS_TEST(Fw, NatTranslatesOnlyPacketsOfItsNamespace, Covers("FW-09"), Needs(Config("NF_TABLES"), Config("NF_TABLES_INET"), Config("NFT_NAT"), Config("NFT_MASQ"), Config("VETH"))) {
@@ -374,6 +399,48 @@ NETNS_TEST(Fw, NatTranslatesOnlyPacketsOfItsNamespace, Covers("FW-09"), Needs(Co
     EXPECT_EQ(got.from.ip(), own) << "control: without the rule the sender's own address is seen";
   }
 }
+
+// nft(8), dnat and redirect: the destination is changed by the rules of the namespace that the packet passes; an older and a
+// younger router beside it get the same packets.
+void DestinationsAreChangedWhereTheRuleIs(bool six, NftNat::Kind kind) {
+  const bool redirect = kind == NftNat::Kind::kRedirect;
+  Row older, younger;
+  if (six && !older.ipv6) throw MissingNeed("needs-config:IPV6", "no IPv6", "CONFIG_IPV6");
+  const char *own = six ? "2001:db8:1::2" : "192.0.2.2", *router = six ? "2001:db8:1::1" : "192.0.2.1", *right = six ? "2001:db8:2::2" : "198.51.100.2";
+  std::uint16_t port = 7900;
+  for (Row* ruled : {&older, &younger}) {
+    SCOPED_TRACE(ruled == &older ? "the rule is in the older one" : "the rule is in the younger one");
+    Row* other = ruled == &older ? &younger : &older;
+    auto nft = SETUP_OK(Nftables::In(ruled->router));
+    const NftNat nat = redirect ? NftNat{.kind = kind, .port = 9200} : NftNat{.kind = kind, .address = right, .port = 9200};
+    NeedsNftables(nft.Commit(NftBatch()
+                                 .AddTable(NFPROTO_INET, "t")
+                                 .AddChain({.table = "t", .name = "pre", .hook = NF_INET_PRE_ROUTING, .priority = -100, .type = "nat"})
+                                 .AddRule({.table = "t", .chain = "pre", .protocol = IPPROTO_UDP, .dport = 9000, .nat = nat})),
+                  "a rule that changes destinations");
+    for (Row* row : {other, ruled}) {
+      const Fd asked = SETUP_OK(UdpBind(row->router, Inet(router, 9000))), given = SETUP_OK(UdpBind(redirect ? row->router : row->right, Inet(redirect ? router : right, 9200)));
+      const Fd sender = SETUP_OK(UdpBind(row->left, Inet(own, ++port)));
+      SETUP_OK(SendTo(sender, "x", Inet(router, 9000)));
+      const auto got = Receive(row == ruled ? given : asked, Deadline::In(std::chrono::seconds(10)));
+      ASSERT_OK(got) << (row == ruled ? "nft(8): the rule of this namespace did not act" : "nft(8): the rule of another namespace acts here");
+      EXPECT_EQ(got->from, Inet(own, port));
+      SETUP_OK(SendTo(row == ruled ? given : asked, "answer", got->from));
+      const auto answer = Receive(sender, Deadline::In(std::chrono::seconds(10)));
+      ASSERT_OK(answer);
+      EXPECT_EQ(answer->from, Inet(router, 9000)) << "the answer comes from where it was sent to";
+    }
+    SETUP_OK(nft.Flush());
+  }
+}
+const bool destinations = [] {
+  for (bool six : {false, true})
+    for (bool redirect : {false, true})
+      RegisterBody("Fw", std::string("DestinationsAreChangedWhereTheRuleIs/") + (redirect ? "Redirect" : "Dnat") + (six ? "Ipv6" : "Ipv4"), __FILE__, __LINE__,
+                   [=] { DestinationsAreChangedWhereTheRuleIs(six, redirect ? NftNat::Kind::kRedirect : NftNat::Kind::kDestination); }, Covers("FW-09"),
+                   Needs(Config("NF_TABLES"), Config("NF_TABLES_INET"), Config("NFT_NAT"), Config(redirect ? "NFT_REDIR" : "NFT_NAT"), Config("VETH"), Config(six ? "IPV6" : "INET")));
+  return true;
+}();
 
 // --- Devices ----------------------------------------------------------------------------------------------------------
 
@@ -431,22 +498,23 @@ NETNS_TEST(Fw, IngressHookNeverAttachesToADeviceOfAnotherNamespace, Covers("FW-1
 
 // --- Queues and logs --------------------------------------------------------------------------------------------------
 
+/// A socket that owns queue 5 of a namespace, and is given what its packets are, not the packets.
+Fd OwnQueue(const NetNamespace& ns) {
+  Fd socket = SETUP_OK(ns.Socket(AF_NETLINK, SOCK_RAW, NETLINK_NETFILTER));
+  SETUP_OK(Bind(socket, NetlinkAddress(0)));
+  BindQueue(socket, 5);
+  nfqnl_msg_config_params params{};
+  params.copy_mode = NFQNL_COPY_META;
+  nfgenmsg header{};
+  header.res_id = htons(5);
+  Request config(NFNL_SUBSYS_QUEUE << 8 | NFQNL_MSG_CONFIG);
+  config.Header(header).Structure(NFQA_CFG_PARAMS, params);
+  SendRaw(socket, config);
+  return socket;
+}
 NETNS_TEST(Fw, QueuedPacketsGoToTheListenerOfTheirNamespace, Covers("FW-11"), Needs(Config("NF_TABLES"), Config("NF_TABLES_INET"), Config("NFT_QUEUE"), Config("NETFILTER_NETLINK_QUEUE"))) {
   auto a = NetNamespace::Create(), b = NetNamespace::Create();
-  auto hear = [&](const NetNamespace& ns) {
-    Fd socket = SETUP_OK(ns.Socket(AF_NETLINK, SOCK_RAW, NETLINK_NETFILTER));
-    SETUP_OK(Bind(socket, NetlinkAddress(0)));
-    BindQueue(socket, 5);
-    nfqnl_msg_config_params params{};
-    params.copy_mode = NFQNL_COPY_META;
-    nfgenmsg header{};
-    header.res_id = htons(5);
-    Request config(NFNL_SUBSYS_QUEUE << 8 | NFQNL_MSG_CONFIG);
-    config.Header(header).Structure(NFQA_CFG_PARAMS, params);
-    SendRaw(socket, config);
-    return socket;
-  };
-  Fd of_a = hear(a), of_b = hear(b);
+  Fd of_a = OwnQueue(a), of_b = OwnQueue(b);
   for (auto* ns : {&a, &b}) {
     LoopbackUp(*ns);
     auto nft = SETUP_OK(Nftables::In(*ns));
@@ -463,6 +531,71 @@ NETNS_TEST(Fw, QueuedPacketsGoToTheListenerOfTheirNamespace, Covers("FW-11"), Ne
   Fd other = SETUP_OK(b.Socket(AF_INET, SOCK_DGRAM));
   SETUP_OK(SendTo(other, "x", Inet(kLoopback4, 9000)));
   EXPECT_OK(WaitFor(of_b.get(), POLLIN, Deadline::In(std::chrono::seconds(10)), "a queued packet"));
+}
+
+/// A queue, its owner's socket, and what a packet that waits there is waited for by.
+struct Queue {
+  explicit Queue(const NetNamespace& where) : ns(where) {
+    LoopbackUp(ns);
+    nft = SETUP_OK(Nftables::In(ns));
+    NeedsNftables(nft->Commit(NftBatch()
+                                  .AddTable(NFPROTO_INET, "t")
+                                  .AddChain({.table = "t", .name = "in", .hook = NF_INET_LOCAL_IN})
+                                  .AddRule({.table = "t", .chain = "in", .protocol = IPPROTO_UDP, .dport = 9000, .queue = 5})),
+                  "a rule that queues");
+    socket = OwnQueue(ns);
+    receiver = SETUP_OK(UdpBind(ns, Inet(kLoopback4, 9000)));
+    sender = SETUP_OK(ns.Socket(AF_INET, SOCK_DGRAM));
+  }
+  /// Sends a datagram; the number that its packet has in the queue.
+  std::uint32_t Enqueue() {
+    SETUP_OK(SendTo(sender, "x", Inet(kLoopback4, 9000)));
+    const std::string data = SETUP_OK(Receive(socket)).data;
+    const Message message(std::as_bytes(std::span(data)));
+    const auto packet = message.AttributesAfter<nfgenmsg>().Structure<nfqnl_msg_packet_hdr>(NFQA_PACKET_HDR);
+    if (!packet) throw SetupFailure("what came is no queued packet", std::source_location::current());
+    return ntohl(packet->packet_id);
+  }
+  /// NF_ACCEPT for a packet: the kernel's answer.
+  int Accept(std::uint32_t packet) {
+    nfgenmsg header{};
+    header.res_id = htons(5);
+    nfqnl_msg_verdict_hdr verdict{};
+    verdict.verdict = htonl(NF_ACCEPT);
+    verdict.id = htonl(packet);
+    Request request(NFNL_SUBSYS_QUEUE << 8 | NFQNL_MSG_VERDICT, NLM_F_ACK);
+    request.Header(header).Structure(NFQA_VERDICT_HDR, verdict);
+    SendRaw(socket, request);
+    const std::string data = SETUP_OK(Receive(socket)).data;
+    return -Message(std::as_bytes(std::span(data))).Header<nlmsgerr>().error;
+  }
+  const NetNamespace& ns;
+  std::optional<Nftables> nft;
+  Fd socket, receiver, sender;
+};
+
+// net/netfilter/nfnetlink_queue.c: packets of a device that goes down are dropped from the queues, those of the device's namespace.
+NETNS_TEST(Fw, QueuedPacketsOutliveDevicesAndVerdictsOfOtherNamespaces, Covers("FW-11"),
+           Needs(Config("NF_TABLES"), Config("NF_TABLES_INET"), Config("NFT_QUEUE"), Config("NETFILTER_NETLINK_QUEUE"))) {
+  auto a = NetNamespace::Create(), b = NetNamespace::Create();
+  Queue of_a(a), of_b(b);
+  for (auto [waits, other, which] : {std::tuple(&of_a, &of_b, "the older"), std::tuple(&of_b, &of_a, "the younger")}) {
+    SCOPED_TRACE(std::string("a packet waits in ") + which + " namespace");
+    const std::uint32_t packet = waits->Enqueue();
+    EXPECT_EQ(other->Accept(packet), ENOENT) << "a verdict on a packet of another namespace";
+    EXPECT_FALSE(Readable(waits->receiver)) << "a verdict of another namespace let the packet pass";
+    // Its loopback has the same index as the one of the packet.
+    auto rtnl = RtnlIn(other->ns);
+    SETUP_OK(rtnl.Down("lo"));
+    SETUP_OK(rtnl.Up("lo"));
+    EXPECT_EQ(waits->Accept(packet), 0) << "a device of another namespace went down, and the packet is gone";
+    EXPECT_OK(Receive(waits->receiver, Deadline::In(std::chrono::seconds(10)))) << "the packet did not outlive a device of another namespace";
+    const std::uint32_t lost = waits->Enqueue();
+    auto own = RtnlIn(waits->ns);
+    SETUP_OK(own.Down("lo"));
+    EXPECT_EQ(waits->Accept(lost), ENOENT) << "control: its own device went down";
+    SETUP_OK(own.Up("lo"));
+  }
 }
 
 void NumbersArePerNamespace(bool queue) {
@@ -522,7 +655,7 @@ NETNS_TEST(Fw, LoggedPacketsGoToTheListenerOfTheirNamespace, Covers("FW-12"), Ne
 
 // netfilter-sysctl.rst nf_log_all_netns: "By default, only init_net namespace can log packets into kernel log with LOG target".
 NETNS_TEST(Fw, KernelLogTargetIsSilentOutsideTheInitialNamespace, Covers("FW-13"),
-           Needs(Machine(), Config("NF_TABLES"), Config("NF_TABLES_INET"), Config("NFT_LOG"), Config("NF_LOG_SYSLOG")), Exclusive{}) {
+           Needs(Machine(), Config("NF_TABLES"), Config("NF_TABLES_INET"), Config("NFT_LOG"), Config("NF_LOG_SYSLOG"), Config("VETH")), Exclusive{}, Within{std::chrono::seconds(60)}) {
   auto initial = InitialNetNamespace();
   auto ns = NetNamespace::Create();
   const std::string file = "net/netfilter/nf_log_all_netns";
@@ -557,16 +690,36 @@ NETNS_TEST(Fw, KernelLogTargetIsSilentOutsideTheInitialNamespace, Covers("FW-13"
   SETUP_OK(in_initial.Commit(rules("from-the-initial ", 9012)));
   std::string old = SETUP_OK(initial.Sysctl(file));
   SETUP_OK(initial.SetSysctl(file, "0"));
-  auto traffic = [&](const NetNamespace& where, std::uint16_t port) {
-    return logged([&] { SETUP_OK(UdpTalks(where, where, Inet(kLoopback4, port), 10)); });
+  auto traffic = [&](const NetNamespace& where, const char* loopback, std::uint16_t port) {
+    return logged([&] { SETUP_OK(UdpTalks(where, where, Inet(loopback, port), 10)); });
   };
   LoopbackUp(initial);
-  EXPECT_THAT(traffic(ns, 9011), Not(HasSubstr("from-the-namespace"))) << "nf_log_all_netns=0";
-  EXPECT_THAT(traffic(initial, 9012), HasSubstr("from-the-initial")) << "control: the initial namespace logs";
-  SETUP_OK(initial.SetSysctl(file, "1"));
-  EXPECT_THAT(traffic(ns, 9011), HasSubstr("from-the-namespace")) << "nf_log_all_netns=1";
-  SETUP_OK(initial.SetSysctl(file, "0"));
-  EXPECT_THAT(traffic(ns, 9011), Not(HasSubstr("from-the-namespace"))) << "nf_log_all_netns=0 again";
+  // Each family has a logger of its own, which asks by itself.
+  std::vector<const char*> loopbacks = {kLoopback4};
+  if (ns.HasSysctl("net/ipv6/conf/lo")) loopbacks.push_back(kLoopback6);
+  for (const char* loopback : loopbacks) {
+    SCOPED_TRACE(loopback);
+    EXPECT_THAT(traffic(ns, loopback, 9011), Not(HasSubstr("from-the-namespace"))) << "nf_log_all_netns=0";
+    EXPECT_THAT(traffic(initial, loopback, 9012), HasSubstr("from-the-initial")) << "control: the initial namespace logs";
+    SETUP_OK(initial.SetSysctl(file, "1"));
+    EXPECT_THAT(traffic(ns, loopback, 9011), HasSubstr("from-the-namespace")) << "nf_log_all_netns=1";
+    SETUP_OK(initial.SetSysctl(file, "0"));
+    EXPECT_THAT(traffic(ns, loopback, 9011), Not(HasSubstr("from-the-namespace"))) << "nf_log_all_netns=0 again";
+  }
+  // ARP: each address is asked for once, before the first datagram to it.
+  auto neighbour = NetNamespace::Create();
+  auto pair = NeedsConfig("VETH", VethPair::Between(neighbour, ns, {.west6 = "", .east6 = ""}), "a veth pair");
+  for (const char* address : {"192.0.2.11/24", "192.0.2.12/24"}) SETUP_OK(RtnlIn(ns).AddAddress(address, "east"));
+  const Status arp = in_ns.Commit(NftBatch()
+                                      .AddTable(NFPROTO_ARP, "netns-arp")
+                                      .AddChain({.family = NFPROTO_ARP, .table = "netns-arp", .name = "in", .hook = 0 /* NF_ARP_IN */})
+                                      .AddRule({.family = NFPROTO_ARP, .table = "netns-arp", .chain = "in", .log = NftLog{.prefix = "arp-of-the-namespace "}}));
+  if (arp.ok()) {
+    auto ask = [&](const char* address) { return logged([&] { SETUP_OK(UdpTalks(neighbour, ns, Inet(address, 9013), 10)); }); };
+    EXPECT_THAT(ask("192.0.2.11"), Not(HasSubstr("arp-of-the-namespace"))) << "nf_log_all_netns=0";
+    SETUP_OK(initial.SetSysctl(file, "1"));
+    EXPECT_THAT(ask("192.0.2.12"), HasSubstr("arp-of-the-namespace")) << "nf_log_all_netns=1";
+  }
   SETUP_OK(initial.SetSysctl(file, old));
   SETUP_OK(in_initial.Commit(NftBatch().DeleteTable(NFPROTO_INET, "netns-log")));
 }

@@ -375,6 +375,62 @@ NETNS_TEST(Fw, ExpectationsArePerNamespace, Covers("FW-24"), Needs(Config("NF_CT
   EXPECT_EQ(list(in_b), 0u);
 }
 
+/// A place for the connection that is expected: who it comes from and who it goes to are addresses of lo.
+struct Expecting {
+  NetNamespace ns = NetNamespace::Create();
+  NetlinkSocket socket = NetfilterSocket(ns);
+  Fd listener;
+
+  Expecting() {
+    LoopbackUp(ns);
+    auto rtnl = RtnlIn(ns);
+    for (const char* address : {"192.0.2.21/32", "192.0.2.22/32"}) SETUP_OK(rtnl.AddAddress(address, "lo"));
+    Track(ns);
+    AddConnectionWithHelper(socket);
+    listener = SETUP_OK(TcpListen(ns, Inet("192.0.2.21", 4999)));
+  }
+  /// Makes a connection as it is expected, from a port; whether it is known as expected.
+  bool IsExpected(std::uint16_t port) {
+    const Fd client = SETUP_OK(ns.Socket(AF_INET, SOCK_STREAM));
+    SETUP_OK(Bind(client, Inet("192.0.2.22", port)));
+    SETUP_OK(Connect(client, Inet("192.0.2.21", 4999)));
+    auto conntrack = ConntrackOf(ns);
+    for (const Flow& flow : SETUP_OK(conntrack.Flows()))
+      if (flow.sport == port && flow.dport == 4999) return (flow.status & IPS_EXPECTED) != 0;
+    throw SetupFailure("the connection is not tracked", std::source_location::current());
+  }
+  std::size_t Expectations() {
+    return SETUP_OK(socket.Dump(CtRequest(NFNL_SUBSYS_CTNETLINK_EXP, IPCTNL_MSG_EXP_GET, 0, "list expectations"))).size();
+  }
+};
+
+// conntrack(8): "an expectation in A must not match packets in B". Each has one of its own, so that it is looked for at all.
+NETNS_TEST(Fw, ConnectionsAreExpectedInTheirNamespace, Covers("FW-24"),
+           Needs(Config("NF_TABLES"), Config("NF_TABLES_INET"), Config("NFT_NAT"), Config("NFT_MASQ"), Config("NF_CT_NETLINK"), Config("NF_CONNTRACK_FTP")), Within{std::chrono::seconds(60)}) {
+  constexpr int kOthers = 20;  // of which some share a bucket with the one
+  const auto other_port = [](Request add) {
+    Tuple(add, CTA_EXPECT_MASTER, "192.0.2.21", "192.0.2.22", 4021, 21);
+    Tuple(add, CTA_EXPECT_TUPLE, "192.0.2.22", "192.0.2.21", 0, 4998);
+    Tuple(add, CTA_EXPECT_MASK, "255.255.255.255", "255.255.255.255", 0, 0xffff);
+    return add.Be32(CTA_EXPECT_TIMEOUT, 600);
+  };
+  std::vector<Expecting> others(kOthers / 2);
+  Expecting here;
+  for (int i = 0; i < kOthers / 2; ++i) others.emplace_back();
+  for (Expecting& other : others)
+    SETUP_OK(other.socket.Ack(other_port(CtRequest(NFNL_SUBSYS_CTNETLINK_EXP, IPCTNL_MSG_EXP_NEW, NLM_F_CREATE | NLM_F_EXCL, "expect another connection"))));
+  EXPECT_FALSE(here.IsExpected(5001)) << "control: nothing is expected yet";
+  SETUP_OK(here.socket.Ack(ExpectedConnection()));
+  for (Expecting& other : others) {
+    EXPECT_FALSE(other.IsExpected(5002)) << "a connection was taken for one that another namespace expects";
+    EXPECT_EQ(other.Expectations(), 1u) << "its own expectation is gone";
+  }
+  EXPECT_EQ(here.Expectations(), 1u) << "a connection of another namespace has used up the expectation";
+  EXPECT_TRUE(here.IsExpected(5002)) << "the connection that this namespace expects";
+  EXPECT_EQ(here.Expectations(), 0u) << "control: it has been used up";
+  EXPECT_FALSE(here.IsExpected(5003)) << "control: by one connection";
+}
+
 // The same by the file, where the kernel has it.
 NETNS_TEST(Fw, TheFileOfExpectationsIsPerNamespace, Covers("FW-24"),
            Needs(Config("NF_CT_NETLINK"), Config("NF_CONNTRACK_FTP"), Config("NF_CONNTRACK_PROCFS"))) {
@@ -439,6 +495,24 @@ struct Tracker {
     const Message answer = SETUP_OK(socket.Get(CtRequest(NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_GET_STATS, 0, "count connections")));
     return ntohl(answer.AttributesAfter<nfgenmsg>().U32(CTA_STATS_GLOBAL_ENTRIES).value_or(~0u));
   }
+  /// Gives the first `count` connections a mark: which errors there are.
+  std::set<std::string> SetMark(int count, std::uint32_t mark) const {
+    std::vector<Request> requests;
+    for (int n = 0; n < count; ++n) {
+      Request change = CtRequest(NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_NEW, 0, "mark connection " + std::to_string(n));
+      Tuple(change, CTA_TUPLE_ORIG, "192.0.2.31", "192.0.2.32", static_cast<std::uint16_t>(2000 + n), 80);
+      requests.push_back(change.Be32(CTA_MARK, mark));
+    }
+    std::set<std::string> answers;
+    for (int answer : SendMany(ns, NETLINK_NETFILTER, requests)) answers.insert(answer == 0 ? "success" : ErrnoName(answer));
+    return answers;
+  }
+  std::set<std::uint32_t> Marks() const {
+    std::set<std::uint32_t> marks;
+    auto conntrack = SETUP_OK(Conntrack::In(ns));
+    for (const Flow& flow : SETUP_OK(conntrack.Flows())) marks.insert(flow.mark);
+    return marks;
+  }
   std::set<std::string> Add(int count, int first = 0) const { return Nth(IPCTNL_MSG_CT_NEW, NLM_F_CREATE | NLM_F_EXCL, "add connection", count, first); }
   std::set<std::string> Get(int count) const { return Nth(IPCTNL_MSG_CT_GET, 0, "get connection", count); }
   std::set<std::string> Delete(int count) const { return Nth(IPCTNL_MSG_CT_DELETE, 0, "delete connection", count); }
@@ -469,6 +543,14 @@ void EqualConnections(std::size_t namespaces, int connections, const std::functi
     resize("512");
     all_there("after the table has been reduced");
   }
+  // conntrack(8), -U: what is changed are connections of the namespace.
+  EXPECT_THAT(owners[1].SetMark(connections, 7), ElementsAre("success")) << "control: its own";
+  for (Tracker& stranger : strangers) EXPECT_THAT(stranger.SetMark(connections, 9), ElementsAre("ENOENT")) << "conntrack(8), -U: a connection of another namespace can be changed";
+  const bool marks = KernelConfig::Running().Value("NF_CONNTRACK_MARK") != 'n';
+  for (std::size_t i = 0; i < owners.size(); ++i)
+    if (marks || i != 1) {
+      EXPECT_THAT(owners[i].Marks(), ElementsAre(i == 1 ? 7u : 0u)) << "conntrack(8), -U: " << (i == 1 ? "control: its own" : "equal ones were changed in another namespace");
+    }
   EXPECT_THAT(owners[0].Delete(connections), ElementsAre("success")) << "control: its own";
   EXPECT_EQ(CountConnections(owners[0].socket), 0u) << "control";
   for (std::size_t i = 1; i < owners.size(); ++i) EXPECT_EQ(CountConnections(owners[i].socket), static_cast<std::size_t>(connections)) << "equal ones were deleted in another namespace";

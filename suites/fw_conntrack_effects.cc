@@ -107,6 +107,21 @@ Result<int> EntriesWith(const NetNamespace& ns, int attribute) {
   return with;
 }
 
+/// Whether a segment that no TCP sends is told of to who listens to what the namespace logs.
+Result<int> InvalidIsLogged(const NetNamespace& ns) {
+  ASSIGN_OR_RETURN(RtnlMonitor log, ListenToNflog(ns, 0));
+  RETURN_IF_ERROR(SendIp(ns, IPPROTO_TCP, Tcp({false, kSyn | kRst, 1000, 0})));
+  ASSIGN_OR_RETURN(std::vector<Message> heard, log.DrainNow());  // its way out was gone before the call returned
+  return std::any_of(heard.begin(), heard.end(), [](const Message& message) { return LoggedPacket(message).has_value(); });
+}
+void LogInvalidTo(const NetNamespace& ns, const char* logger) {
+  auto listener = ListenToNflog(ns, 0);  // has the logger loaded where it is a module
+  if (!listener.ok() && listener.code() == EINVAL) throw MissingNeed("needs-config:NETFILTER_NETLINK_LOG", "nfnetlink has no logger");
+  SETUP_OK(std::move(listener));
+  TrackAndDrop(ns);
+  SETUP_OK(ns.SetSysctl("net/netfilter/nf_log/2", logger));
+}
+
 const std::vector<Effect>& Effects() {
   static const auto set = [](const char* name, const char* value) {
     return [=](const NetNamespace& ns) {
@@ -143,6 +158,14 @@ const std::vector<Effect>& Effects() {
       {"CountersOfConnections", "net/netfilter/nf_conntrack_acct", "1", [](auto& ns) { return EntriesWith(ns, CTA_COUNTERS_ORIG); }, 1, set("net/netfilter/nf_conntrack_acct", "0")},
       {"TimesOfConnections", "net/netfilter/nf_conntrack_timestamp", "1", [](auto& ns) { return EntriesWith(ns, CTA_TIMESTAMP); }, 1,
        set("net/netfilter/nf_conntrack_timestamp", "0"), {"NF_CONNTRACK_TIMESTAMP"}},
+      {"LogOfInvalidPackets", "net/netfilter/nf_conntrack_log_invalid", "6", InvalidIsLogged, 1, [](auto& ns) { LogInvalidTo(ns, "nfnetlink_log"); }, {"NETFILTER_NETLINK_LOG"}},
+      // netfilter-sysctl.rst: the logger of a family.
+      {"LoggerOfIpv4", "net/netfilter/nf_log/2", "nfnetlink_log", InvalidIsLogged, 1,
+       [](auto& ns) {
+         LogInvalidTo(ns, "NONE");
+         SETUP_OK(ns.SetSysctl("net/netfilter/nf_conntrack_log_invalid", "6"));
+       },
+       {"NETFILTER_NETLINK_LOG"}, {"FW-14"}},
       {"EventsOfConnections", "net/netfilter/nf_conntrack_events", "0",
        [](auto& ns) -> Result<int> {
          ASSIGN_OR_RETURN(RtnlMonitor events, MonitorConntrack(ns));

@@ -4,6 +4,7 @@
 #include <linux/ip_vs.h>
 #include <netinet/in.h>
 
+#include <set>
 #include <sstream>
 
 #include "fixtures/sockets.h"
@@ -91,6 +92,65 @@ NETNS_TEST(Fw, ConnectionsThroughVirtualServersAreOfOneNamespace, Covers("FW-16"
   Generic family(sides[0].router, IPVS_GENL_NAME, "IP_VS");
   SETUP_OK(family->Ack(family.Make(IPVS_CMD_FLUSH, "flush virtual servers", IPVS_GENL_VERSION)));
   EXPECT_OK(sides[1].Talk("third")) << "ipvsadm(8): the virtual servers of another namespace were flushed";
+}
+
+/// The time-out of TCP connections through virtual servers ("ipvsadm --set").
+std::uint32_t TcpTimeout(Generic& family) {
+  const Message answer = SETUP_OK(family->Get(family.Make(IPVS_CMD_GET_CONFIG, "ask for time-outs", IPVS_GENL_VERSION)));
+  return answer.AttributesAfter<genlmsghdr>().U32(IPVS_CMD_ATTR_TIMEOUT_TCP).value_or(0);
+}
+Status ChangeDaemon(Generic& family, std::uint8_t command, std::uint32_t state, const char* device, std::uint32_t id) {
+  Request request = family.Make(command, std::string(command == IPVS_CMD_NEW_DAEMON ? "start" : "stop") + " a sync daemon on " + device, IPVS_GENL_VERSION);
+  request.Nest(IPVS_CMD_ATTR_DAEMON, [&](Request& r) { r.U32(IPVS_DAEMON_ATTR_STATE, state).Text(IPVS_DAEMON_ATTR_MCAST_IFN, device).U32(IPVS_DAEMON_ATTR_SYNC_ID, id); });
+  return family->Ack(request);
+}
+/// "ipvsadm -l --daemon": state and sync id of each.
+std::set<std::pair<std::uint32_t, std::uint32_t>> Daemons(Generic& family) {
+  std::set<std::pair<std::uint32_t, std::uint32_t>> all;
+  for (const Message& message : SETUP_OK(family->Dump(family.Make(IPVS_CMD_GET_DAEMON, "list sync daemons", IPVS_GENL_VERSION)))) {
+    const Attributes daemon = message.AttributesAfter<genlmsghdr>().Nested(IPVS_CMD_ATTR_DAEMON);
+    all.emplace(daemon.U32(IPVS_DAEMON_ATTR_STATE).value_or(0), daemon.U32(IPVS_DAEMON_ATTR_SYNC_ID).value_or(0));
+  }
+  return all;
+}
+// ipvsadm(8), --start-daemon, --stop-daemon, --set: of the namespace.
+NETNS_TEST(Fw, DaemonsAndTimeoutsOfVirtualServersAreOfOneNamespace, Covers("FW-16"), Needs(Root(), Config("IP_VS"), Config("VETH"))) {
+  using Set = std::set<std::pair<std::uint32_t, std::uint32_t>>;
+  constexpr std::uint32_t kMaster = IP_VS_STATE_MASTER, kBackup = IP_VS_STATE_BACKUP;
+  Place before, a, b;
+  for (auto [place, host] : {std::pair(&before, 1), std::pair(&a, 2), std::pair(&b, 3)}) {
+    AddDevice(*place, "eth0", {}, true);
+    SETUP_OK((*place)->AddAddress("192.0.2." + std::to_string(host) + "/24", "eth0"));
+  }
+  AddDevice(b, "only0", {}, true);
+  Generic of_before(before, IPVS_GENL_NAME, "IP_VS"), of_a(a, IPVS_GENL_NAME, "IP_VS"), of_b(b, IPVS_GENL_NAME, "IP_VS");
+  const std::uint32_t usual = TcpTimeout(of_b);
+  Request set = of_a.Make(IPVS_CMD_SET_CONFIG, "set time-outs", IPVS_GENL_VERSION);
+  ASSERT_OK(of_a->Ack(set.U32(IPVS_CMD_ATTR_TIMEOUT_TCP, 4711)));
+  EXPECT_EQ(TcpTimeout(of_a), 4711u) << "control";
+  for (Generic* other : {&of_before, &of_b}) EXPECT_EQ(TcpTimeout(*other), usual) << "ipvsadm(8), --set: in another namespace";
+  Place born;
+  Generic of_born(born, IPVS_GENL_NAME, "IP_VS");
+  EXPECT_EQ(TcpTimeout(of_born), usual) << "a new namespace begins with the time-outs of another";
+
+  EXPECT_THAT(ChangeDaemon(of_a, IPVS_CMD_NEW_DAEMON, kMaster, "only0", 7), FailsWith(ENODEV)) << "a device of another namespace";
+  ASSERT_OK(ChangeDaemon(of_a, IPVS_CMD_NEW_DAEMON, kMaster, "eth0", 7));
+  EXPECT_EQ(Daemons(of_a), (Set{{kMaster, 7}})) << "control";
+  EXPECT_THAT(ChangeDaemon(of_a, IPVS_CMD_NEW_DAEMON, kMaster, "eth0", 8), FailsWith(EEXIST)) << "control: a namespace has one";
+  for (Generic* other : {&of_before, &of_b}) {
+    EXPECT_EQ(Daemons(*other), Set()) << "a daemon of another namespace is listed";
+    EXPECT_THAT(ChangeDaemon(*other, IPVS_CMD_DEL_DAEMON, kMaster, "eth0", 7), FailsWith(ESRCH)) << "a daemon of another namespace can be stopped";
+    ASSERT_OK(ChangeDaemon(*other, IPVS_CMD_NEW_DAEMON, kMaster, "eth0", 9)) << "the daemon of another namespace is in the way";
+    ASSERT_OK(ChangeDaemon(*other, IPVS_CMD_NEW_DAEMON, kBackup, "eth0", 10));
+    EXPECT_EQ(Daemons(*other), (Set{{kMaster, 9}, {kBackup, 10}}));
+  }
+  EXPECT_EQ(Daemons(of_a), (Set{{kMaster, 7}})) << "the daemons of another namespace are listed";
+  for (std::uint32_t state : {kMaster, kBackup}) ASSERT_OK(ChangeDaemon(of_before, IPVS_CMD_DEL_DAEMON, state, "eth0", 0));
+  EXPECT_EQ(Daemons(of_before), Set()) << "control: stopped";
+  EXPECT_EQ(Daemons(of_a), (Set{{kMaster, 7}})) << "stopped in another namespace";
+  EXPECT_EQ(Daemons(of_b), (Set{{kMaster, 9}, {kBackup, 10}})) << "stopped in another namespace";
+  ASSERT_OK(ChangeDaemon(of_a, IPVS_CMD_DEL_DAEMON, kMaster, "eth0", 0));
+  for (std::uint32_t state : {kMaster, kBackup}) ASSERT_OK(ChangeDaemon(of_b, IPVS_CMD_DEL_DAEMON, state, "eth0", 0));
 }
 
 }  // namespace

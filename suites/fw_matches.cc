@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // FW: matches of iptables that remember what they saw, under a name: their tables are of one namespace.
 #include <arpa/inet.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nfnetlink_acct.h>
 #include <linux/netfilter/xt_hashlimit.h>
+#include <linux/netfilter/xt_nfacct.h>
 #include <linux/netfilter/xt_recent.h>
 
 #include <cstring>
@@ -133,6 +136,40 @@ NETNS_TEST(Fw, HashlimitsOfIpv4ArePerNamespace, Covers("FW-20"), Needs(Config("I
 }
 NETNS_TEST(Fw, HashlimitsOfIpv6ArePerNamespace, Covers("FW-20"), Needs(Config("IPV6"), Config("IP6_NF_IPTABLES"), Config("IP6_NF_FILTER"), Config("NETFILTER_XT_MATCH_HASHLIMIT"))) {
   LimitsArePerNamespace(AF_INET6);
+}
+
+// iptables-extensions(8) nfacct: "the nfacct object that will be used": one of the namespace, whatever others have that name.
+NETNS_TEST(Fw, AccountingRulesCountInTheirNamespace, Covers("FW-25"),
+           Needs(Config("IP_NF_IPTABLES"), Config("IP_NF_FILTER"), Config("NETFILTER_NETLINK_ACCT"), Config("NETFILTER_XT_MATCH_NFACCT"))) {
+  auto a = NetNamespace::Create(), b = NetNamespace::Create(), without = NetNamespace::Create();
+  const auto request = [](int type, std::uint16_t flags) {
+    Request made(static_cast<std::uint16_t>(NFNL_SUBSYS_ACCT << 8 | type), flags);
+    made.Named("accounting object 'o'").Header(nfgenmsg{}).Text(NFACCT_NAME, "o");
+    return made;
+  };
+  const auto socket = [](const NetNamespace& ns) { return SETUP_OK(NetlinkSocket::Adopt(SETUP_OK(ns.Socket(AF_NETLINK, SOCK_RAW, NETLINK_NETFILTER)))); };
+  const auto packets = [&](const NetNamespace& ns) {
+    const Message answer = SETUP_OK(socket(ns).Get(request(NFNL_MSG_ACCT_GET, 0)));
+    return __builtin_bswap64(answer.AttributesAfter<nfgenmsg>().U64(NFACCT_PKTS).value_or(~0ull));
+  };
+  xt_nfacct_match_info info{};
+  std::strncpy(info.name, "o", sizeof info.name - 1);
+  const IptMatch match = Match("nfacct", 0, info);
+  for (const NetNamespace* ns : {&a, &b}) {
+    Status made = socket(*ns).Ack(request(NFNL_MSG_ACCT_NEW, NLM_F_CREATE | NLM_F_EXCL));
+    if (made.code() == EINVAL || made.code() == EOPNOTSUPP) throw MissingNeed("needs-config:NETFILTER_NETLINK_ACCT", "the kernel has no accounting objects: " + made.error().ToString());
+    SETUP_OK(std::move(made));
+    Filter(*ns, AF_INET).Append(kPort, match, "ACCEPT", "NETFILTER_XT_MATCH_NFACCT");
+  }
+  LoopbackUp(without);
+  EXPECT_THAT(Iptables(without, AF_INET).Append("INPUT", {.protocol = IPPROTO_UDP, .dport = kPort, .target = "ACCEPT", .matches = {match}}), Not(testing::Truly([](const Status& s) { return s.ok(); })))
+      << "a rule with an object that only other namespaces have";
+  for (int i = 0; i < 3; ++i) SETUP_OK(UdpTalks(b, b, Inet(kLoopback4, kPort), 10));
+  EXPECT_EQ(packets(b), 3u) << "nfacct(8): the packets of its namespace";
+  EXPECT_EQ(packets(a), 0u) << "nfacct(8): packets of another namespace were counted";
+  SETUP_OK(UdpTalks(a, a, Inet(kLoopback4, kPort), 10));
+  EXPECT_EQ(packets(a), 1u) << "nfacct(8): the packets of its namespace";
+  EXPECT_EQ(packets(b), 3u) << "nfacct(8): packets of another namespace were counted";
 }
 
 }  // namespace

@@ -145,9 +145,14 @@ class Arptables {
     auto* entry = EntryAt(info_.underflow[NF_ARP_IN]);
     return {VerdictOf(entry), entry->counters.pcnt};
   }
-  void SetInput(int verdict) {
+  void SetInput(int verdict) { Set(NF_ARP_IN, verdict); }
+  /// What bridges pass on, where they ask arptables.
+  void SetForward(int verdict) { Set(NF_ARP_FORWARD, verdict); }
+
+ private:
+  void Set(int hook, int verdict) {
     Read();
-    VerdictOf(EntryAt(info_.underflow[NF_ARP_IN])) = verdict;
+    VerdictOf(EntryAt(info_.underflow[hook])) = verdict;
     std::vector<xt_counters> old(info_.num_entries);
     std::vector<char> request(sizeof(arpt_replace) + info_.size);
     auto* replace = reinterpret_cast<arpt_replace*>(request.data());
@@ -165,7 +170,6 @@ class Arptables {
     });
   }
 
- private:
   void Read() {
     ns_.In([&] {
       info_ = {};
@@ -218,7 +222,7 @@ NETNS_TEST(Fw, ArptablesArePerNamespace, Covers("FW-06"), Needs(Config("IP_NF_AR
   EXPECT_OK(UdpTalks(peer, a, Inet("192.0.2.2", 7403), 10)) << "control: allowed again";
 }
 
-/// The three empty chains of ebtables' table "filter", as the kernel hands them out.
+/// ebtables' table "filter": its three chains, without rules.
 struct EbtChains { ebt_entries in, forward, out; };
 EbtChains ReadEbtables(const NetNamespace& ns) {
   Fd socket = SETUP_OK(ns.Socket(AF_INET, SOCK_RAW, IPPROTO_RAW));
@@ -239,41 +243,38 @@ EbtChains ReadEbtables(const NetNamespace& ns) {
   });
   return chains;
 }
-
+void WriteEbtables(const NetNamespace& ns, EbtChains chains) {
+  constexpr unsigned kHooks = 1 << NF_BR_LOCAL_IN | 1 << NF_BR_FORWARD | 1 << NF_BR_LOCAL_OUT;
+  Fd socket = SETUP_OK(ns.Socket(AF_INET, SOCK_RAW, IPPROTO_RAW));
+  ns.In([&] {
+    ebt_replace replace{};
+    std::strcpy(replace.name, "filter");
+    replace.valid_hooks = kHooks;
+    replace.entries_size = sizeof chains;
+    replace.entries = reinterpret_cast<char*>(&chains);
+    replace.hook_entry[NF_BR_LOCAL_IN] = &chains.in;
+    replace.hook_entry[NF_BR_FORWARD] = &chains.forward;
+    replace.hook_entry[NF_BR_LOCAL_OUT] = &chains.out;
+    if (::setsockopt(socket.get(), SOL_IP, EBT_SO_SET_ENTRIES, &replace, static_cast<socklen_t>(sizeof replace + sizeof chains)) < 0)
+      SETUP_OK(Status(ErrnoError("setsockopt(EBT_SO_SET_ENTRIES)")));
+  });
+}
 NETNS_TEST(Fw, EbtablesArePerNamespace, Covers("FW-06"), Needs(Config("BRIDGE_NF_EBTABLES"), Config("BRIDGE_EBT_T_FILTER"))) {
   auto a = NetNamespace::Create(), b = NetNamespace::Create();
-  constexpr unsigned kHooks = 1 << NF_BR_LOCAL_IN | 1 << NF_BR_FORWARD | 1 << NF_BR_LOCAL_OUT;
-  using Chains = EbtChains;
-  const auto read = ReadEbtables;
-  auto write = [&](const NetNamespace& ns, Chains chains) {
-    Fd socket = SETUP_OK(ns.Socket(AF_INET, SOCK_RAW, IPPROTO_RAW));
-    ns.In([&] {
-      ebt_replace replace{};
-      std::strcpy(replace.name, "filter");
-      replace.valid_hooks = kHooks;
-      replace.entries_size = sizeof chains;
-      replace.entries = reinterpret_cast<char*>(&chains);
-      replace.hook_entry[NF_BR_LOCAL_IN] = &chains.in;
-      replace.hook_entry[NF_BR_FORWARD] = &chains.forward;
-      replace.hook_entry[NF_BR_LOCAL_OUT] = &chains.out;
-      if (::setsockopt(socket.get(), SOL_IP, EBT_SO_SET_ENTRIES, &replace, static_cast<socklen_t>(sizeof replace + sizeof chains)) < 0)
-        SETUP_OK(Status(ErrnoError("setsockopt(EBT_SO_SET_ENTRIES)")));
-    });
-  };
-  Chains chains = read(a);
+  EbtChains chains = ReadEbtables(a);
   ASSERT_EQ(chains.forward.policy, EBT_ACCEPT);
-  ASSERT_EQ(read(b).forward.policy, EBT_ACCEPT);
+  ASSERT_EQ(ReadEbtables(b).forward.policy, EBT_ACCEPT);
   chains.forward.policy = EBT_DROP;
-  write(a, chains);
-  EXPECT_EQ(read(a).forward.policy, EBT_DROP) << "control";
-  EXPECT_EQ(read(b).forward.policy, EBT_ACCEPT) << "the policy of a sibling";
-  EXPECT_EQ(read(NetNamespace::Create()).forward.policy, EBT_ACCEPT) << "a new namespace has the policy of an older one";
-  EXPECT_EQ(read(NetNamespace::Current()).forward.policy, EBT_ACCEPT) << "the policy reached the creator's namespace";
-  Chains other = read(b);
+  WriteEbtables(a, chains);
+  EXPECT_EQ(ReadEbtables(a).forward.policy, EBT_DROP) << "control";
+  EXPECT_EQ(ReadEbtables(b).forward.policy, EBT_ACCEPT) << "the policy of a sibling";
+  EXPECT_EQ(ReadEbtables(NetNamespace::Create()).forward.policy, EBT_ACCEPT) << "a new namespace has the policy of an older one";
+  EXPECT_EQ(ReadEbtables(NetNamespace::Current()).forward.policy, EBT_ACCEPT) << "the policy reached the creator's namespace";
+  EbtChains other = ReadEbtables(b);
   other.in.policy = EBT_DROP;
-  write(b, other);
-  EXPECT_EQ(read(a).in.policy, EBT_ACCEPT);
-  EXPECT_EQ(read(a).forward.policy, EBT_DROP);
+  WriteEbtables(b, other);
+  EXPECT_EQ(ReadEbtables(a).in.policy, EBT_ACCEPT);
+  EXPECT_EQ(ReadEbtables(a).forward.policy, EBT_DROP);
 }
 
 // --- At birth ---------------------------------------------------------------------------------------------------------
@@ -533,6 +534,62 @@ NETNS_TEST(Fw, SetsOfTheInitialNamespaceAreItsOwn, Covers("FW-15"), Needs(Machin
   }
 }
 
+/// A set of sets, and a member of it.
+Status AddList(NetlinkSocket& socket, const std::string& name) {
+  nfgenmsg header{};
+  Request request(NFNL_SUBSYS_IPSET << 8 | IPSET_CMD_CREATE, NLM_F_CREATE | NLM_F_EXCL);
+  request.Named("create list of sets " + name).Header(header).U8(IPSET_ATTR_PROTOCOL, 6).Text(IPSET_ATTR_SETNAME, name);
+  return socket.Ack(request.Text(IPSET_ATTR_TYPENAME, "list:set").U8(IPSET_ATTR_REVISION, 0).U8(IPSET_ATTR_FAMILY, NFPROTO_UNSPEC).Nest(IPSET_ATTR_DATA, [](Request&) {}));
+}
+Status ListMember(NetlinkSocket& socket, int command, const std::string& list, const std::string& set) {
+  nfgenmsg header{};
+  Request request(static_cast<std::uint16_t>(NFNL_SUBSYS_IPSET << 8 | command));
+  request.Named("set " + set + " of list " + list).Header(header).U8(IPSET_ATTR_PROTOCOL, 6).Text(IPSET_ATTR_SETNAME, list);
+  return socket.Ack(request.Nest(IPSET_ATTR_DATA, [&](Request& data) { data.Text(IPSET_ATTR_NAME, set); }));
+}
+/// What iptables asks to make a rule with a set: the number of a name (IP_SET_OP_GET_BYNAME). IPSET_INVALID_ID: none.
+int NumberOfSet(const NetNamespace& ns, const std::string& name) {
+  const Fd socket = SETUP_OK(ns.Socket(AF_INET, SOCK_RAW, IPPROTO_RAW));
+  ip_set_req_get_set request{};
+  request.op = IP_SET_OP_GET_BYNAME;
+  request.version = 6;
+  name.copy(request.set.name, sizeof request.set.name - 1);
+  socklen_t size = sizeof request;
+  if (::getsockopt(socket.get(), SOL_IP, 83 /* SO_IP_SET */, &request, &size) < 0) SETUP_OK(Status(ErrnoError("getsockopt(SO_IP_SET)")));
+  return request.set.index;
+}
+
+// ipset(8), list:set: its members are sets of the namespace. And by the way of iptables sets are found there, too.
+NETNS_TEST(Fw, SetsAreFoundInTheirNamespaceByListsAndByOption, Covers("FW-15"), Needs(Config("IP_SET"), Config("IP_SET_HASH_IP"), Config("IP_SET_LIST_SET"))) {
+  auto before = NetNamespace::Create(), a = NetNamespace::Create(), b = NetNamespace::Create();
+  for (auto [owner, other] : {std::pair(&a, &b), std::pair(&b, &a), std::pair(&a, &before)}) {
+    Sets sets(*owner), others(*other);
+    NeedsSets(sets.Create("first"));
+    SETUP_OK(sets.Create("mine"));
+    EXPECT_NE(NumberOfSet(*owner, "mine"), IPSET_INVALID_ID) << "control";
+    EXPECT_EQ(NumberOfSet(*other, "mine"), IPSET_INVALID_ID) << "a set of another namespace was found by getsockopt(SO_IP_SET)";
+    auto in_owner = SETUP_OK(NetlinkSocket::Adopt(SETUP_OK(owner->Socket(AF_NETLINK, SOCK_RAW, NETLINK_NETFILTER))));
+    auto in_other = SETUP_OK(NetlinkSocket::Adopt(SETUP_OK(other->Socket(AF_NETLINK, SOCK_RAW, NETLINK_NETFILTER))));
+    NeedsSets(AddList(in_owner, "list"));
+    SETUP_OK(AddList(in_other, "list"));
+    EXPECT_THAT(ListMember(in_other, IPSET_CMD_ADD, "list", "mine"), Not(Succeeds())) << "ipset(8): a set of another namespace became a member";
+    EXPECT_OK(ListMember(in_owner, IPSET_CMD_ADD, "list", "mine")) << "control: a set of its own";
+    EXPECT_OK(ListMember(in_owner, IPSET_CMD_TEST, "list", "mine")) << "control";
+    EXPECT_THAT(ListMember(in_other, IPSET_CMD_TEST, "list", "mine"), Not(Succeeds())) << "the member of an equally named list of another namespace";
+    ASSERT_OK(others.Create("mine"));
+    EXPECT_THAT(ListMember(in_other, IPSET_CMD_TEST, "list", "mine"), Not(Succeeds())) << "the member of an equally named list of another namespace";
+    EXPECT_OK(ListMember(in_other, IPSET_CMD_ADD, "list", "mine")) << "control: one of its own";
+    EXPECT_NE(NumberOfSet(*other, "mine"), IPSET_INVALID_ID) << "control";
+    for (Sets* each : {&others, &sets}) {
+      SETUP_OK(each->Destroy("list"));
+      SETUP_OK(each->DestroyAll());
+      if (each == &others) {
+        EXPECT_THAT(sets.Names(), ElementsAre("first", "list", "mine"));
+      }
+    }
+  }
+}
+
 // --- Virtual servers --------------------------------------------------------------------------------------------------
 
 class VirtualServers {
@@ -695,6 +752,14 @@ NETNS_TEST(Fw, AccountingObjectsArePerNamespace, Covers("FW-25"), Needs(Config("
   ASSERT_OK(in_b.Ack(add("both", 21)));
   EXPECT_EQ(packets(in_a, "both"), 11u);
   EXPECT_EQ(packets(in_b, "both"), 21u);
+  // nfacct(8), "list reset" and "flush": those of the namespace.
+  SETUP_OK(in_b.Dump(make(NFNL_MSG_ACCT_GET_CTRZERO, 0, "")));
+  EXPECT_EQ(packets(in_b, "both"), 0u) << "control: set to zero";
+  EXPECT_EQ(packets(in_a, "both"), 11u) << "nfacct(8): counters were set to zero in another namespace";
+  SETUP_OK(in_b.Ack(make(NFNL_MSG_ACCT_DEL, 0, "")));
+  EXPECT_THAT(names(in_b), IsEmpty()) << "control: all were deleted";
+  EXPECT_THAT(names(in_a), ElementsAre("both", "only-a")) << "nfacct(8): all were deleted in another namespace";
+  SETUP_OK(in_b.Ack(add("both", 22)));
   SETUP_OK(in_b.Ack(make(NFNL_MSG_ACCT_DEL, 0, "both")));
   EXPECT_THAT(names(in_b), IsEmpty()) << "control";
   EXPECT_THAT(names(in_a), ElementsAre("both", "only-a")) << "deleting in a sibling reached here";
@@ -793,6 +858,51 @@ struct Bridged {
   }
 };
 
+/// A way to have a bridge drop all that it would pass on.
+struct BridgeFilter {
+  const char *name, *symbol, *requirement;
+  std::function<void(Bridged&, bool drop)> set;
+};
+// ebtables(8), nft(8) family bridge: frames are dropped by the rules of the namespace of the bridge.
+void FramesAreDroppedWhereTheRulesAre(const BridgeFilter& filter) {
+  Bridged a, b;
+  const auto passes = [](Bridged& at, Deadline deadline = Deadline::In(std::chrono::seconds(10))) { return UdpTalks(at.left, at.right, Inet("192.0.2.2", 7502), 10, deadline); };
+  for (Bridged* each : {&a, &b}) ASSERT_OK(passes(*each)) << "control: without rules";
+  for (auto [ruled, other, which] : {std::tuple(&a, &b, "the older"), std::tuple(&b, &a, "the younger")}) {
+    SCOPED_TRACE(std::string("dropped in ") + which + " namespace");
+    filter.set(*ruled, true);
+    EXPECT_OK(passes(*other)) << "the rules of another namespace drop frames here";
+    Bridged born;
+    EXPECT_OK(passes(born)) << "the rules of another namespace drop frames in one that is made afterwards";
+    EXPECT_THAT(passes(*ruled, Deadline::In(kSoon)), Not(Succeeds())) << "control: dropped";
+    filter.set(*ruled, false);
+    EXPECT_OK(passes(*ruled)) << "control: no longer";
+  }
+}
+const bool bridge_filters = [] {
+  static const BridgeFilter filters[] = {
+      {"Ebtables", "BRIDGE_EBT_T_FILTER", "FW-06",
+       [](Bridged& at, bool drop) {
+         EbtChains chains = ReadEbtables(at.ns);
+         chains.forward.policy = drop ? EBT_DROP : EBT_ACCEPT;
+         WriteEbtables(at.ns, chains);
+       }},
+      {"Nftables", "NF_TABLES_BRIDGE", "FW-02",
+       [](Bridged& at, bool drop) {
+         NftBatch batch;
+         if (drop)
+           batch.AddTable(NFPROTO_BRIDGE, "b").AddChain({.family = NFPROTO_BRIDGE, .table = "b", .name = "forward", .hook = NF_BR_FORWARD, .priority = -200 /* before br_netfilter */, .policy = NF_DROP});
+         else
+           batch.DeleteTable(NFPROTO_BRIDGE, "b");
+         NeedsNftables(at.nft.Commit(batch), "rules for a bridge");
+       }},
+  };
+  for (const BridgeFilter& filter : filters)
+    RegisterBody("Fw", std::string("FramesOfABridgeAreDroppedWhereTheRulesAre/") + filter.name, __FILE__, __LINE__, [&filter] { FramesAreDroppedWhereTheRulesAre(filter); },
+                 Covers(filter.requirement), Needs(Config(filter.symbol), Config("BRIDGE"), Config("NF_TABLES"), Config("NF_TABLES_INET"), Config("VETH")), Within{std::chrono::seconds(60)});
+  return true;
+}();
+
 NETNS_TEST(Fw, BridgeSwitchesActInTheirNamespace, Covers("FW-17"),
            Needs(Config("BRIDGE_NETFILTER"), Config("BRIDGE"), Config("NF_TABLES"), Config("NF_TABLES_INET"), Config("VETH"))) {
   Bridged a, b;
@@ -810,6 +920,28 @@ NETNS_TEST(Fw, BridgeSwitchesActInTheirNamespace, Covers("FW-17"),
       EXPECT_EQ(a.Seen(six), on_in_a) << "the first, switched " << (on_in_a ? "on" : "off");
       EXPECT_EQ(b.Seen(six), !on_in_a) << "the second, switched " << (on_in_a ? "off" : "on");
     }
+  }
+}
+
+// netfilter-sysctl, bridge-nf-call-arptables: whether what a bridge passes on is asked of arptables. Each bridge is asked before its
+// neighbours know of each other.
+NETNS_TEST(Fw, TheBridgeSwitchOfArpActsInItsNamespace, Covers("FW-17"),
+           Needs(Config("BRIDGE_NETFILTER"), Config("BRIDGE"), Config("IP_NF_ARPTABLES"), Config("IP_NF_ARPFILTER"), Config("NF_TABLES"), Config("NF_TABLES_INET"), Config("VETH"))) {
+  const std::string file = "net/bridge/bridge-nf-call-arptables";
+  for (const bool on_in_older : {true, false}) {
+    SCOPED_TRACE(on_in_older ? "switched on in the older namespace" : "switched on in the younger namespace");
+    Bridged older, younger;
+    if (!older.ns.HasSysctl(file)) throw MissingNeed("needs-config:BRIDGE_NETFILTER", "br_netfilter is not loaded, or has no switches of a namespace (before 5.3)");
+    for (Bridged* each : {&older, &younger}) {
+      Arptables(each->ns).SetForward(-NF_DROP - 1);
+      SETUP_OK(each->ns.SetSysctl(file, (each == &older) == on_in_older ? "1" : "0"));
+    }
+    Bridged &on = on_in_older ? older : younger, &off = on_in_older ? younger : older;
+    EXPECT_THAT(UdpTalks(on.left, on.right, Inet("192.0.2.2", 7502), 10, Deadline::In(kSoon)), Not(Succeeds())) << "control: ARP is dropped where the bridge asks arptables";
+    EXPECT_OK(UdpTalks(off.left, off.right, Inet("192.0.2.2", 7502), 10, Deadline::In(std::chrono::seconds(10)))) << "bridge-nf-call-arptables of another namespace acts here";
+    Bridged born;
+    SETUP_OK(born.ns.SetSysctl(file, "0"));
+    EXPECT_OK(UdpTalks(born.left, born.right, Inet("192.0.2.2", 7502), 10, Deadline::In(std::chrono::seconds(10)))) << "control: a namespace without rules";
   }
 }
 

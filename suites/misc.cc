@@ -89,7 +89,7 @@ Status StartTls(const Fd& socket, int direction) {
 // Documentation/networking/tls.rst: "/proc/net/tls_stat ... number of TX and RX sessions opened".
 void TlsSessionsAreCountedInTheirNamespace(const char* loopback) {
   Place a, b;
-  const Connection in_a = ConnectAt(a.ns, loopback), in_b = ConnectAt(b.ns, loopback);
+  Connection in_a = ConnectAt(a.ns, loopback), in_b = ConnectAt(b.ns, loopback);
   auto count = [](Place& place, const char* name) { return Counter(place.ns, "tls_stat", name).value_or(-1); };
   Status started = StartTls(in_a.client, TLS_TX);
   if (started.code() == ENOENT)
@@ -108,6 +108,14 @@ void TlsSessionsAreCountedInTheirNamespace(const char* loopback) {
   EXPECT_EQ(count(a, "TlsRxSw"), 0);
   Place later;
   for (const char* name : {"TlsCurrTxSw", "TlsTxSw", "TlsCurrRxSw", "TlsRxSw"}) EXPECT_EQ(count(later, name), 0) << name << " of a new one";
+  // A session that ends is one less where it was. Both have one in the same direction now.
+  SETUP_OK(StartTls(in_b.client, TLS_TX));
+  EXPECT_EQ(count(b, "TlsCurrTxSw"), 1) << "control";
+  in_a.client.Reset();
+  EXPECT_EVENTUALLY("the end of the session to be counted where it was", [&] { return count(a, "TlsCurrTxSw") == 0; });
+  EXPECT_EQ(count(b, "TlsCurrTxSw"), 1) << "the end of a session of another namespace was counted";
+  EXPECT_EQ(count(later, "TlsCurrTxSw"), 0) << "the end of a session of another namespace was counted";
+  EXPECT_EQ(count(a, "TlsTxSw"), 1) << "control: there has been one";
 }
 NETNS_TEST(Misc, TlsSessionsAreCountedInTheirNamespaceOverIpv4, Covers("MISC-05", "PROC-29"), Needs(Config("TLS"))) {
   TlsSessionsAreCountedInTheirNamespace(kLoopback4);

@@ -5,6 +5,7 @@
 #include <linux/if_packet.h>
 #include <net/ethernet.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 
@@ -110,6 +111,37 @@ NETNS_TEST(Misc, SocketLookupProgramsActInTheirNamespaceOverIpv4, Covers("MISC-0
 }
 NETNS_TEST(Misc, SocketLookupProgramsActInTheirNamespaceOverIpv6, Covers("MISC-01"), Needs(Root(), Config("BPF_SYSCALL"), Config("IPV6"))) {
   LookupProgramsActInTheirNamespace(kLoopback6);
+}
+
+// prog_sk_lookup.rst: "... when a connection is received (TCP), or when the stack looks up a socket for a datagram (UDP)".
+void LookupProgramsActOnDatagrams(const char* loopback) {
+  auto a = NetNamespace::Create(), b = NetNamespace::Create();
+  const auto arrives = [&](const NetNamespace& ns, std::uint16_t port) -> Result<bool> {
+    LoopbackUp(ns);
+    ASSIGN_OR_RETURN(const Fd receiver, UdpBind(ns, Inet(loopback, port)));
+    ASSIGN_OR_RETURN(const Fd client, ns.Socket(Inet(loopback).family(), SOCK_DGRAM));
+    RETURN_IF_ERROR(Connect(client, Inet(loopback, port)));
+    RETURN_IF_ERROR(Send(client, "x"));
+    // It is there, or its refusal is.
+    pollfd either[] = {{receiver.get(), POLLIN, 0}, {client.get(), POLLIN, 0}};
+    if (::poll(either, 2, Deadline::In(std::chrono::seconds(10)).PollMs()) <= 0) return Error{ETIMEDOUT, "waiting for a datagram or its refusal"};
+    return Readable(receiver);
+  };
+  const Fd refuses = RefusingProgram(kServed);
+  for (const NetNamespace* ns : {&a, &b}) EXPECT_THAT(arrives(*ns, kServed), Holds(true)) << "control: without a program";
+  for (auto [in, other, which] : {std::tuple(&a, &b, "the older"), std::tuple(&b, &a, "the younger")}) {
+    SCOPED_TRACE(std::string("attached to ") + which + " namespace");
+    const Fd link = NeedsBpf(LinkBpf(refuses, in->fd(), BPF_SK_LOOKUP), "links to a network namespace");
+    EXPECT_THAT(arrives(*other, kServed), Holds(true)) << "a program of another namespace refused a datagram";
+    EXPECT_THAT(arrives(*in, kServed), Holds(false)) << "control: the program refuses it";
+    EXPECT_THAT(arrives(*in, kAsked), Holds(true)) << "control: another port";
+  }
+}
+NETNS_TEST(Misc, SocketLookupProgramsActOnDatagramsOfTheirNamespaceOverIpv4, Covers("MISC-01"), Needs(Root(), Config("BPF_SYSCALL"))) {
+  LookupProgramsActOnDatagrams(kLoopback4);
+}
+NETNS_TEST(Misc, SocketLookupProgramsActOnDatagramsOfTheirNamespaceOverIpv6, Covers("MISC-01"), Needs(Root(), Config("BPF_SYSCALL"), Config("IPV6"))) {
+  LookupProgramsActOnDatagrams(kLoopback6);
 }
 
 // Documentation/bpf/prog_flow_dissector.rst.

@@ -512,6 +512,10 @@ const std::vector<DumpRow>& DumpRows() {
        [](Place& at) { return CountIf(SETUP_OK(at->Rules(AF_INET)), [](auto& r) { return r.priority == 777; }); }},
       {"Ipv6Rules", [](Place& at) { RequireBuiltIn(at->AddRule({.family = AF_INET6, .priority = 777, .table = 77}), "IPV6_MULTIPLE_TABLES"); },
        [](Place& at) { return CountIf(SETUP_OK(at->Rules(AF_INET6)), [](auto& r) { return r.priority == 777; }); }},
+      {"Ipv4MulticastRules", [](Place& at) { RequireBuiltIn(at->AddRule({.family = 128 /* RTNL_FAMILY_IPMR */, .priority = 777, .table = 77}), "IP_MROUTE_MULTIPLE_TABLES"); },
+       [](Place& at) { return CountIf(SETUP_OK(at->Rules(128)), [](auto& r) { return r.priority == 777; }); }},
+      {"Ipv6MulticastRules", [](Place& at) { RequireBuiltIn(at->AddRule({.family = 129 /* RTNL_FAMILY_IP6MR */, .priority = 777, .table = 77}), "IPV6_MROUTE_MULTIPLE_TABLES"); },
+       [](Place& at) { return CountIf(SETUP_OK(at->Rules(129)), [](auto& r) { return r.priority == 777; }); }},
       {"Ipv4Neighbours", [=](Place& at) { hub(at), SETUP_OK(at->AddNeighbour({.to = "192.0.2.7", .address = "02:00:00:00:00:07", .dev = "hub"})); },
        [](Place& at) { return CountIf(SETUP_OK(at->Neighbours(AF_INET)), [](auto& n) { return n.to == "192.0.2.7"; }); }},
       {"Ipv6Neighbours", [=](Place& at) { hub(at), RequireBuiltIn(at->AddNeighbour({.to = "2001:db8::7", .address = "02:00:00:00:00:07", .dev = "hub"}), "IPV6"); },
@@ -622,6 +626,48 @@ const std::vector<DumpRow>& DumpRows() {
          header.ifi_family = AF_BRIDGE;
          return CountMessages(at, RTM_GETLINK, header, [](const Message& m) { return m.AttributesAfter<ifinfomsg>().U32(IFLA_MASTER) == static_cast<std::uint32_t>(kIndex); });
        }},
+      {"VlansOfBridges",
+       [=](Place& at) {
+         hub(at);
+         ifinfomsg header{};
+         header.ifi_family = AF_BRIDGE;
+         header.ifi_index = kIndex;
+         const bridge_vlan_info vlan{.flags = BRIDGE_VLAN_INFO_BRENTRY, .vid = 47};
+         Request add(RTM_SETLINK);
+         add.Named("a VLAN of a bridge").Header(header).Nest(IFLA_AF_SPEC | NLA_F_NESTED, [&](Request& r) { r.U16(IFLA_BRIDGE_FLAGS, BRIDGE_FLAGS_SELF).Structure(IFLA_BRIDGE_VLAN_INFO, vlan); });
+         Status added = at->socket().Ack(add);
+         RequireBuiltIn(added, "BRIDGE_VLAN_FILTERING");
+         SETUP_OK(std::move(added));
+       },
+       [](Place& at) {
+         struct {  // br_vlan_msg
+           std::uint8_t family = AF_BRIDGE, reserved1 = 0;
+           std::uint16_t reserved2 = 0;
+           std::uint32_t index = 0;
+         } header;
+         auto answers = at->socket().Dump(Request(114 /* RTM_GETVLAN */).Header(header).Named("dump the VLANs of bridges"));
+         if (answers.code() == EOPNOTSUPP) throw MissingNeed("needs-config:BRIDGE_VLAN_FILTERING", "bridges do not list their VLANs (CONFIG_BRIDGE_VLAN_FILTERING)");
+         return std::min(1, CountIf(SETUP_OK(std::move(answers)), [&](const Message& m) { return m.Header<decltype(header)>().index == static_cast<std::uint32_t>(kIndex); }));
+       }},
+      {"BucketsOfNexthops",
+       [](Place& at) {
+         SETUP_OK(at->Up("lo"));
+         nhmsg header{};
+         header.nh_family = AF_INET;
+         SETUP_OK(at->socket().Ack(Request(RTM_NEWNEXTHOP, NLM_F_CREATE | NLM_F_EXCL).Named("add a nexthop").Header(header).U32(NHA_ID, 44).Flag(NHA_BLACKHOLE)));
+         const nexthop_grp member{.id = 44};
+         Request group(RTM_NEWNEXTHOP, NLM_F_CREATE | NLM_F_EXCL);
+         group.Named("add a resilient group").Header(nhmsg{}).U32(NHA_ID, 43).Structure(NHA_GROUP, member).U16(NHA_GROUP_TYPE, 1 /* NEXTHOP_GRP_TYPE_RES */);
+         group.Nest(12 /* NHA_RES_GROUP */ | NLA_F_NESTED, [](Request& r) { r.U16(1 /* NHA_RES_GROUP_BUCKETS */, 2); });
+         const Status added = at->socket().Ack(group);
+         if (added.code() == EINVAL) throw MissingNeed("needs-feature:resilient-nexthops", "no resilient groups of nexthops (before 5.13): " + added.error().ToString(), "", LinuxVersion{5, 13});
+         SETUP_OK(Status(added));
+       },
+       [](Place& at) {
+         auto answers = at->socket().Dump(Request(118 /* RTM_GETNEXTHOPBUCKET */).Header(nhmsg{}).Named("dump the buckets of nexthop groups"));
+         if (answers.code() == EOPNOTSUPP) throw MissingNeed("needs-feature:resilient-nexthops", "no buckets of nexthops (before 5.13)", "", LinuxVersion{5, 13});
+         return std::min(1, CountIf(SETUP_OK(std::move(answers)), [](const Message& m) { return m.AttributesAfter<nhmsg>().U32(NHA_ID) == 43u; }));
+       }},
       {"AddressLabels",
        [](Place& at) {
          struct {
@@ -676,8 +722,8 @@ const std::vector<DumpRow>& DumpRows() {
           const std::string name = object.name;
           Place initial(InitialNetNamespace());
           Place a;
-          if (name == "Ipv4Rules" || name == "Ipv6Rules") {
-            const int family = name == "Ipv4Rules" ? AF_INET : AF_INET6;
+          if (name.ends_with("Rules")) {
+            const int family = name == "Ipv4Rules" ? AF_INET : name == "Ipv6Rules" ? AF_INET6 : name == "Ipv4MulticastRules" ? 128 : 129;
             object.make(initial);
             EXPECT_EQ(object.count(initial), 1) << "control";
             EXPECT_EQ(object.count(a), 0);
@@ -699,9 +745,9 @@ const std::vector<DumpRow>& DumpRows() {
             remove.Header(header).Structure(1 /* IFAL_ADDRESS */, prefix).U32(2 /* IFAL_LABEL */, 7777);
             SETUP_OK(initial->socket().Ack(remove));
           }
-          if (name == "Nexthops") {
+          for (const std::uint32_t id : name == "Nexthops" ? std::vector<std::uint32_t>{42} : name == "BucketsOfNexthops" ? std::vector<std::uint32_t>{43, 44} : std::vector<std::uint32_t>{}) {
             Request remove(RTM_DELNEXTHOP);
-            remove.Header(nhmsg{}).U32(NHA_ID, 42);
+            remove.Header(nhmsg{}).U32(NHA_ID, id);
             SETUP_OK(initial->socket().Ack(remove));
           }
           EXPECT_EQ(seen, 0) << "in another namespace";

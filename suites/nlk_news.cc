@@ -55,6 +55,33 @@ xfrm_userpolicy_info Policy(std::uint32_t to) {
 constexpr const char* kLoopback = "127.78.69.87";             // an address of lo,
 const std::string kLoopbackBytes = "\x7f\x4e\x45\x57";  // and as it is told
 
+/// Has a connection expected that goes to kLoopback, and forgets it. What it comes of says nothing of that address.
+void Expect(Place& at) {
+  auto socket = SETUP_OK(NetlinkSocket::Adopt(SETUP_OK(at.ns.Socket(AF_NETLINK, SOCK_RAW, NETLINK_NETFILTER))));
+  const auto request = [](int subsystem, int type, std::uint16_t flags, const char* what) {
+    nfgenmsg header{};
+    header.nfgen_family = AF_INET;
+    Request made(static_cast<std::uint16_t>(subsystem << 8 | type), flags);
+    made.Named(what).Header(header);
+    return made;
+  };
+  Request master = request(NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_NEW, NLM_F_CREATE | NLM_F_EXCL, "add a connection with a helper");
+  NestTuple(master, CTA_TUPLE_ORIG, IPPROTO_TCP, "192.0.2.21", "192.0.2.22", 4021, 21);
+  NestTuple(master, CTA_TUPLE_REPLY, IPPROTO_TCP, "192.0.2.22", "192.0.2.21", 21, 4021);
+  master.Be32(CTA_TIMEOUT, 600).Nest(CTA_PROTOINFO, [](Request& info) { info.Nest(CTA_PROTOINFO_TCP, [](Request& tcp) { tcp.U8(CTA_PROTOINFO_TCP_STATE, 3); }); });
+  master.Nest(CTA_HELP, [](Request& help) { help.Text(CTA_HELP_NAME, "ftp"); });
+  const Status made = socket.Ack(master);
+  if (made.code() == EINVAL || made.code() == EOPNOTSUPP || made.code() == EAGAIN) throw MissingNeed("needs-config:NF_CONNTRACK_FTP", "no connection with a helper can be made: " + made.error().ToString());
+  SETUP_OK(Status(made));
+  Request expect = request(NFNL_SUBSYS_CTNETLINK_EXP, IPCTNL_MSG_EXP_NEW, NLM_F_CREATE | NLM_F_EXCL, "expect a connection");
+  NestTuple(expect, CTA_EXPECT_MASTER, IPPROTO_TCP, "192.0.2.21", "192.0.2.22", 4021, 21);
+  NestTuple(expect, CTA_EXPECT_TUPLE, IPPROTO_TCP, "192.0.2.22", kLoopback, 0, 4999);
+  NestTuple(expect, CTA_EXPECT_MASK, IPPROTO_TCP, "255.255.255.255", "255.255.255.255", 0, 0xffff);
+  SETUP_OK(socket.Ack(expect.Be32(CTA_EXPECT_TIMEOUT, 600)));
+  SETUP_OK(socket.Ack(request(NFNL_SUBSYS_CTNETLINK_EXP, IPCTNL_MSG_EXP_DELETE, 0, "forget it")));
+  SETUP_OK(socket.Ack(request(NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_DELETE, 0, "forget the connection")));
+}
+
 const std::vector<News>& AllNews() {
   static const std::vector<News> news = {
       {"Datapaths", "OPENVSWITCH", NETLINK_GENERIC, {}, OVS_DATAPATH_FAMILY, OVS_DATAPATH_MCGROUP, kName,
@@ -202,6 +229,11 @@ const std::vector<News>& AllNews() {
            SETUP_OK(Status(done));
          }
        }},
+      // conntrack(8), "expect": told of where it is made and where it is deleted
+      {"ExpectedConnections", "NF_CT_NETLINK", NETLINK_NETFILTER, {NFNLGRP_CONNTRACK_NEW, NFNLGRP_CONNTRACK_EXP_NEW}, nullptr, nullptr, kLoopbackBytes,
+       [](Place& at) { Expect(at); }, "NF_CONNTRACK_FTP"},
+      {"ExpectedConnectionsThatAreDeleted", "NF_CT_NETLINK", NETLINK_NETFILTER, {NFNLGRP_CONNTRACK_NEW, NFNLGRP_CONNTRACK_EXP_DESTROY}, nullptr, nullptr, kLoopbackBytes,
+       [](Place& at) { Expect(at); }, "NF_CONNTRACK_FTP"},
       // sock_diag(7), SKNLGRP_INET_TCP_DESTROY and its like, "ss -E": told by its local address, some time after it was closed
       {"SocketsThatAreClosed", "INET_DIAG", NETLINK_SOCK_DIAG, {1, 2}, nullptr, nullptr, "\x7f\x4e\x45\x57",
        [](Place& at) {

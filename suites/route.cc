@@ -11,6 +11,7 @@
 #include <netinet/ip6.h>
 #include <netinet/ip_icmp.h>
 #include <algorithm>
+#include <map>
 #include <set>
 #include <sstream>
 
@@ -325,6 +326,12 @@ void NexthopsAreSeparate(const Family& family) {
   EXPECT_THAT(RtnlIn(there).AddRoute(route), FailsWith(EINVAL)) << "a nexthop of another namespace";
   EXPECT_THAT(AddGroup(there, 10, {1}), FailsWith(EINVAL)) << "a nexthop of another namespace";
   EXPECT_THAT(DeleteNexthop(there, 1), FailsWith(ENOENT));
+  const auto ask = [](const NetNamespace& where, std::uint32_t id) {
+    Rtnl rtnl = RtnlIn(where);
+    return rtnl.socket().Get(Request(RTM_GETNEXTHOP).Named("ask for nexthop " + std::to_string(id)).Header(nhmsg{}).U32(NHA_ID, id)).code();
+  };
+  EXPECT_EQ(ask(here, 1), 0) << "control";
+  EXPECT_EQ(ask(there, 1), ENOENT) << "a nexthop of another namespace is told by its id";
   ASSERT_OK(AddNexthop(there, family, 1, kEth1));
   EXPECT_THAT(AddNexthop(here, family, 1, kEth1), FailsWith(EEXIST)) << "control";
   EXPECT_THAT(AddNexthop(here, family, 3, 99), testing::AnyOf(FailsWith(EINVAL), FailsWith(ENODEV))) << "a device of another namespace";
@@ -552,6 +559,48 @@ void PathMtu(const Family& family) {
   EXPECT_EVENTUALLY("the path MTU to be learned", [&] { return MtuTo(there, family, FarHost(family)) == 1400; });
   EXPECT_EQ(MtuTo(here, family, FarHost(family)), 1300U) << "learned by another namespace";
 }
+/// The message of a router that it should be asked no more about `destination`, but `instead`.
+std::string Redirect(const std::string& source, const std::string& destination, const std::string& instead) {
+  // As in TooBig(), but for the beginning.
+  std::string message = TooBig(Families()[0], source, destination, 0);
+  icmphdr redirect{};
+  redirect.type = ICMP_REDIRECT;
+  redirect.code = ICMP_REDIR_HOST;
+  ::inet_pton(AF_INET, instead.c_str(), &redirect.un.gateway);
+  const std::string rest = message.substr(sizeof redirect);
+  redirect.checksum = htons(Checksum(BytesOf(redirect) + rest));
+  return BytesOf(redirect) + rest;
+}
+// ip-sysctl.rst, accept_redirects: what a router says is for the namespace that it says it to.
+NETNS_TEST(Route, RedirectsAreLearnedByOneNamespace, Covers("ROUTE-11"), Needs(Config("VETH"))) {
+  const Family& family = Families()[0];
+  struct Side {
+    NetNamespace host = CreateWithLoopback(), router = CreateWithLoopback();
+  };
+  std::vector<Side> sides(2);
+  for (Side& side : sides) {
+    Join(side.host, "eth0", side.router, "eth0");
+    Rtnl rtnl = RtnlIn(side.host);
+    SETUP_OK(rtnl.AddRoute(RouteSpec{.to = "default", .via = family.Host(2), .dev = "eth0"}));
+    // The other router is known: the kernel believes nothing of one that does not answer.
+    SETUP_OK(rtnl.AddNeighbour({.to = family.Host(3), .address = "02:00:00:00:00:03", .dev = "eth0"}));
+    for (const char* device : {"all", "eth0"})
+      for (auto [name, value] : {std::pair("accept_redirects", "1"), std::pair("secure_redirects", "0")}) SETUP_OK(side.host.SetSysctl(std::string("net/ipv4/conf/") + device + "/" + name, value));
+  }
+  const auto tell = [&](const Side& side) {
+    const Fd raw = SETUP_OK(side.router.Socket(AF_INET, SOCK_RAW, IPPROTO_ICMP));
+    SETUP_OK(SendTo(raw, Redirect(family.Host(1), FarHost(family), family.Host(3)), SockAddr::Ip(family.Host(1))));
+  };
+  const auto way = [&](const Side& side) { return SETUP_OK(RtnlIn(side.host).GetRoute(FarHost(family))).via; };
+  for (const Side& side : sides) ASSERT_EQ(way(side), family.Host(2)) << "control: before";
+  tell(sides[1]);
+  EXPECT_EVENTUALLY("the redirect to be learned by the younger namespace", [&] { return way(sides[1]) == family.Host(3); });
+  EXPECT_EQ(way(sides[0]), family.Host(2)) << "learned by another namespace";
+  auto born = CreateWithLoopback();
+  EXPECT_THAT(RtnlIn(born).GetRoute(FarHost(family)), FailsWith(ENETUNREACH)) << "learned by another namespace";
+  tell(sides[0]);
+  EXPECT_EVENTUALLY("the redirect to be learned by the older namespace", [&] { return way(sides[0]) == family.Host(3); });
+}
 // Documentation/networking/ip-sysctl.rst: route/flush and route/min_pmtu are of the namespace, and so is what they do.
 NETNS_TEST(Route, PathMtusAreFlushedAndBoundedByTheirNamespace, Covers("ROUTE-11", "SYSCTL-15"), Needs(Config("VETH"), Config("SYSCTL"))) {
   const Family& family = Families()[0];
@@ -750,6 +799,78 @@ NETNS_TEST(Route, SegmentRoutingSourceIsPerNamespace, Covers("ROUTE-14"), Needs(
   EXPECT_EQ(get(here), "2001:db8::1");
 }
 
+// ip-sr(8), "hmac set": keys by number.
+NETNS_TEST(Route, SegmentRoutingKeysArePerNamespace, Covers("ROUTE-14"), Needs(Config("IPV6_SEG6_LWTUNNEL"), Config("IPV6_SEG6_HMAC"), Root())) {
+  auto before = NetNamespace::Create(), here = NetNamespace::Create(), there = NetNamespace::Create();
+  const auto family = FamilyOrMiss(here, "SEG6", "IPV6_SEG6_LWTUNNEL");
+  const auto set = [&](const NetNamespace& where, std::uint32_t id, const std::string& secret) {
+    auto socket = GenericIn(where);
+    Request request(family.id);
+    request.Named("set key " + std::to_string(id)).Header(genlmsghdr{.cmd = SEG6_CMD_SETHMAC, .version = SEG6_GENL_VERSION});
+    request.U32(SEG6_ATTR_HMACKEYID, id).U8(SEG6_ATTR_SECRETLEN, static_cast<std::uint8_t>(secret.size())).U8(SEG6_ATTR_ALGID, 2 /* SEG6_HMAC_ALGO_SHA256 */);
+    if (!secret.empty()) request.Raw(SEG6_ATTR_SECRET, std::as_bytes(std::span(secret)));
+    return socket.Ack(request);
+  };
+  const auto keys = [&](const NetNamespace& where) {
+    auto socket = GenericIn(where);
+    std::map<std::uint32_t, std::string> all;
+    for (const Message& message : SETUP_OK(socket.Dump(Request(family.id).Header(genlmsghdr{.cmd = SEG6_CMD_DUMPHMAC, .version = SEG6_GENL_VERSION}).Named("list keys")))) {
+      const Attributes attributes = message.AttributesAfter<genlmsghdr>();
+      const auto secret = attributes.Raw(SEG6_ATTR_SECRET).value_or(Bytes());
+      all[attributes.U32(SEG6_ATTR_HMACKEYID).value_or(0)] = std::string(reinterpret_cast<const char*>(secret.data()), secret.size());
+    }
+    return all;
+  };
+  using Keys = std::map<std::uint32_t, std::string>;
+  const Status first = set(here, 42, "ours");
+  if (first.code() == 524 /* ENOTSUPP */ || first.code() == EOPNOTSUPP) throw MissingNeed("needs-config:IPV6_SEG6_HMAC", "no keys of segment routing: " + first.error().ToString());
+  ASSERT_OK(first);
+  ASSERT_OK(set(here, 43, "second"));
+  EXPECT_EQ(keys(here), (Keys{{42, "ours"}, {43, "second"}})) << "control";
+  for (const NetNamespace* other : {&before, &there}) {
+    EXPECT_EQ(keys(*other), Keys()) << "keys of another namespace are listed";
+    EXPECT_THAT(set(*other, 42, ""), FailsWith(ENOENT)) << "a key of another namespace can be deleted";
+    ASSERT_OK(set(*other, 42, "theirs")) << "the number of another namespace's key";
+    EXPECT_EQ(keys(*other), (Keys{{42, "theirs"}}));
+  }
+  EXPECT_EQ(keys(here), (Keys{{42, "ours"}, {43, "second"}})) << "an equally numbered key of another namespace was set";
+  ASSERT_OK(set(there, 42, ""));
+  EXPECT_EQ(keys(there), Keys()) << "control: deleted";
+  EXPECT_EQ(keys(here), (Keys{{42, "ours"}, {43, "second"}})) << "an equally numbered key of another namespace was deleted";
+  EXPECT_EQ(keys(before), (Keys{{42, "theirs"}})) << "an equally numbered key of another namespace was deleted";
+}
+
+// ip-ioam(8), "schema".
+NETNS_TEST(Route, IoamSchemasAreSeparate, Covers("ROUTE-14"), Needs(Config("IPV6"), Root())) {
+  auto before = NetNamespace::Create(), here = NetNamespace::Create(), there = NetNamespace::Create();
+  const auto family = FamilyOrMiss(here, "IOAM6", "IPV6_IOAM6_LWTUNNEL");
+  const auto request = [&](std::uint8_t command, const char* what) {
+    Request made(family.id);
+    made.Named(what).Header(genlmsghdr{.cmd = command, .version = IOAM6_GENL_VERSION});
+    return made;
+  };
+  const auto add = [&](const NetNamespace& where) { return GenericIn(where).Ack(request(IOAM6_CMD_ADD_SCHEMA, "add schema 7").U32(IOAM6_ATTR_SC_ID, 7).U32(IOAM6_ATTR_SC_DATA, 0x47474747)); };
+  const auto remove = [&](const NetNamespace& where) { return GenericIn(where).Ack(request(IOAM6_CMD_DEL_SCHEMA, "delete schema 7").U32(IOAM6_ATTR_SC_ID, 7)); };
+  const auto count = [&](const NetNamespace& where) { return SETUP_OK(GenericIn(where).Dump(request(IOAM6_CMD_DUMP_SCHEMAS, "list schemas"))).size(); };
+  const auto use = [&](const NetNamespace& where) {
+    return GenericIn(where).Ack(request(IOAM6_CMD_NS_SET_SCHEMA, "give schema 7 to IOAM namespace 5").U16(IOAM6_ATTR_NS_ID, 5).U32(IOAM6_ATTR_SC_ID, 7));
+  };
+  for (const NetNamespace* each : {&before, &here, &there}) SETUP_OK(GenericIn(*each).Ack(request(IOAM6_CMD_ADD_NAMESPACE, "add IOAM namespace 5").U16(IOAM6_ATTR_NS_ID, 5)));
+  ASSERT_OK(add(here));
+  EXPECT_THAT(add(here), FailsWith(EEXIST)) << "control";
+  EXPECT_EQ(count(here), 1u) << "control";
+  EXPECT_OK(use(here)) << "control";
+  for (const NetNamespace* other : {&before, &there}) {
+    EXPECT_EQ(count(*other), 0u) << "a schema of another namespace is listed";
+    EXPECT_THAT(use(*other), FailsWith(ENOENT)) << "a schema of another namespace can be used";
+    EXPECT_THAT(remove(*other), FailsWith(ENOENT)) << "a schema of another namespace can be deleted";
+    EXPECT_OK(add(*other)) << "the number of another namespace's schema";
+    EXPECT_EQ(count(*other), 1u);
+    EXPECT_OK(remove(*other));
+  }
+  EXPECT_EQ(count(here), 1u) << "an equally numbered schema of another namespace was deleted";
+}
+
 NETNS_TEST(Route, IoamNamespaceIdsAreSeparate, Covers("ROUTE-14"), Needs(Config("IPV6"), Root())) {
   auto here = NetNamespace::Create(), there = NetNamespace::Create();
   const auto family = FamilyOrMiss(here, "IOAM6", "IPV6_IOAM6_LWTUNNEL");
@@ -780,6 +901,9 @@ void RoutesOfAMovedDevice(const Family& family) {
   SETUP_OK(RtnlIn(here).AddRoute(RouteSpec{.to = Far(family), .via = family.Host(2), .dev = "eth0"}));
   SETUP_OK(RtnlIn(here).AddRoute(RouteSpec{.to = Far(family), .dev = "eth0", .table = 100}));
   SETUP_OK(RtnlIn(here).AddRoute(RouteSpec{.to = stays, .dev = "eth1"}));
+  SETUP_OK(AddNexthop(here, family, 7, kEth0));
+  SETUP_OK(AddNexthop(here, family, 8, kEth1));
+  SETUP_OK(AddGroup(here, 9, {7, 8}));
   const auto by_eth0 = [&](const NetNamespace& where) {
     std::vector<Route> found;
     for (const Route& route : SETUP_OK(RtnlIn(where).Routes(RouteFilter{.family = family.domain})))
@@ -791,6 +915,8 @@ void RoutesOfAMovedDevice(const Family& family) {
   SETUP_OK(RtnlIn(here).MoveLink("eth0", ByFd(there.fd())));
   EXPECT_THAT(by_eth0(here), IsEmpty());
   EXPECT_THAT(by_eth0(there), IsEmpty()) << "it arrives without routes";
+  EXPECT_THAT(Nexthops(here), testing::ElementsAre(8U, 9U)) << "ip-nexthop(8): the one by the device that left is gone, the other stays";
+  EXPECT_THAT(Nexthops(there), IsEmpty()) << "it arrives without nexthops";
   EXPECT_EQ(DeviceTo(here, FarHost(family)), -ENETUNREACH);
   EXPECT_THAT(To(here, family, stays), testing::SizeIs(1)) << "control: the route of another device";
   SETUP_OK(RtnlIn(there).Up("eth0"));

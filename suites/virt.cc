@@ -138,7 +138,9 @@ void DiesWithTheNamespaceBelow(const UpperKind& kind) {
 
 // rt-link.yaml link-netnsid; ip-link(8): "link-netnsid".
 void CanBeMadeOverANamespaceNamedById(const UpperKind& kind) {
-  Place below, here, target;
+  auto owner_of_below = std::make_unique<Place>();
+  Place& below = *owner_of_below;
+  Place here, target;
   AddDevice(below, "spare");
   const int lower = AddDevice(below, "lower", LinkSpec{.index = 4711});
   AddUpper(below, kind, "probe", lower, 3);  // MISS where there is no such kind
@@ -177,6 +179,12 @@ void CanBeMadeOverANamespaceNamedById(const UpperKind& kind) {
   EXPECT_THAT(here->AddLink(wrong), FailsWith(EINVAL)) << "an id of the asking namespace, unknown in the target";
   EXPECT_FALSE(HasLink(target, "wrong"));
   EXPECT_THAT(LinkNames(below), ElementsAre("lo", "lower", "spare"));
+  // They are like those that were moved: they go with the namespace below, one of the same kind that stands here does not.
+  const int own = AddDevice(here, "own");
+  AddUpper(here, kind, "local", own, 6);
+  owner_of_below.reset();
+  EXPECT_EVENTUALLY("the devices to go with the namespace below", [&] { return !HasLink(here, "upper") && !HasLink(target, "third"); });
+  EXPECT_TRUE(HasLink(here, "local")) << "control: one that does not stand on it";
 }
 
 // net/core/rtnetlink.c: CAP_NET_ADMIN over the namespace below, too.
@@ -325,6 +333,34 @@ void ScrubsTheMark(const UpperKind& kind) {
   EXPECT_EQ(in_b.Of("marked in"), 0u) << "the mark of the outer packet's namespace is on the inner one of another";
 }
 
+// ip-link(8), "ip link set ... type": what is asked about the outer packets of a tunnel that has moved is asked where it sends.
+void IsChangedWhereItSends(const UpperKind& kind) {
+  MovedTunnel moved(kind);
+  auto& [a, b, far, wire, inner_near, inner_far] = moved;
+  const std::string network = kind.ipv6 ? "2001:db8::" : "192.0.2.";
+  const auto change = [&](const std::string& remote) {
+    Request request(RTM_NEWLINK);
+    request.Named("send to " + remote).Header(ifinfomsg{}).Text(IFLA_IFNAME, "tunnel").Nest(IFLA_LINKINFO, [&](Request& info) {
+      info.Text(IFLA_INFO_KIND, kind.kind).Nest(IFLA_INFO_DATA, [&](Request& data) { kind.data(data, 0, 0, network + "1", remote); });
+    });
+    return b->socket().Ack(request);
+  };
+  // A tunnel to 9 in the namespace where the moved one is, and one to 8 where it sends.
+  SETUP_OK(b->AddLink(UpperSpec(kind, "here", 0, 0, network + "1", network + "9")));
+  SETUP_OK(a->AddLink(UpperSpec(kind, "there", 0, 0, network + "1", network + "8")));
+  const auto reaches = [](Place& from, const std::string& to) { return Ping(from.ns, to, {.deadline = Deadline::In(10s)}); };
+  EXPECT_OK(reaches(b, inner_far)) << "control: as it was made";
+  if (std::string(kind.kind) != "ip6gretap") {  // which is never refused
+    EXPECT_THAT(change(network + "8"), FailsWith(EEXIST)) << "the ends of a tunnel of the namespace where it sends";
+    EXPECT_OK(reaches(b, inner_far)) << "after a change that was refused";
+  }
+  EXPECT_OK(change(network + "9")) << "the ends of a tunnel of the namespace where it is, which sends elsewhere";
+  EXPECT_THAT(Ping(b.ns, inner_far, {.deadline = Deadline::In(500ms)}), Not(Succeeds())) << "control: it sends to nobody";
+  ASSERT_OK(change(network + "2"));
+  EXPECT_OK(reaches(b, inner_far)) << "changed back, it sends through the namespace where it was made";
+  EXPECT_OK(reaches(far, inner_near)) << "and gets what comes in there";
+}
+
 [[maybe_unused]] const bool registered = [] {
   for (const UpperKind& kind : UpperKinds()) {
     const std::string of = kind.kind, row = std::string("/") + kind.name;
@@ -340,13 +376,14 @@ void ScrubsTheMark(const UpperKind& kind) {
     add("DiesWithTheNamespaceBelow", DiesWithTheNamespaceBelow,
         kind.on_a_device ? Covers("VIRT-03") : Covers("VIRT-06"));
     if (of != "xfrm")
-      add("CanBeMadeOverANamespaceNamedById", CanBeMadeOverANamespaceNamedById, Covers("VIRT-07"));
+      add("CanBeMadeOverANamespaceNamedById", CanBeMadeOverANamespaceNamedById, kind.on_a_device ? Covers("VIRT-07", "VIRT-03") : Covers("VIRT-07", "VIRT-06"));
     if (of == "vlan" || of == "macvlan" || of == "ipip" || of == "ip6tnl" || of == "vxlan")
       add("NeedsRightsOverTheNamespaceBelow", NeedsRightsOverTheNamespaceBelow, Covers("VIRT-07"));
     if (kind.clash != 0 && !kind.on_a_device) add("KeysAreScopedPerNamespace", KeysAreScopedPerNamespace, Covers("VIRT-15"));
     if (!kind.on_a_device && of != "xfrm" && of != "vti" && of != "vti6")
       add("SendsWhereItWasMade", SendsWhereItWasMade, Covers("VIRT-04"));
     if (!kind.on_a_device && of != "xfrm" && of != "vti" && of != "vti6") {
+      if (of != "vxlan" && of != "geneve") add("IsChangedWhereItSends", IsChangedWhereItSends, Covers("VIRT-04", "VIRT-15"));
       needs.list.push_back(Config("NF_TABLES"));
       needs.list.push_back(Config("NF_TABLES_INET"));
       add("ScrubsTheMark", ScrubsTheMark, Covers("VIRT-04", "VETH-22"));

@@ -25,8 +25,9 @@ constexpr const char* kInstance = "netdevsim4711";
 /// A simulated card with one port. Its instance begins in the namespace of who writes to the bus.
 class Simulated {
  public:
-  Simulated() : initial_(InitialNetNamespace()) {
-    Status made = initial_.WriteSysfs("bus/netdevsim/new_device", "4711 1");
+  Simulated() : Simulated(InitialNetNamespace()) {}
+  explicit Simulated(const NetNamespace& from) : initial_(InitialNetNamespace()) {
+    Status made = from.WriteSysfs("bus/netdevsim/new_device", "4711 1");
     if (made.code() == ENOENT) throw MissingNeed("needs-config:NETDEVSIM", "there is no bus of simulated cards", "use a kernel with CONFIG_NETDEVSIM");
     SETUP_OK(std::move(made));
   }
@@ -83,7 +84,9 @@ NETNS_TEST(Virt, ADevlinkInstanceIsReloadedIntoAnotherNamespace, Covers("VIRT-24
   const auto fd = [](const Place& place) { return Target{DEVLINK_ATTR_NETNS_FD, static_cast<std::uint32_t>(place.fd())}; };
 
   EXPECT_THAT(Reload(from_initial, {fd(a), {DEVLINK_ATTR_NETNS_PID, 1}}), FailsWith(EINVAL)) << "two namespaces at once";
-  ExpectIn(initial, a, "after a request with two namespaces");
+  EXPECT_THAT(Reload(from_initial, {fd(a), {DEVLINK_ATTR_NETNS_ID, 1}}), FailsWith(EINVAL)) << "two namespaces at once";
+  EXPECT_THAT(Reload(from_initial, {{DEVLINK_ATTR_NETNS_PID, 1}, {DEVLINK_ATTR_NETNS_ID, 1}}), FailsWith(EINVAL)) << "two namespaces at once";
+  ExpectIn(initial, a, "after requests with two namespaces");
   Actor weak = Actor::Start("weak");
   SETUP_OK(weak.Enter(initial.fd(), CLONE_NEWNET));
   SETUP_OK(DropCapability(weak, CAP_NET_ADMIN));
@@ -107,6 +110,22 @@ NETNS_TEST(Virt, ADevlinkInstanceIsReloadedIntoAnotherNamespace, Covers("VIRT-24
     ExpectIn(a, initial, "after the reload");
     ASSERT_OK(Reload(from_a, {fd(initial)}));
     ExpectIn(initial, a, "back again");
+  }
+}
+
+// drivers/net/netdevsim/bus.c: the instance begins in the namespace of who asks for it.
+NETNS_TEST(Virt, ADevlinkInstanceBeginsWhereItIsAskedFor, Covers("VIRT-24"), Needs(Machine(), Config("NETDEVSIM")), Exclusive{}) {
+  Place initial(InitialNetNamespace()), a;
+  Place nested = Place::Inside(a);
+  for (Place* place : {&a, &nested}) {
+    Simulated card(place->ns);
+    ExpectIn(*place, initial, "at first");
+    ExpectIn(*place, place == &a ? nested : a, "at first");
+    Generic from_place(*place, "devlink", "NET_DEVLINK");
+    ASSERT_OK(Reload(from_place, {})) << "a reload without a namespace";
+    ExpectIn(*place, initial, "after a reload without a namespace");
+    ASSERT_OK(Reload(from_place, {{DEVLINK_ATTR_NETNS_FD, static_cast<std::uint32_t>(initial.fd())}}));
+    ExpectIn(initial, *place, "control: after a reload into the initial one");
   }
 }
 

@@ -9,6 +9,7 @@
 #include <linux/openvswitch.h>
 #include <linux/wireguard.h>
 
+#include <memory>
 #include <set>
 
 #include "suites/support/generic.h"
@@ -71,6 +72,59 @@ NETNS_TEST(Virt, L2tpTunnelsArePerNamespace, Covers("VIRT-21"), Needs(Config("L2
   EXPECT_THAT(Tunnels(in_nested), ElementsAre(2u));
 }
 
+Request SessionRequest(Generic& l2tp, std::uint8_t command, std::uint32_t tunnel, std::uint32_t session) {
+  Request request = l2tp.Make(command, "L2TP session " + std::to_string(session) + " of tunnel " + std::to_string(tunnel));
+  request.U32(L2TP_ATTR_CONN_ID, tunnel).U32(L2TP_ATTR_SESSION_ID, session);
+  return request;
+}
+Status AddSession(Generic& l2tp, std::uint32_t tunnel, std::uint32_t session, const char* device) {
+  Request request = SessionRequest(l2tp, L2TP_CMD_SESSION_CREATE, tunnel, session);
+  request.U32(L2TP_ATTR_PEER_SESSION_ID, session).U16(L2TP_ATTR_PW_TYPE, L2TP_PWTYPE_ETH).Text(L2TP_ATTR_IFNAME, device);
+  return l2tp->Ack(request);
+}
+/// Whether a session is found by its numbers.
+Status AskSession(Generic& l2tp, std::uint32_t tunnel, std::uint32_t session) {
+  const auto answer = l2tp->Get(SessionRequest(l2tp, L2TP_CMD_SESSION_GET, tunnel, session));
+  return answer.ok() ? Ok() : Status(answer.error());
+}
+std::multiset<std::uint32_t> Sessions(Generic& l2tp) {
+  std::multiset<std::uint32_t> ids;
+  for (const Message& message : SETUP_OK(l2tp->Dump(l2tp.Make(L2TP_CMD_SESSION_GET, "list the L2TP sessions"))))
+    if (auto id = message.AttributesAfter<genlmsghdr>().U32(L2TP_ATTR_SESSION_ID)) ids.insert(*id);
+  return ids;
+}
+
+// ip-l2tp(8), "session": within a tunnel, and so within its namespace.
+NETNS_TEST(Virt, L2tpSessionsArePerNamespace, Covers("VIRT-21"), Needs(Config("L2TP"), Config("L2TP_V3"), Config("L2TP_ETH"))) {
+  Place a, b;
+  Place nested = Place::Inside(a);
+  for (Place* place : {&a, &b, &nested}) SETUP_OK((*place)->Up("lo"));
+  Generic in_a(a, "l2tp", "L2TP"), in_b(b, "l2tp", "L2TP"), in_nested(nested, "l2tp", "L2TP");
+  for (Generic* each : {&in_a, &in_b}) SETUP_OK(AddTunnel(*each, 1, 5001));
+  Status added = AddSession(in_a, 1, 7, "seven");
+  if (added.code() == EPROTONOSUPPORT) RequireBuiltIn(added, "L2TP_ETH");
+  ASSERT_OK(added);
+  ASSERT_OK(AddSession(in_a, 1, 8, "eight"));
+  EXPECT_THAT(Sessions(in_a), ElementsAre(7u, 8u)) << "control";
+  EXPECT_OK(AskSession(in_a, 1, 8)) << "control";
+  EXPECT_TRUE(HasLink(a, "seven") && HasLink(a, "eight")) << "control: each has a device";
+  EXPECT_FALSE(HasLink(b, "seven") || HasLink(nested, "seven")) << "the device of a session of another namespace";
+  for (Generic* other : {&in_b, &in_nested}) {
+    SCOPED_TRACE(other == &in_b ? "another namespace, which has a tunnel of that id" : "one created from inside, without a tunnel");
+    EXPECT_THAT(Sessions(*other), IsEmpty()) << "a session of another namespace is listed";
+    EXPECT_THAT(AskSession(*other, 1, 8), FailsWith(ENODEV)) << "a session of another namespace is found";
+    EXPECT_THAT((*other)->Ack(SessionRequest(*other, L2TP_CMD_SESSION_DELETE, 1, 8)), FailsWith(ENODEV)) << "a session of another namespace can be deleted";
+  }
+  EXPECT_THAT(AddSession(in_nested, 1, 9, "nine"), FailsWith(ENODEV)) << "a session in a tunnel of another namespace";
+  EXPECT_OK(AddSession(in_b, 1, 7, "seven")) << "the same ids in another namespace";
+  EXPECT_TRUE(HasLink(b, "seven"));
+  EXPECT_THAT(Sessions(in_b), ElementsAre(7u));
+  EXPECT_OK(in_b->Ack(SessionRequest(in_b, L2TP_CMD_SESSION_DELETE, 1, 7)));
+  EXPECT_EVENTUALLY("the session to be taken apart", [&] { return Sessions(in_b).empty() && !HasLink(b, "seven"); });
+  EXPECT_THAT(Sessions(in_a), ElementsAre(7u, 8u)) << "the equal session of another namespace was deleted";
+  EXPECT_TRUE(HasLink(a, "seven")) << "the equal session of another namespace was deleted";
+}
+
 // ------------------------------------------------------------------------------------------------------ Open vSwitch
 
 struct OvsHeader {
@@ -110,6 +164,34 @@ NETNS_TEST(Virt, DatapathsOfOpenVswitchArePerNamespace, Covers("VIRT-20"), Needs
   EXPECT_THAT(Datapaths(in_b), ElementsAre("dp0"));
   EXPECT_THAT(Datapaths(in_nested), ElementsAre("dp1"));
   EXPECT_THAT(a->MoveLink("dp0", b.ref()), FailsWith(EINVAL)) << "its own port is bound to the namespace";
+}
+
+// net/openvswitch/datapath.c, ovs_exit_net(): "Detach all vports from given namespace".
+NETNS_TEST(Virt, APortOfADatapathGoesWithTheNamespaceOfItsDevice, Covers("VIRT-20"), Needs(Config("OPENVSWITCH"))) {
+  Place a, b;
+  auto doomed = std::make_unique<Place>();
+  Generic datapaths(a, OVS_DATAPATH_FAMILY, "OPENVSWITCH"), ports(a, OVS_VPORT_FAMILY, "OPENVSWITCH");
+  SETUP_OK(AddDatapath(datapaths, "dp0"));
+  const ovs_header header{.dp_ifindex = SETUP_OK(a->LinkByName("dp0")).index};
+  for (const char* name : {"home", "away", "goes", "goes2"}) {
+    Request add = ports.Make(OVS_VPORT_CMD_NEW, std::string("add port ") + name, OVS_VPORT_VERSION);
+    add.Header(header).U32(OVS_VPORT_ATTR_TYPE, OVS_VPORT_TYPE_INTERNAL).Text(OVS_VPORT_ATTR_NAME, name).U32(OVS_VPORT_ATTR_UPCALL_PID, 0);
+    SETUP_OK(ports->Ack(add));
+  }
+  const auto listed = [&] {
+    Request list = ports.Make(OVS_VPORT_CMD_GET, "list the ports", OVS_VPORT_VERSION);
+    std::set<std::string> names;
+    for (const Message& message : SETUP_OK(ports->Dump(list.Header(header)))) names.insert(message.AttributesAfter<OvsHeader>().Text(OVS_VPORT_ATTR_NAME).value_or("?"));
+    return names;
+  };
+  SETUP_OK(a->MoveLink("away", b.ref()));
+  for (const char* name : {"goes", "goes2"}) SETUP_OK(a->MoveLink(name, doomed->ref()));
+  EXPECT_THAT(listed(), ElementsAre("away", "dp0", "goes", "goes2", "home")) << "control: ports in other namespaces are ports still";
+  doomed.reset();
+  EXPECT_EVENTUALLY("the ports whose devices went with their namespace to go", [&] { return !listed().contains("goes") && !listed().contains("goes2"); });
+  EXPECT_THAT(listed(), ElementsAre("away", "dp0", "home")) << "control: ports of namespaces that live";
+  EXPECT_FALSE(HasLink(a, "goes") || HasLink(a, "goes2")) << "a device came back";
+  EXPECT_TRUE(HasLink(a, "home") && HasLink(b, "away")) << "control";
 }
 
 // ------------------------------------------------------------------------------------- devices by generic netlink

@@ -110,6 +110,12 @@ void IpvlansOfOneDeviceInTwoNamespaces(std::uint16_t mode) {
     EXPECT_EQ(macs["192.0.2.3"], wire.west_link().address);
   } else {
     EXPECT_NE(SETUP_OK(b->LinkByName("ipvl0")).flags & unsigned{IFF_NOARP}, 0u) << "no ARP in mode l3";
+    // "... L3 processing up to the stack instance attached to the parent device, and packets are switched to the stack instance
+    // of the slave": who is told where they are reaches them.
+    for (auto [place, host] : {std::pair(&b, 3), std::pair(&c, 4)}) {
+      SETUP_OK(far->AddNeighbour({.to = "192.0.2." + std::to_string(host), .address = wire.west_link().address, .dev = "east"}));
+      EXPECT_OK(UdpTalks(far.ns, place->ns, Inet("192.0.2." + std::to_string(host)))) << "a station outside and the slave with address " << host;
+    }
   }
   EXPECT_THAT(Ping(b.ns, "203.0.113.9", {.deadline = Deadline::In(500ms)}), FailsWith(ENETUNREACH)) << "control: no such subnet";
 }
@@ -118,6 +124,9 @@ NETNS_TEST(Virt, IpvlansOfOneDeviceInTwoNamespacesInModeL2, Covers("VIRT-02"), N
 }
 NETNS_TEST(Virt, IpvlansOfOneDeviceInTwoNamespacesInModeL3, Covers("VIRT-02"), Needs(Config("IPVLAN"), Config("VETH"))) {
   IpvlansOfOneDeviceInTwoNamespaces(IPVLAN_MODE_L3);
+}
+NETNS_TEST(Virt, IpvlansOfOneDeviceInTwoNamespacesInModeL3S, Covers("VIRT-02"), Needs(Config("IPVLAN"), Config("IPVLAN_L3S"), Config("VETH"))) {
+  IpvlansOfOneDeviceInTwoNamespaces(IPVLAN_MODE_L3S);
 }
 
 // drivers/net/ipvlan/ipvlan_main.c ipvlan_nl_changelink(): the mode is that of all slaves of a device.
@@ -240,6 +249,15 @@ NETNS_TEST(Virt, BondsArePerNamespace, Covers("VIRT-18"), Needs(Config("BONDING"
   const Fd in_a = SETUP_OK(a.ns.Socket(AF_INET, SOCK_DGRAM));
   ifreq request = NamedIfreq("bond2");
   AddDevice(b, "theirs");
+  // Documentation/networking/bonding.rst: "echo +eth0 > /sys/class/net/bond0/bonding/slaves".
+  AddDevice(a, "bysysfs");
+  const Status by_sysfs = a.ns.WriteSysfs("class/net/bond2/bonding/slaves", "+bysysfs");
+  if (by_sysfs.code() != EACCES && by_sysfs.code() != EPERM) {
+    EXPECT_OK(by_sysfs) << "control: a device of its own";
+    EXPECT_EQ(SETUP_OK(a->LinkByName("bysysfs")).master, bond) << "control";
+    EXPECT_THAT(a.ns.WriteSysfs("class/net/bond2/bonding/slaves", "+theirs"), Not(Succeeds())) << "a device of another namespace";
+    EXPECT_FALSE(SETUP_OK(b->LinkByName("theirs")).master.has_value());
+  }
   std::strcpy(request.ifr_slave, "theirs");
   EXPECT_THAT(NETNS_IOCTL(in_a, SIOCBONDENSLAVE, request), FailsWith(ENODEV)) << "a device of another namespace";
   std::strcpy(request.ifr_slave, "port");
@@ -512,20 +530,35 @@ NETNS_TEST(Virt, TheSysctlDecidesOnFallbackTunnelsInNewNamespaces, Covers("VIRT-
   }
   const std::string name = "net/core/fb_tunnels_only_for_init_net";
   const std::string before = SETUP_OK(init.Sysctl(name));
+  // Each kind has code of its own that asks: gre0, gretap0, erspan0, ip6tnl0, ip6gre0, ip_vti0, ip6_vti0 where they are.
   auto fallbacks = [](Place& place) {
-    std::vector<std::string> found;
+    std::set<std::string> found;
     for (const Link& link : SETUP_OK(place->Links()))
-      if (link.name == "tunl0" || link.name == "sit0") found.push_back(link.name);
+      if (IsFallback(link.name) && !link.name.starts_with("pim")) found.insert(link.name);
     return found;
   };
+  Place initial(InitialNetNamespace());
+  const auto of_initial = fallbacks(initial);
   SETUP_OK(init.SetSysctl(name, "0"));
   Place with;
-  EXPECT_THAT(fallbacks(with), testing::UnorderedElementsAre("sit0", "tunl0"));
+  Place with_inside = Place::Inside(with);
+  const auto all = fallbacks(with);
+  EXPECT_THAT(all, testing::IsSupersetOf({"sit0", "tunl0"}));
+  EXPECT_THAT(all, testing::IsSupersetOf(of_initial)) << "all that the initial one has";
+  EXPECT_EQ(fallbacks(with_inside), all) << "one created from inside";
+  Actor owner = StartNamespaceRoot("owner");
+  Place owned{owner.Run([] { return NetNamespace::Current(); })};
+  EXPECT_EQ(fallbacks(owned), all) << "one of another user namespace";
   for (const char* value : {"1", "2"}) {
     SETUP_OK(init.SetSysctl(name, value));
     Place without;
-    EXPECT_THAT(fallbacks(without), IsEmpty()) << value;
-    EXPECT_THAT(fallbacks(with), testing::UnorderedElementsAre("sit0", "tunl0")) << "control: one from before keeps them";
+    Place without_inside = Place::Inside(with);
+    Actor another = StartNamespaceRoot("another");
+    Place another_owned{another.Run([] { return NetNamespace::Current(); })};
+    for (auto [place, which] : {std::pair(&without, "a new one"), std::pair(&without_inside, "one created from inside"), std::pair(&another_owned, "one of another user namespace")})
+      EXPECT_THAT(fallbacks(*place), IsEmpty()) << value << ", " << which;
+    EXPECT_EQ(fallbacks(with), all) << "control: one from before keeps them";
+    EXPECT_EQ(fallbacks(initial), of_initial) << "control: the initial one keeps them";
   }
   SETUP_OK(init.SetSysctl(name, before));
 }

@@ -245,10 +245,32 @@ NETNS_TEST(Virt, MakingATunDeviceNeedsRightsOverTheNamespaceOfItsFile, Covers("V
       SETUP_OK(TunIoctl(other, TUNSETOWNER, 12345, "TUNSETOWNER"));
     }
   }
+  struct OfGroup {
+    const char* name;
+    bool owned, in_group;
+  };
+  const OfGroup grouped[] = {{"ourgroup", false, true}, {"minegroup", true, true}, {"othergroup", false, false}, {"mineother", true, false}};
+  for (const auto& [name, owned, in_group] : grouped) {
+    if (!in_group && !IsRealRoot()) continue;  // there is no other group
+    const Fd maker = OpenTun(a.ns);
+    SETUP_OK(SetIff(maker, name));
+    SETUP_OK(TunIoctl(maker, TUNSETPERSIST, 1, "TUNSETPERSIST"));
+    if (owned) SETUP_OK(TunIoctl(maker, TUNSETOWNER, ::geteuid(), "TUNSETOWNER"));
+    SETUP_OK(TunIoctl(maker, TUNSETGROUP, in_group ? ::getegid() : 12345, "TUNSETGROUP"));
+  }
   const Fd attach = OpenTun(a.ns);
   Actor same = Actor::Start("same user");
   SETUP_OK(EnterNewUserNamespace(same));
   EXPECT_OK(same.Run([&] { return SetIff(attach, "mine"); })) << "its user owns the device";
+  for (const auto& [name, owned, in_group] : grouped) {
+    if (!in_group && !IsRealRoot()) continue;
+    SCOPED_TRACE(name);
+    const Fd file = OpenTun(a.ns);
+    EXPECT_EQ(same.Run([&, device = name] { return SetIff(file, device); }).code(), in_group ? 0 : EPERM) << "TUNSETGROUP: " << (in_group ? "its group is the device's" : "of another group");
+    if (!in_group) {
+      EXPECT_OK(SetIff(file, name)) << "control: with rights over the namespace";
+    }
+  }
   if (IsRealRoot()) {
     const Fd refused = OpenTun(a.ns);
     EXPECT_THAT(same.Run([&] { return SetIff(refused, "theirs"); }), FailsWith(EPERM)) << "of another user";
