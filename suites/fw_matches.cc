@@ -10,6 +10,7 @@
 #include <cstring>
 
 #include "fixtures/iptables.h"
+#include "fixtures/nic.h"
 #include "fixtures/sockets.h"
 #include "harness/assertions.h"
 #include "harness/registration.h"
@@ -171,6 +172,82 @@ NETNS_TEST(Fw, AccountingRulesCountInTheirNamespace, Covers("FW-25"),
   EXPECT_EQ(packets(a), 1u) << "nfacct(8): the packets of its namespace";
   EXPECT_EQ(packets(b), 3u) << "nfacct(8): packets of another namespace were counted";
 }
+
+// The same names in the initial namespace, which is where a kernel looks for one that it does not find; whichever of them uses
+// the name first.
+struct NamedMatch {
+  const char* name;
+  int family;
+  const char* symbol;
+  /// Appends rules that remember a source under this name.
+  std::function<void(Filter&, const char* table)> remember;
+  const char* file;  ///< of /proc/net, before the name
+  /// Whether a datagram to the port shows that its source is remembered.
+  std::uint16_t shows;
+  std::vector<const char*> configs;
+};
+void RememberInAList(Filter& filter, const char* list) {
+  filter.Append(kPort, Recent(list, XT_RECENT_SET), "ACCEPT", "NETFILTER_XT_MATCH_RECENT");
+  filter.Append(kPort + 10, Recent(list, XT_RECENT_CHECK), "DROP", "NETFILTER_XT_MATCH_RECENT");
+}
+void RememberInALimit(Filter& filter, const char* table) {
+  filter.Append(kPort, OncePerHour(table, filter.loopback == kLoopback6), "ACCEPT", "NETFILTER_XT_MATCH_HASHLIMIT");
+  SETUP_OK(filter.table.Append("INPUT", {.protocol = IPPROTO_UDP, .dport = kPort, .target = "DROP"}));
+}
+const std::vector<NamedMatch>& NamedMatches() {
+  static const std::vector<NamedMatch> matches = {
+      {"RecentLists", AF_INET, "NETFILTER_XT_MATCH_RECENT", RememberInAList, "xt_recent/", kPort + 10, {"IP_NF_IPTABLES", "IP_NF_FILTER"}},
+      {"Ipv6RecentLists", AF_INET6, "NETFILTER_XT_MATCH_RECENT", RememberInAList, "xt_recent/", kPort + 10, {"IP6_NF_IPTABLES", "IP6_NF_FILTER", "IPV6"}},
+      {"Hashlimits", AF_INET, "NETFILTER_XT_MATCH_HASHLIMIT", RememberInALimit, "ipt_hashlimit/", kPort, {"IP_NF_IPTABLES", "IP_NF_FILTER"}},
+      {"Ipv6Hashlimits", AF_INET6, "NETFILTER_XT_MATCH_HASHLIMIT", RememberInALimit, "ip6t_hashlimit/", kPort, {"IP6_NF_IPTABLES", "IP6_NF_FILTER", "IPV6"}}};
+  return matches;
+}
+void NamesOfTheInitialNamespaceAreOthers(const NamedMatch& match) {
+  const auto initial = InitialNetNamespace(), a = NetNamespace::Create();
+  const auto nested = a.In([] { return NetNamespace::Create(); });
+  for (bool initial_first : {true, false}) {
+    const char* table = initial_first ? "nsconf-first" : "nsconf-second";
+    SCOPED_TRACE(initial_first ? "the initial namespace is first to use the name" : "the initial namespace is last to use the name");
+    struct User {
+      const char* who;
+      const NetNamespace* ns;
+    };
+    std::vector<User> users = {{"a namespace", &a}, {"one made from inside", &nested}};
+    users.insert(initial_first ? users.begin() : users.end(), User{"the initial namespace", &initial});
+    const std::string file = match.file + std::string(table);
+    std::vector<std::unique_ptr<Filter>> filters;
+    struct Undo {
+      std::vector<std::unique_ptr<Filter>>& filters;
+      ~Undo() {
+        for (auto& filter : filters) (void)filter->table.Flush("INPUT").ok();
+      }
+    } undo{filters};
+    for (const User& user : users) {
+      SCOPED_TRACE(user.who);
+      EXPECT_THAT(user.ns->ReadProcNet(file), FailsWith(ENOENT)) << "where no rule names it";
+      filters.push_back(std::make_unique<Filter>(*user.ns, match.family));
+      Filter& filter = *filters.back();
+      match.remember(filter, table);
+      EXPECT_THAT(user.ns->ReadProcNet(file), Holds(testing::IsEmpty())) << "a table of the namespace, with entries of another one or not there";
+      // A first datagram is remembered, and the next shows it; the first of a limit is that datagram itself.
+      EXPECT_TRUE(DatagramArrives(*user.ns, filter.loopback, match.shows)) << "a source that another namespace remembers";
+      if (match.shows != kPort) {
+        EXPECT_TRUE(DatagramArrives(*user.ns, filter.loopback, kPort));
+      }
+      EXPECT_FALSE(DatagramArrives(*user.ns, filter.loopback, match.shows)) << "control: a source that it remembers itself";
+      EXPECT_THAT(user.ns->ReadProcNet(file), Holds(Not(testing::IsEmpty()))) << "control";
+    }
+  }
+}
+const bool named_registered = [] {
+  for (const NamedMatch& match : NamedMatches()) {
+    Needs needs{Machine(), Config(match.symbol)};
+    for (const char* symbol : match.configs) needs.list.push_back(Config(symbol));
+    RegisterBody("Fw", std::string("NamesOfMatchesAreNotThoseOfTheInitialNamespace/") + match.name, __FILE__, __LINE__, [&match] { NamesOfTheInitialNamespaceAreOthers(match); },
+                 Covers("FW-20"), needs, Exclusive{});
+  }
+  return true;
+}();
 
 }  // namespace
 }  // namespace netns
