@@ -134,8 +134,7 @@ void ActsInItsNamespaceOnly(const Hook& hook, bool with_initial) {
     return UdpTalks(*path.from, *path.to, Inet(path.address, kPort), 10, Deadline::In(time));
   };
   // The kernel may need some time until it forwards.
-  SETUP_OK(Eventually("the first datagram to pass", [&] { return passes(std::chrono::seconds(2)).ok(); }));
-  ASSERT_OK(passes()) << "control: without rules";
+  ASSERT_OK(Eventually("the first datagram to pass", [&] { return passes(std::chrono::seconds(2)).ok(); }, Deadline::In(std::chrono::seconds(20)))) << "control: without rules";
   struct Other {
     const char* who;
     Nftables nft;
@@ -158,7 +157,7 @@ void ActsInItsNamespaceOnly(const Hook& hook, bool with_initial) {
       for (Other& other : others) (void)other.nft.Commit(NftBatch().DeleteTable(hook.family, kTable)).ok();
     }
   } undo{others, hook};
-  EXPECT_OK(passes()) << "rules of another namespace drop the packets of this one";
+  ASSERT_OK(passes()) << "rules of another namespace drop the packets of this one";
   const auto expect_none = [&] {
     for (Other& other : others) EXPECT_EQ(Dropped(other.nft), 0u) << "packets of another namespace met the rule of " << other.who;
   };
@@ -167,7 +166,7 @@ void ActsInItsNamespaceOnly(const Hook& hook, bool with_initial) {
   const Path path = hook.path(scene);
   const Fd sender = SETUP_OK(path.from->Socket(Inet(path.address).family(), SOCK_DGRAM));
   (void)SendTo(sender, "x", Inet(path.address, kPort)).ok();  // it may be told that it was dropped
-  EXPECT_EVENTUALLY("the rule of the namespace itself to meet the packet", [&] { return Dropped(own) > 0; });
+  EXPECT_EVENTUALLY("the rule of the namespace itself to meet the packet", [&] { return Dropped(own) > 0; }, Deadline::In(std::chrono::seconds(10)));
   if (!with_initial || hook.family != NFPROTO_ARP) expect_none();
   SETUP_OK(own.Commit(NftBatch().DeleteTable(hook.family, kTable)));
   EXPECT_OK(passes()) << "control: without its own rule again";
