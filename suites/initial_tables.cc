@@ -209,7 +209,15 @@ const std::vector<Table>& Tables() {
       {"AddressMappings", {"ROUTE-14"}, {"IPV6_ILA"}, [](Place& at) { return mapping(at, ILA_CMD_ADD); }, [](Place& at) { return mapping(at, ILA_CMD_DEL); },
        [](Place& at) {
          Generic family(at, ILA_GENL_NAME, "IPV6_ILA");
-         return SETUP_OK(family->Dump(family.Make(ILA_CMD_GET, "list the ILA mappings", ILA_GENL_VERSION))).size();
+         std::size_t count = 0;
+         // EAGAIN: the kernel was giving its table another size meanwhile (net/ipv6/ila/ila_xlat.c, rhashtable_walk_next()).
+         SETUP_OK(Eventually("a list of the ILA mappings", [&] {
+           auto list = family->Dump(family.Make(ILA_CMD_GET, "list the ILA mappings", ILA_GENL_VERSION));
+           if (list.code() == EAGAIN) return false;
+           count = SETUP_OK(std::move(list)).size();
+           return true;
+         }));
+         return count;
        },
        [](Place& at) {
          Generic family(at, ILA_GENL_NAME, "IPV6_ILA");
