@@ -134,6 +134,14 @@ class Faults(unittest.TestCase):
         self.assertTrue(faults.is_tcg_slip(slip))
         self.assertFalse(faults.is_tcg_slip(slip.replace("66 <90>", "cc <90>")), "a breakpoint that somebody left")
         self.assertFalse(faults.is_tcg_slip(slip.replace("int3", "page fault")))
+        stuck = (
+            "[  192.513839] watchdog: BUG: soft lockup - CPU#0 stuck for 26s! [netns-test:6998]\n"
+            "[  192.521792] RIP: 0010:__netif_receive_skb_core.constprop.0+0xe9/0xf00\n"
+            "[  192.522277] Code: a8 40 0f 85 04 02 00 00 45 84 ed 0f 84 76 06 00 00 <0f> 1f 44 00 00 41 80 a7 83 00 00 00 7f\n"
+        )
+        self.assertTrue(faults.is_tcg_slip(stuck))
+        self.assertFalse(faults.is_tcg_slip(stuck.replace("+0xe9/", "+0x4/")), "where a function begins")
+        self.assertFalse(faults.is_tcg_slip(stuck.replace("<0f> 1f", "<f3> 90")), "a loop that waits")
         for line in slip.splitlines()[0], slip.splitlines()[0].replace("Oops: ", ""):
             fault = faults.diagnose(line + "\nKernel panic - not syncing: Fatal exception in interrupt")
             assert fault
