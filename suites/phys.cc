@@ -383,6 +383,8 @@ void ReturnsDownAndWithoutLayer3State() {
   ASSERT_OK_AND_ASSIGN(auto neighbours, in_initial.Neighbours());
   EXPECT_THAT(neighbours, Not(Contains(Field(&Neighbour::dev, back.index))));
   EXPECT_THAT(in_initial.Qdiscs(), Holds(Not(Contains(AllOf(Field(&Qdisc::dev, back.index), Field(&Qdisc::kind, "pfifo"))))));
+  EXPECT_OK(in_initial.Up(back.index)) << "it is down, not out of use";
+  (void)in_initial.Down(back.index).ok();
 }
 
 void KeepsItsLinkLayerAttributes() {

@@ -69,6 +69,7 @@ void ReturnsInTheMiddleOfTraffic() {
     (void)flood.Join().ok();
     ASSERT_OK_AND_ASSIGN(Link back, nics[0].WaitUntilBack());
     EXPECT_FALSE(back.up());
+    ASSERT_OK(SETUP_OK(Rtnl::In(initial)).Up(back.name)) << "the NIC is usable afterwards";
     Configure(initial, back.name, 1, net);
     EXPECT_OK(RoundTrip(initial, other, net + "1", net + "2")) << "it works";
     Rtnl rtnl = SETUP_OK(Rtnl::In(initial));

@@ -141,7 +141,7 @@ void TrafficInProgressDoesNotPreventTheReturn() {
   SETUP_OK(nics[1].MoveTo(other));
   Rtnl in_other = SETUP_OK(Rtnl::In(other));
   for (auto [rtnl, device, address] : {std::tuple(&in_initial, back.name, net + "1/24"), std::tuple(&in_other, nics[1].name(), net + "2/24")}) {
-    SETUP_OK(rtnl->Up(device));
+    ASSERT_OK(rtnl->Up(device)) << "the card that came back from the flood, or (control) its neighbour, is usable";
     SETUP_OK(rtnl->AddAddress(address, device));
   }
   EXPECT_OK(RoundTrip(initial, other, net + "1", net + "2")) << "the card that came back from the flood";
