@@ -269,6 +269,11 @@ class Ear {
     if (news.family != nullptr) {
       auto socket = SETUP_OK(NetlinkSocket::Adopt(SETUP_OK(place.ns.Socket(AF_NETLINK, SOCK_RAW, NETLINK_GENERIC))));
       auto family = socket.ResolveFamily(news.family);
+      // The module of some comes with the first device of that kind only.
+      if (family.code() == ENOENT && place->AddLink({.name = "nsconf-first", .kind = news.family}).ok()) {
+        SETUP_OK(place->DeleteLink("nsconf-first"));
+        family = socket.ResolveFamily(news.family);
+      }
       if (!family.ok()) RequireBuiltIn(family.error(), news.symbol);
       groups = {SETUP_OK(std::move(family)).groups.at(news.group)};
     }
