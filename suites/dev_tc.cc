@@ -354,7 +354,9 @@ NETNS_TEST(Dev, PacketsAreNotRedirectedToADeviceOfAnotherNamespace, Covers("DEV-
   auto running = [](Place& place, const char* name) {
     SETUP_OK(Eventually(std::string(name) + " to run", [&] { return place->LinkByName(name)->operstate == 6; }));
   };
+  // Either end: what is sent by one that the kernel has not set running yet is lost.
   for (const char* name : {"inwire", "outwire"}) running(wire, name);
+  for (const char* name : {"in", "out"}) running(a, name);
   const int only_in_b = AddDevice(b, "elsewhere", {.index = 4400});
   auto redirect = [&](int device) {
     return [device](Request& r) {
@@ -392,6 +394,7 @@ NETNS_TEST(Dev, PacketsAreNotRedirectedToADeviceOfAnotherNamespace, Covers("DEV-
   SETUP_OK(a->MoveLink("out", b.ref()));
   SETUP_OK(b->Up("out"));
   running(wire, "outwire");
+  running(b, "out");
   send("second");
   // A frame that b itself sends is behind any that came through.
   const Fd fence = SETUP_OK(PacketSocket(b.ns, SETUP_OK(b->LinkByName("out")).index, ethertype));
