@@ -354,18 +354,11 @@ void StartsTheSame(const Table& table) {
 
 const bool tables_registered = [] {
   for (const Table& table : TablesAtBirth()) {
-    TestSpec spec;
-    spec.suite = table.suite;
-    spec.name = std::string("StartsTheSameWhoeverOwnsTheNamespace/") + table.name;
-    spec.file = __FILE__;
-    spec.line = __LINE__;
-    spec.covers = table.covers;
-    for (const char* symbol : table.configs) spec.needs.push_back(Config(symbol));
-    spec.needs.push_back(Config("VETH"));
-    spec.needs.push_back(UserNs());
-    const Table* row = &table;
-    spec.make = [row] { return new BodyTest([row] { StartsTheSame(*row); }); };
-    AllTests().push_back(std::move(spec));
+    Covers covers;
+    covers.list.assign(table.covers.begin(), table.covers.end());
+    Needs needs{Config("VETH"), UserNs()};
+    for (const char* symbol : table.configs) needs.list.push_back(Config(symbol));
+    RegisterBody(table.suite, std::string("StartsTheSameWhoeverOwnsTheNamespace/") + table.name, __FILE__, __LINE__, [&table] { StartsTheSame(table); }, covers, needs);
   }
   return true;
 }();

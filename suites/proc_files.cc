@@ -436,15 +436,19 @@ Made PppoeSession(const NetNamespace& ns) {
   return {{{"pppoe", With("02:00:00:00:00:37")}}, [socket, undo = devices.undo] { socket->Reset(), undo(); }};
 }
 
-/// Documentation/networking/can.rst, "rcvlist_all": who gets the frames of all devices.
-Made CanReceiver(const NetNamespace& ns) {
-  auto socket = Keep(SocketOr(ns, "CAN_RAW", 29 /* AF_CAN */, SOCK_RAW, 1 /* CAN_RAW */));
+void BindToAllCanDevices(const Fd& socket) {
   struct {
-    sa_family_t family = 29;
+    sa_family_t family = 29;  // AF_CAN
     int device = 0;
     unsigned char rest[16] = {};
   } all;
-  Check(::bind(socket->get(), reinterpret_cast<const sockaddr*>(&all), sizeof all), "bind(AF_CAN)");
+  Check(::bind(socket.get(), reinterpret_cast<const sockaddr*>(&all), sizeof all), "bind(AF_CAN)");
+}
+
+/// Documentation/networking/can.rst, "rcvlist_all": who gets the frames of all devices.
+Made CanReceiver(const NetNamespace& ns) {
+  auto socket = Keep(SocketOr(ns, "CAN_RAW", 29 /* AF_CAN */, SOCK_RAW, 1 /* CAN_RAW */));
+  BindToAllCanDevices(*socket);
   return {{{"can/rcvlist_all", With(" raw")}}, [socket] { socket->Reset(); }};
 }
 
@@ -459,12 +463,7 @@ Made CanFilters(const NetNamespace& ns) {
   Check(::setsockopt(socket->get(), 101 /* SOL_CAN_RAW */, 1 /* CAN_RAW_FILTER */, filters, sizeof filters), "setsockopt(CAN_RAW_FILTER)");
   const unsigned errors = kErrors - 1;
   Check(::setsockopt(socket->get(), 101, 2 /* CAN_RAW_ERR_FILTER */, &errors, sizeof errors), "setsockopt(CAN_RAW_ERR_FILTER)");
-  struct {
-    sa_family_t family = 29;
-    int device = 0;
-    unsigned char rest[16] = {};
-  } all;
-  Check(::bind(socket->get(), reinterpret_cast<const sockaddr*>(&all), sizeof all), "bind(AF_CAN)");
+  BindToAllCanDevices(*socket);
   Made made;
   for (const char* file : {"can/rcvlist_sff", "can/rcvlist_eff", "can/rcvlist_fil", "can/rcvlist_inv", "can/rcvlist_err"}) made.sights.push_back({file, With(" raw")});
   made.undo = [socket] { socket->Reset(); };

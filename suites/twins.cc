@@ -655,22 +655,14 @@ void OnlyTheOwnObjectIsSeen(const Row& row, std::size_t first) {
 
 const bool rows_registered = [] {
   for (const Row& row : Rows()) {
-    TestSpec spec;
-    spec.suite = row.suite;
-    spec.name = std::string("TwinsSeeOnlyTheirOwn/") + row.name;
-    spec.file = __FILE__;
-    spec.line = __LINE__;
-    spec.covers = row.covers;
-    for (const char* symbol : row.configs) spec.needs.push_back(Config(symbol));
-    spec.needs.push_back(Config("VETH"));
-    spec.deadline = std::chrono::seconds(60);
-    const Row* at = &row;
-    spec.make = [at] {
-      return new BodyTest([at] {
-        for (std::size_t first : {0u, 2u}) OnlyTheOwnObjectIsSeen(*at, first);
-      });
+    Covers covers;
+    covers.list.assign(row.covers.begin(), row.covers.end());
+    Needs needs{Config("VETH")};
+    for (const char* symbol : row.configs) needs.list.push_back(Config(symbol));
+    const auto body = [&row] {
+      for (std::size_t first : {0u, 2u}) OnlyTheOwnObjectIsSeen(row, first);
     };
-    AllTests().push_back(std::move(spec));
+    RegisterBody(row.suite, std::string("TwinsSeeOnlyTheirOwn/") + row.name, __FILE__, __LINE__, body, covers, needs, Within{std::chrono::seconds(60)});
   }
   return true;
 }();
