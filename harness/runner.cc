@@ -110,7 +110,7 @@ class Runner {
     std::ifstream file(options_.skip_file);
     if (!file) return Error{ENOENT, "open(\"" + options_.skip_file + "\")"};
     for (std::string line; std::getline(file, line);)
-      if (!line.empty()) skip_.insert(line);
+      if (!line.empty()) skip_.emplace(line, "named in the skip file");
     return Ok();
   }
   Status ReadAloneFile() {
@@ -161,7 +161,8 @@ class Runner {
   Stream stream_;
   Fd initial_;  ///< the runner's own network namespace, lent to tests on a disposable machine
   std::vector<RunnerOptions::Device> devices_;
-  std::set<std::string> skip_, apart_, busy_nics_;
+  std::map<std::string, std::string> skip_;  ///< test -> why
+  std::set<std::string> apart_, busy_nics_;
   std::vector<const TestSpec*> upcoming_;  // not yet started
   std::list<Running> running_;
   std::map<const TestSpec*, Outcome> finished_;
@@ -212,6 +213,7 @@ void Runner::WriteHeader() {
   std::set<std::string> options;
   json plan = json::array();
   std::set<std::string> selected;
+  int nth = 0;
   const auto& unit_test = *testing::UnitTest::GetInstance();
   for (int s = 0; s < unit_test.total_test_suite_count(); ++s)
     for (int t = 0; t < unit_test.GetTestSuite(s)->total_test_count(); ++t) {
@@ -222,7 +224,9 @@ void Runner::WriteHeader() {
     for (const Need& need : spec.needs)
       if (need.text.rfind("config:", 0) == 0) options.insert(need.text.substr(7));
     json entry = PlanEntry(spec);
-    entry["selected"] = selected.count(spec.FullName()) > 0;
+    const bool is_selected = selected.count(spec.FullName()) > 0;
+    entry["selected"] = is_selected;
+    if (is_selected && nth++ % options_.shards != options_.shard - 1) skip_.emplace(spec.FullName(), "in another shard");
     plan.push_back(std::move(entry));
   }
   options.insert(kOptionsOfProfiles.begin(), kOptionsOfProfiles.end());
@@ -388,10 +392,10 @@ bool Runner::Fits(const TestSpec& spec, std::vector<std::string>* nics) {
 void Runner::StartWhatFits() {
   for (auto next = upcoming_.begin(); next != upcoming_.end() && running_.size() < static_cast<std::size_t>(options_.jobs);) {
     const TestSpec& spec = **next;
-    if (skip_.count(spec.FullName()) > 0) {
+    if (const auto skipped = skip_.find(spec.FullName()); skipped != skip_.end()) {
       Outcome outcome;
       outcome.verdict = "SKIP";
-      outcome.reason = {"not-selected", "named in the skip file", ""};
+      outcome.reason = {"not-selected", skipped->second, ""};
       next = upcoming_.erase(next);
       Report(spec, std::move(outcome));
       continue;

@@ -18,6 +18,7 @@ namespace netns {
 struct RunnerOptions {
   std::string stream_path, machine_facts_path, skip_file, alone_file, progress = "auto";
   int jobs = 1;
+  int shard = 1, shards = 1;  ///< runs each `shards`th of the selected tests, from the `shard`th on; the others are SKIP
   std::chrono::seconds deadline{30};
   bool disposable = false, full = false, host_guard = true;
   bool miss_is_status_4 = false;  ///< exit status 4 where nothing ran but MISS and SKIP: for one test per ctest entry

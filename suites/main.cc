@@ -44,11 +44,22 @@ int main(int argc, char** argv) {
   std::string list;
   int deadline = 30;
   bool no_host_guard = false, gtest_help = false;
+  std::string shard;
   app.add_option("--stream", options.stream_path, "write the event stream (JSON Lines) to this file or device");
   app.add_option("--machine-facts", options.machine_facts_path, "a JSON object for the header's `machine`");
   app.add_option("--skip-file", options.skip_file, "names of tests, one a line, not to run");
   app.add_option("--alone-file", options.alone_file, "names of tests, one a line, to run first and one at a time");
   app.add_option("--jobs,-j", options.jobs, "run this many tests at once")->check(CLI::Range(1, 256));
+  // Not GTEST_TOTAL_SHARDS: the header is to show the plan of all shards, so that their streams can be joined.
+  app.add_option("--shard", shard, "I/N: run every Nth of the selected tests, from the Ith on")
+      ->check(CLI::Validator(
+          [&](const std::string& text) {
+            char end;
+            const bool good = std::sscanf(text.c_str(), "%d/%d%c", &options.shard, &options.shards, &end) == 2 &&
+                              options.shard >= 1 && options.shard <= options.shards;
+            return good ? std::string() : "'" + text + "' is not I/N with 1 <= I <= N";
+          },
+          "I/N"));
   app.add_option("--deadline", deadline, "seconds that one test may take")->check(CLI::Range(1, 86400));
   app.add_option("--progress", options.progress, "auto, none, plain, terminal")
       ->check(CLI::IsMember({"auto", "gtest", "none", "plain", "terminal"}));

@@ -20,7 +20,7 @@ from typing import Optional
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from netns_vm import cli, cpio, images, qemu, vm  # noqa: E402
+from netns_vm import cli, cpio, images, qemu, shard, vm  # noqa: E402
 from netns_vm.problems import Problem  # noqa: E402
 from netns_vm.stream import Event  # noqa: E402
 
@@ -87,7 +87,7 @@ def main(arguments: list[str]) -> int:
     with tempfile.TemporaryDirectory() as scratch:
         small = Path(scratch, "bare.cpio")
         bare_initramfs(build / "vm-scripts" / "netns-bare-init", small)
-        machine = qemu.Machine(images.direct(kernel.image), small, f"{vm.GUEST_ARGUMENTS} {options.append}".strip(), accelerator, options.memory, options.cpus, qemu.parse_nics(options.nics))
+        machine = qemu.Machine(images.direct(kernel.image), small, f"{shard.GUEST_ARGUMENTS} {options.append}".strip(), accelerator, options.memory, cli.cpus_of(options), qemu.parse_nics(options.nics))
         for number in range(rounds):
             output = Path(scratch, str(number))
             output.mkdir()

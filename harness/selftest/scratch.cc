@@ -229,6 +229,7 @@ int main(int argc, char** argv) {
     };
     if (auto v = value("--stream=")) options.stream_path = v;
     if (auto v = value("--jobs=")) options.jobs = std::atoi(v);
+    if (auto v = value("--shard=")) std::sscanf(v, "%d/%d", &options.shard, &options.shards);
     if (auto v = value("--deadline=")) options.deadline = std::chrono::seconds(std::atoi(v));
     if (auto v = value("--skip-file=")) options.skip_file = v;
     if (auto v = value("--alone-file=")) options.alone_file = v;

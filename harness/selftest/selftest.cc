@@ -20,6 +20,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <random>
+#include <set>
 #include <sstream>
 
 #include "harness/kernel_config.h"
@@ -454,6 +455,23 @@ TEST(Flags, TestsOfTheAloneFileRunFirstAndOneAtATime) {
   EXPECT_THAT(order, testing::ElementsAre("start Scratch.ActorFails", "end Scratch.ActorFails", "start Scratch.RecordsProperties",
                                           "end Scratch.RecordsProperties"));
   EXPECT_EQ(2, RunScratch("Scratch.Passes", {"--alone-file=/no/such/file"}).exit_status);
+}
+
+TEST(Flags, ShardsAreThePlanOfOneRun) {
+  std::multiset<std::string> ran;
+  for (const char* shard : {"--shard=1/3", "--shard=2/3", "--shard=3/3"}) {
+    ScratchRun run = RunScratch("Scratch.Passes:Scratch.Records*:Scratch.ActorFails:Scratch.Throws", {"--jobs=4", shard});
+    int selected = 0;
+    for (const json& test : run.events.at(0)["tests"]) selected += test["selected"].get<bool>();
+    EXPECT_EQ(4, selected) << "the plan of every shard is that of all";
+    for (const auto& [test, end] : run.ends) {
+      if (end["verdict"] == "SKIP")
+        EXPECT_EQ("in another shard", end["reason"]["text"]);
+      else
+        ran.insert(test);
+    }
+  }
+  EXPECT_EQ((std::multiset<std::string>{"Scratch.ActorFails", "Scratch.Passes", "Scratch.RecordsProperties", "Scratch.Throws"}), ran);
 }
 
 TEST(BadInput, StreamThatCannotBeWritten) {

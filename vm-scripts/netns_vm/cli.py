@@ -13,10 +13,11 @@ import tempfile
 from pathlib import Path
 from typing import NoReturn, Optional, Sequence
 
-from . import accelerator, building, debian, kernels, packages, paths, qemu, vm
+from . import accelerator, building, capacity, debian, kernels, packages, paths, qemu, vm
 from .guest import Limits
 from .kernels import Kernel
 from .problems import ERROR, FAILED, FORBIDDEN, OK, USAGE, MachineProblem, Problem, UsageProblem
+from .request import BUSY_BOOT_LIMIT, Request
 
 EXIT_STATUS = """exit status: 0 all passed (MISS and SKIP as the profile allows); 1 some test failed; 2 wrong usage;
 3 the run broke or is incomplete; 4 a MISS or SKIP that the profile forbids"""
@@ -75,19 +76,20 @@ def add_machine_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("the machine")
     group.add_argument("--nics", default=qemu.DEFAULT_NICS, metavar="LIST", help="MODEL:COUNT,... or all or none (default: %(default)s); models: " + ", ".join(qemu.MODELS))
     group.add_argument("--memory", type=memory, default=1024, metavar="MIB", help="default: 1024")
-    group.add_argument("--cpus", type=at_least(1), default=2, metavar="N", help="default: 2")
+    group.add_argument("--cpus", type=at_least(1), default=0, metavar="N", help="of each machine (default: 2, and 1 under TCG, which emulates several at the pace of one)")
+    group.add_argument("--machines", type=at_least(1), default=0, metavar="N", help="machines that share the tests (default: as many as CPUs and memory of this machine allow, and the tests are worth)")
     group.add_argument("--accel", choices=accelerator.CHOICES, default="auto", help="default: KVM where it boots, else TCG")
     group.add_argument("--timeout", type=at_least(1), default=3600, metavar="SECONDS", help="for the whole run (default: 3600)")
     group.add_argument("--boot-timeout", type=at_least(1), default=180, metavar="SECONDS", help="until the tests begin (default: 180)")
     group.add_argument("--silence-timeout", type=at_least(1), default=150, metavar="SECONDS", help="without a sign of life (default: 150)")
     group.add_argument("--test-timeout", type=at_least(1), default=600, metavar="SECONDS", help="for one test, should the guest's own deadline fail (default: 600)")
     group.add_argument("--stop-on-crash", action="store_true", help="do not boot again for the tests after a crash")
-    group.add_argument("--boots", type=at_least(1), default=vm.BUSY_BOOT_LIMIT, metavar="N", help="give up after this many boots (default: %(default)s)")
+    group.add_argument("--boots", type=at_least(1), default=BUSY_BOOT_LIMIT, metavar="N", help="give up after this many boots (default: %(default)s)")
 
 
 def add_run_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--filter", default="", metavar="PATTERN", help="tests to run, as GoogleTest's --gtest_filter")
-    parser.add_argument("--jobs", type=at_least(1), default=0, metavar="N", help="tests at once (default: four for each CPU of this machine, two for each of a VM: a test mostly waits for the kernel)")
+    parser.add_argument("--jobs", type=at_least(1), default=0, metavar="N", help="tests at once (default: four for each CPU of this machine, four in a VM of one CPU, two for each of a larger one: a test mostly waits for the kernel)")
     parser.add_argument("--output", metavar="DIR", help="where results go (default: results/NNNN)")
     parser.add_argument("--profile", metavar="NAME|FILE", help="which MISS is allowed (developer, ci, distribution, or a file)")
 
@@ -127,6 +129,7 @@ def runner_arguments(extra: Sequence[str]) -> list[str]:
 
 
 JOBS_PER_CPU, MOST_JOBS = 4, 64  # of 'run'
+MOST_MACHINES, TESTS_WORTH_A_MACHINE = 8, 100  # a boot takes as long as some dozen tests
 AGAIN = ("kernel", "modules", "build_tree", "deb", "debian_package", "debian", "running_kernel", "mirror", "append", "nics", "memory", "cpus", "accel", "runner")
 
 
@@ -149,8 +152,30 @@ def words_again(options: argparse.Namespace) -> list[str]:
     return words + (["--", *more] if more else [])
 
 
-def request_of(options: argparse.Namespace, kernel: Kernel, build: Path, output: Path, label: str = "") -> vm.Request:
-    return vm.Request(
+def tests_selected(options: argparse.Namespace, build: Path) -> int:
+    """How many tests match the filter."""
+    words = [str(building.program(build, "suites/netns-tests")), "--gtest_list_tests", f"--gtest_filter={options.filter or '*'}"]
+    listed = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True).stdout
+    return sum(1 for line in listed.splitlines() if line.startswith("  "))
+
+
+def cpus_of(options: argparse.Namespace) -> int:
+    under_tcg = options.accel == "tcg" or options.accel == "auto" and accelerator.why_not_kvm() is not None
+    return int(options.cpus or (1 if under_tcg else 2))
+
+
+def machines_of(options: argparse.Namespace, build: Path) -> int:
+    """How many machines share the tests where the user does not say. A test program that is not ours need not know --shard."""
+    if options.machines:
+        return int(options.machines)
+    if options.runner is not None:
+        return 1
+    worth = max(1, tests_selected(options, build) // TESTS_WORTH_A_MACHINE)
+    return min(worth, MOST_MACHINES, capacity.machines(cpus_of(options), options.memory))
+
+
+def request_of(options: argparse.Namespace, kernel: Kernel, build: Path, output: Path, label: str = "") -> Request:
+    return Request(
         kernel=kernel,
         build=build,
         output=output,
@@ -158,7 +183,8 @@ def request_of(options: argparse.Namespace, kernel: Kernel, build: Path, output:
         filter=options.filter,
         nics=options.nics,
         memory_mb=options.memory,
-        cpus=options.cpus,
+        machines=machines_of(options, build),
+        cpus=cpus_of(options),
         jobs=options.jobs,
         accel=options.accel,
         limits=limits_of(options),
@@ -199,14 +225,14 @@ def check_request(options: argparse.Namespace, build: Path) -> None:
         if done.returncode:
             raise UsageProblem(f"--profile: {done.stderr.strip().removeprefix('netns-report: ')}")
     if options.filter and getattr(options, "runner", None) is None:
-        words = [str(building.program(build, "suites/netns-tests")), "--gtest_list_tests", f"--gtest_filter={options.filter}"]
-        if not subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout.strip():
+        if not tests_selected(options, build):
             raise UsageProblem(f"--filter {options.filter}: no test has such a name; see them with: ./netns-conformance list")
 
 
 def where_line(result: vm.Result, output: Path) -> str:
     boots = f"{result.boots} boots" if result.boots > 1 else "1 boot"
-    return f"results in {output}: events.jsonl, console.log, junit.xml; {boots}, {result.seconds:.1f} s in all"
+    machines = f"{result.machines} machines, " if result.machines > 1 else ""
+    return f"results in {output}: events.jsonl, console.log, junit.xml; {machines}{boots}, {result.seconds:.1f} s in all"
 
 
 def verdict_line(status: int, result: vm.Result) -> str:
@@ -277,7 +303,8 @@ def do_bench(options: argparse.Namespace) -> int:
     build = prepare(options, [])
     kernel = choose_kernel(options)
     options.runner = building.program(build, "benchmarks/netns-bench")
-    options.jobs = 1
+    options.jobs = options.machines = 1
+    options.cpus = options.cpus or 2  # some benchmarks work on several
     options.extra = []
     request = request_of(options, kernel, build, paths.new_results(options.output))
     # A small machine, and perhaps an emulated one: a tenth of the thousands will do.

@@ -17,7 +17,7 @@ from . import accelerator, faults
 from .faults import Fault
 from .problems import MachineProblem
 from .qemu import Machine
-from .stream import Event, Joined
+from .stream import Event, Feed
 
 PR_SET_PDEATHSIG = 1
 AFTER_PANIC_SECONDS = 5.0  # panic=-1 reboots at once; a command line that overrides it must not make us wait
@@ -52,8 +52,11 @@ class Ending:
     duration: float = 0.0
 
 
+LIBC = ctypes.CDLL(None)
+
+
 def _die_with_parent() -> None:
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # the parent is the thread that started QEMU
 
 
 class Channel:
@@ -71,11 +74,12 @@ class Channel:
 
 
 class Guest:
-    """Boots `machine` once. Lines of events go to `joined`, the console to `console_file`; `observe` sees each event."""
+    """Boots `machine` once. Lines of events go to `feed`, the console to `console_file`; `observe` sees each event. `tick` is
+    called several times a second, and what it raises ends the guest."""
 
-    def __init__(self, machine: Machine, joined: Joined, console_file: BinaryIO, limits: Limits, deadline: float, observe: Callable[[Event], None], tick: Callable[[], None]) -> None:
+    def __init__(self, machine: Machine, feed: Feed, console_file: BinaryIO, limits: Limits, deadline: float, observe: Callable[[Event], None], tick: Callable[[], None]) -> None:
         self._machine = machine
-        self._joined = joined
+        self._feed = feed
         self._console_file = console_file
         self._limits = limits
         self._deadline = deadline
@@ -175,12 +179,12 @@ class Guest:
             return Fault("timeout", "ERROR", "the run's time (--timeout) is over")
         if self._machine.accelerator == "kvm" and not self._first_output and now - self._begun > accelerator.FIRST_OUTPUT_SECONDS:
             return Fault("no-output", "ERROR", f"the guest says nothing within {accelerator.FIRST_OUTPUT_SECONDS:.0f} s")
-        if self._joined.boot_header is None and now - self._begun > limits.boot:
+        if self._feed.boot_header is None and now - self._begun > limits.boot:
             return Fault("silence", "ERROR", f"the tests did not begin within {limits.boot:.0f} s of the boot")
-        silence = limits.silence if self._joined.boot_header is not None else min(limits.silence, limits.silence_before_tests)
+        silence = limits.silence if self._feed.boot_header is not None else min(limits.silence, limits.silence_before_tests)
         if now - last_heard > silence:
             return Fault("silence", "ERROR", f"the guest was silent for {silence:.0f} s: the kernel hangs, or this machine is overloaded")
-        for test, started in self._joined.in_flight.items():
+        for test, started in self._feed.in_flight.items():
             if now - started > limits.test:
                 return Fault("silence", "ERROR", f"{test} did not end within {limits.test:.0f} s, and the guest's own deadline did not stop it")
         return None
@@ -208,7 +212,7 @@ class Guest:
             self._partial[index] = lines.pop()
             for line in lines:
                 if line.strip():
-                    event = self._joined.take(line)
+                    event = self._feed.take(line)
                     if event:
                         if event["event"] == "start" and self._first_test is None:
                             self._first_test = time.monotonic()

@@ -16,11 +16,10 @@ import threading
 from pathlib import Path
 from typing import Iterable, Optional, Sequence
 
-from . import debian, kernels, paths
+from . import capacity, debian, kernels, paths
 from .problems import ERROR, FAILED, FORBIDDEN, OK, UsageProblem
 
-KEYS = ("kernel", "modules", "append", "nics", "memory", "cpus", "filter", "jobs", "timeout")
-ROOM_MB = 384  # what QEMU itself takes beside the guest's memory
+KEYS = ("kernel", "modules", "append", "nics", "memory", "cpus", "machines", "filter", "jobs", "timeout")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -128,20 +127,11 @@ def entries_of(words: Sequence[str], memory_mb: int) -> list[Entry]:
     return entries
 
 
-def available_mb() -> int:
-    try:
-        match = re.search(r"MemAvailable:\s+(\d+)", Path("/proc/meminfo").read_text())
-        return int(match.group(1)) // 1024 if match else 2048
-    except OSError:
-        return 2048
-
-
 def at_once(entries: Sequence[Entry], asked: int) -> int:
     """How many VMs run beside each other. Half of a VM's life is boot, which uses one core."""
     if asked:
         return asked
-    largest = max(entry.memory_mb for entry in entries) + ROOM_MB
-    return max(1, min(len(entries), len(os.sched_getaffinity(0)), available_mb() // largest))
+    return min(len(entries), capacity.machines(1, max(entry.memory_mb for entry in entries)))
 
 
 def combined(statuses: Iterable[int]) -> int:
@@ -188,7 +178,8 @@ def main(options: argparse.Namespace) -> int:
     output = paths.new_results(options.output)
     overview = Overview(len(entries))
     # What is asked for decides the result; the rest is how long it may take, and with what.
-    asked = [f"--append={options.append}", f"--nics={options.nics}", f"--memory={options.memory}", f"--cpus={options.cpus}"]
+    asked = [f"--append={options.append}", f"--nics={options.nics}", f"--memory={options.memory}"]
+    asked += [f"--cpus={options.cpus}"] if options.cpus else []
     asked += [f"--filter={options.filter}"] if options.filter else []
     asked += [f"--jobs={options.jobs}"] if options.jobs else []
     asked += [f"--profile={options.profile}"] if options.profile else []
@@ -210,6 +201,9 @@ def main(options: argparse.Namespace) -> int:
             statuses[entry.name] = status
             overview.done(entry.name, f"done before, status {status}")
     parallel = at_once(entries, options.parallel)
+    # Where several runs share this machine each has one VM; an only one may take all of it.
+    if options.machines or parallel > 1:
+        limits.append(f"--machines={options.machines or 1}")
     print(f"{len(waiting)} runs, {parallel} at once; results in {output}", flush=True)
     lock = threading.Lock()
     running: set["subprocess.Popen[str]"] = set()

@@ -40,11 +40,16 @@ class Progress:
 
     def say(self, text: str) -> None:
         """One plain line."""
-        self.clear()
-        self._out.write(printable(self._label + text) + "\n")
-        self._out.flush()
+        with self._joined.lock:  # machines speak from threads of their own
+            self.clear()
+            self._out.write(printable(self._label + text) + "\n")
+            self._out.flush()
 
     def observe(self, event: Event) -> None:
+        with self._joined.lock:
+            self._observe(event)
+
+    def _observe(self, event: Event) -> None:
         if event["event"] == "header":
             self._total = len(self._joined.selected())
             self.say(f"{self._total} tests on {event.get('kernel', {}).get('release', '?')}")
@@ -56,16 +61,20 @@ class Progress:
             self.say(f"{event['verdict']} {event['test']}{place}: {' '.join(message[:3])}")
 
     def tick(self) -> None:
+        with self._joined.lock:
+            self._tick()
+
+    def _tick(self) -> None:
         now = time.monotonic()
         if self._terminal:
             if now - self._last < 0.1:
                 return
-            running = next(reversed(self._joined.in_flight), "") if self._joined.in_flight else ("booting" if self._joined.boot_header is None else "")
+            running = (self._joined.in_flight() or ["booting" if self._joined.is_booting() else ""])[-1]
             line = f"{self._label}[{now - self._begun:4.0f} s] {self._counts()}  {running}"
             self._out.write("\r\x1b[K" + printable(line)[: shutil.get_terminal_size().columns - 1])
             self._out.flush()
             self._last = now
         elif now - max(self._last, self._begun) >= PLAIN_EVERY_SECONDS:
             self._last = now
-            running = ", ".join(self._joined.in_flight) or ("booting" if self._joined.boot_header is None else "-")
+            running = ", ".join(self._joined.in_flight()) or ("booting" if self._joined.is_booting() else "-")
             self.say(f"[{now - self._begun:.0f} s] {self._counts()}  running: {running}")

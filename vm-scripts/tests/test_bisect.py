@@ -50,7 +50,7 @@ class Steps(unittest.TestCase):
                 return result
 
         found = mock.Mock(return_value=Kernel(self.tree / "bzImage", "6.0", None, None, "test"), side_effect=kernel)
-        options = cli.parse(["bisect", f"--build-tree={self.tree}", f"--output={self.tree / 'out'}"])
+        options = cli.parse(["bisect", "--machines=1", f"--build-tree={self.tree}", f"--output={self.tree / 'out'}"])
         told = io.StringIO()
 
         def report(build: Path, output: Path, status: int, *_: object, **__: object) -> int:
