@@ -107,17 +107,29 @@ Verdict Report::RequirementVerdict(std::size_t index) const {
   return worst;
 }
 
+bool Report::HoldsInPart(std::size_t index) const {
+  if (RequirementVerdict(index) != Verdict::kMiss) return false;
+  for (std::size_t run = 0; run < runs.size(); ++run)
+    for (const std::uint32_t test : assessments[run].states[index].tests)
+      if (runs[run].tests[test].verdict == Verdict::kPass) return true;
+  return false;
+}
+
 std::string Report::VerdictLine() const {
   Counts counts;
-  for (std::size_t i = 0; i < catalogue->requirements().size(); ++i) counts.Add(RequirementVerdict(i));
+  int in_part = 0;
+  for (std::size_t i = 0; i < catalogue->requirements().size(); ++i) {
+    counts.Add(RequirementVerdict(i));
+    in_part += HoldsInPart(i);
+  }
   const int idle = counts[Verdict::kUntested] + counts[Verdict::kSkip];
   const int asked = counts.total() - idle;
   const std::string where = runs.size() == 1 ? KernelName(runs.front()) : Count(static_cast<long>(runs.size()), "run");
   std::string line =
-      fmt::format("{}: {}: {} of {} requirements checked hold, {} FAIL, {} ERROR, {} MISS; {} not tested",
+      fmt::format("{}: {}: {} of {} requirements checked hold, {} FAIL, {} ERROR, {} MISS{}; {} not tested",
                   headline().word, where,
                   counts[Verdict::kPass], asked, counts[Verdict::kFail], counts[Verdict::kError], counts[Verdict::kMiss],
-                  idle);
+                  in_part > 0 ? fmt::format(" ({} only in part)", in_part) : "", idle);
   if (!violations.empty())
     line += fmt::format("; profile {} forbids {}", profile.name,
                         Count(static_cast<long>(violations.size()), "finding"));

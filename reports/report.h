@@ -64,6 +64,8 @@ struct Report {
   Verdict RunVerdict(std::size_t run) const;
   /// Of requirement `index` over all runs.
   Verdict RequirementVerdict(std::size_t index) const;
+  /// MISS, because some test of it could not run, while others passed.
+  bool HoldsInPart(std::size_t index) const;
 };
 
 /// "Linux 6.12.117 (x86_64, tcg)".

@@ -60,6 +60,16 @@ TEST(Terminal, EndsWithOneVerdictLine) {
   EXPECT_THAT(text, HasSubstr("VETH"));
 }
 
+TEST(Terminal, TellsWhichMissIsOnlyAPart) {
+  for (const char* verdict : {"PASS", "MISS"}) {
+    StreamBuilder stream;
+    stream.Plan("Veth.Pipe", {"VETH-01"}).Plan("Veth.Freed", {"VETH-01"}).Plan("Phys.Back", {"PHYS-01"});
+    stream.Ran("Veth.Pipe", verdict).Ran("Veth.Freed", "MISS").Ran("Phys.Back", "MISS").Footer();
+    const std::string text = WriteTerminal(MakeReport({stream.Read()}), false);
+    EXPECT_THAT(text, HasSubstr(verdict == std::string("PASS") ? "2 MISS (1 only in part);" : "2 MISS;"));
+  }
+}
+
 TEST(Terminal, TellsOutputWithoutTheFailuresThatItTellsAnyway) {
   StreamBuilder stream;
   stream.Plan("Veth.Pipe", {"VETH-01"})
