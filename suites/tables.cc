@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Tables of one namespace that are reached by netlink, against the initial namespace: a kernel that forgets to ask of which
-// namespace something is takes that one. A row makes one object, counts such objects, and takes it away again; what is
-// asserted of all rows is the same. (Rows of /proc/net: proc_files.cc; of rtnetlink's dumps: nlk.cc.)
+// Tables of one namespace that are reached by netlink, against those of namespaces made before and after it, of its creator, of
+// one made from inside, and of the initial namespace: a kernel that forgets to ask of which namespace something is takes that
+// one. A row makes one object, counts such objects, and takes it away again; what is asserted of all rows is the same. (Rows
+// of /proc/net: proc_files.cc; of rtnetlink's dumps: nlk.cc.)
 #include <arpa/inet.h>
 #include <linux/fou.h>
 #include <linux/ila.h>
@@ -37,6 +38,7 @@ struct Table {
   std::function<Status(Place&)> add, remove;
   std::function<std::size_t(Place&)> count;
   std::function<Status(Place&)> flush = {};  ///< Removes all of them, where there is a way.
+  bool for_root = false;                     ///< Asks for rights in the initial user namespace.
 };
 
 NetlinkSocket Netfilter(const Place& at) { return SETUP_OK(NetlinkSocket::Adopt(SETUP_OK(at.ns.Socket(AF_NETLINK, SOCK_RAW, NETLINK_NETFILTER)))); }
@@ -52,6 +54,16 @@ Status Known(Status status, const char* symbol) {
   if (status.code() == EINVAL || status.code() == EOPNOTSUPP || status.code() == EPROTONOSUPPORT)
     throw MissingNeed(std::string("needs-config:") + symbol, status.error().ToString(), std::string("use a kernel with CONFIG_") + symbol);
   return status;
+}
+
+/// The one SPI that may be allocated, so that a second one cannot.
+xfrm_userspi_info Spi() {
+  xfrm_userspi_info range{};
+  range.info.family = AF_INET;
+  range.info.id.daddr.a4 = htonl(0xC000025A);  // 192.0.2.90
+  range.info.id.proto = IPPROTO_ESP;
+  range.min = range.max = 0x1090;
+  return range;
 }
 
 const std::vector<Table>& Tables() {
@@ -205,7 +217,7 @@ const std::vector<Table>& Tables() {
        [](Place& at) {
          Generic family(at, IOAM6_GENL_NAME, "IPV6_IOAM6_LWTUNNEL");
          return SETUP_OK(family->Dump(family.Make(IOAM6_CMD_DUMP_NAMESPACES, "list IOAM namespaces", IOAM6_GENL_VERSION))).size();
-       }},
+       }, {}, true},
       {"AddressMappings", {"ROUTE-14"}, {"IPV6_ILA"}, [](Place& at) { return mapping(at, ILA_CMD_ADD); }, [](Place& at) { return mapping(at, ILA_CMD_DEL); },
        [](Place& at) {
          Generic family(at, ILA_GENL_NAME, "IPV6_ILA");
@@ -242,6 +254,31 @@ const std::vector<Table>& Tables() {
        [](Place& at) {
          auto socket = ipsec(at);
          return socket.Ack(Request(XFRM_MSG_FLUSHPOLICY).Named("flush the policies"));
+       }},
+      {"IpsecStates", {"STACK-17"}, {"XFRM_USER"},
+       [](Place& at) {
+         auto socket = ipsec(at);
+         auto answer = socket.Get(Request(XFRM_MSG_ALLOCSPI).Header(Spi()).Named("allocate the SPI 90"));
+         return answer.ok() ? Ok() : Status(answer.error());
+       },
+       [](Place& at) {
+         auto socket = ipsec(at);
+         xfrm_usersa_id id{};
+         id.daddr = Spi().info.id.daddr;
+         id.spi = htonl(Spi().min);
+         id.family = AF_INET;
+         id.proto = IPPROTO_ESP;
+         return socket.Ack(Request(XFRM_MSG_DELSA).Header(id).Named("delete the state"));
+       },
+       [](Place& at) {
+         auto socket = ipsec(at);
+         std::size_t count = 0;  // a refused allocation leaves a state without SPI, for a while
+         for (const Message& message : SETUP_OK(socket.Dump(Request(XFRM_MSG_GETSA).Named("list the states")))) count += message.Header<xfrm_usersa_info>().id.spi == htonl(Spi().min);
+         return count;
+       },
+       [](Place& at) {
+         auto socket = ipsec(at);
+         return socket.Ack(Request(XFRM_MSG_FLUSHSA).Header(xfrm_usersa_flush{.proto = IPPROTO_ESP}).Named("flush the states"));
        }},
       {"Connections", {"FW-07"}, {"NF_CT_NETLINK"},
        [](Place& at) { return Known(connection(at, IPCTNL_MSG_CT_NEW, NLM_F_CREATE | NLM_F_EXCL), "NF_CT_NETLINK"); },
@@ -310,14 +347,10 @@ const std::vector<Table>& Tables() {
   return tables;
 }
 
+using Others = std::vector<std::pair<Place*, const char*>>;
+
 // network_namespaces(7): each namespace has its own.
-void IsSeparate(const Table& table, bool of_the_initial) {
-  Place initial(InitialNetNamespace()), fresh, other;
-  Place born = Place::Inside(of_the_initial ? initial : fresh);
-  Place& owner = of_the_initial ? initial : fresh;
-  std::vector<std::pair<Place*, const char*>> others = {{&other, "a third namespace"}, {&born, "a namespace that was made inside the owner's"}};
-  if (!of_the_initial) others.emplace_back(&initial, "the initial namespace");
-  else others.emplace_back(&fresh, "another namespace");
+void IsSeparate(const Table& table, Place& owner, const Others& others) {
   const std::size_t before = table.count(owner);
   std::vector<std::size_t> births;
   for (const auto& [place, name] : others) births.push_back(table.count(*place));
@@ -345,16 +378,32 @@ void IsSeparate(const Table& table, bool of_the_initial) {
   EXPECT_EVENTUALLY("control: it to go", [&] { return table.count(owner) == before; });
 }
 
+void IsSeparateFromTheInitial(const Table& table, bool of_the_initial) {
+  Place initial(InitialNetNamespace()), fresh, other;
+  Place& owner = of_the_initial ? initial : fresh;
+  Place born = Place::Inside(owner);
+  IsSeparate(table, owner, {{&other, "a third namespace"}, {&born, "a namespace that was made inside the owner's"}, {of_the_initial ? &fresh : &initial, of_the_initial ? "another namespace" : "the initial namespace"}});
+}
+
+void IsSeparateAmongOthers(const Table& table) {
+  Place creator = Place::Here(), before, owner, after;
+  Place born = Place::Inside(owner);
+  IsSeparate(table, owner, {{&before, "the namespace made before"}, {&after, "the namespace made after"}, {&creator, "the creator's namespace"}, {&born, "a namespace that was made inside the owner's"}});
+}
+
 [[maybe_unused]] const bool tables = [] {
-  for (const Table& table : Tables())
-    for (bool of_the_initial : {false, true}) {
-      Covers covers;
-      covers.list = table.covers;
-      Needs needs(Machine());
-      for (const char* symbol : table.configs) needs.list.push_back(Config(symbol));
+  for (const Table& table : Tables()) {
+    Covers covers;
+    covers.list = table.covers;
+    Needs needs, needs_machine(Machine());
+    if (table.for_root) needs.list.push_back(Root());
+    for (const char* symbol : table.configs)
+      for (Needs* each : {&needs, &needs_machine}) each->list.push_back(Config(symbol));
+    RegisterBody("Nlk", std::string("TablesAreOfOneNamespace/") + table.name, __FILE__, __LINE__, [&table] { IsSeparateAmongOthers(table); }, covers, needs);
+    for (bool of_the_initial : {false, true})
       RegisterBody("Nlk", std::string(of_the_initial ? "TablesOfTheInitialNamespaceAreItsOwn/" : "TablesDoNotReachTheInitialNamespace/") + table.name, __FILE__, __LINE__,
-                   [&table, of_the_initial] { IsSeparate(table, of_the_initial); }, covers, needs, Exclusive{});
-    }
+                   [&table, of_the_initial] { IsSeparateFromTheInitial(table, of_the_initial); }, covers, needs_machine, Exclusive{});
+  }
   return true;
 }();
 
