@@ -221,13 +221,13 @@ const std::vector<Effect>& Effects() {
       {"AnnouncementsOfAddresses", "net/ipv4/conf/all/arp_notify", "1", Announcements, 1, PrepareWire},
       {"GratuitousArp", "net/ipv4/conf/all/drop_gratuitous_arp", "1", LearnsOfItsOwnAccord, 0, With(PrepareWire, {{"net/ipv4/conf/all/arp_accept", "1"}})},
       {"NeighboursWithoutCarrier", "net/ipv4/conf/all/arp_evict_nocarrier", "0", OutlivesCarrier(AF_INET, "192.0.2.50"), 1, PrepareWire},
-      {"ArpForOthersOfTheSameWire", "net/ipv4/conf/all/proxy_arp_pvlan", "1", ArpReplies(Arp(1, kPeer, 0xC0000242)), 1,
+      {"ArpForOthersOfTheSameWire", "net/ipv4/conf/one/proxy_arp_pvlan", "1", ArpReplies(Arp(1, kPeer, 0xC0000242)), 1,
        With(PrepareWire, {{"net/ipv4/ip_forward", "1"}, {"net/ipv4/neigh/one/proxy_delay", "0"}, {"net/ipv4/conf/all/proxy_arp_pvlan", "0"}, {"net/ipv4/conf/one/proxy_arp_pvlan", "0"},
                           {"net/ipv4/conf/all/proxy_arp", "0"}, {"net/ipv4/conf/one/proxy_arp", "0"}})},
       {"VersionOfGroupReports", "net/ipv4/conf/all/force_igmp_version", "2", KindOfReport, kIgmpV2Report, PrepareWire, {"IP_MULTICAST"}},
       {"ReportsOfLinkLocalGroups", "net/ipv4/igmp_link_local_mcast_reports", "0", ReportsLinkLocalGroup, 0, PrepareWire, {"IP_MULTICAST"}},
       {"NumberOfGroupReports", "net/ipv4/igmp_qrv", "1", ReportsAgain, 0, With(PrepareWire, {{"net/ipv4/conf/all/force_igmp_version", "2"}}), {"IP_MULTICAST"}},
-      {"RoutesWithoutCarrier", "net/ipv4/conf/all/ignore_routes_with_linkdown", "1", [](auto& ns) -> Result<int> { return RtnlIn(ns).GetRoute("198.51.100.9").code(); }, ENETUNREACH,
+      {"RoutesWithoutCarrier", "net/ipv4/conf/one/ignore_routes_with_linkdown", "1", [](auto& ns) -> Result<int> { return RtnlIn(ns).GetRoute("198.51.100.9").code(); }, ENETUNREACH,
        [](auto& ns) {
          PrepareWire(ns);
          SetOfAll(ns, "ipv4", "ignore_routes_with_linkdown", "0");
@@ -279,6 +279,11 @@ const std::vector<Effect>& Effects() {
       {"TtlOfEchoReplies", "net/ipv4/ip_default_ttl", "81", LifeOfAnswer(echo, [](const string& each) { return IsIcmp(each, ICMP_ECHOREPLY); }), 81, PrepareWire},
       {"TtlOfErrors", "net/ipv4/ip_default_ttl", "82", LifeOfAnswer(refused, [](const string& each) { return IsIcmp(each, kUnreachable); }), 82, With(PrepareWire, {{"net/ipv4/icmp_ratemask", "0"}})},
       {"TtlOfResets", "net/ipv4/ip_default_ttl", "83", LifeOfAnswer(syn, IsReset), 83, PrepareWire},
+      {"TtlOfAcceptedConnections", "net/ipv4/ip_default_ttl", "84",
+       [](auto& ns) -> Result<int> {
+         ASSIGN_OR_RETURN(Fd listener, TcpListen(ns, Inet("0.0.0.0", 7001)));
+         return LifeOfAnswer(TcpFrame({}), IsSynAck)(ns);
+       }, 84, PrepareWire},
       {"MarksOfResets", "net/ipv4/fwmark_reflect", "1", AnswersToMarked(syn, IsReset), 0, LoseMarked, {"IP_MULTIPLE_TABLES"}},
       {"MarksOfErrors", "net/ipv4/fwmark_reflect", "1", AnswersToMarked(refused, [](const string& each) { return IsIcmp(each, kUnreachable); }), 0, LoseMarked, {"IP_MULTIPLE_TABLES"}},
       {"MemoryOfPaths", "net/ipv4/route/mtu_expires", "5000", RemembersLong, 1, PrepareWire, {}, {"SYSCTL-15"}},
@@ -313,6 +318,27 @@ const bool effects = [] {
   for (const Effect& effect : Effects()) RegisterEffect("Sysctl", effect, Covers("SYSCTL-14"), Needs(Config("SYSCTL"), Config("VETH"), Config("PACKET")), __FILE__, __LINE__);
   return true;
 }();
+
+// ip-sysctl.rst, icmp_msgs_per_sec: "Limit maximal number of ICMP packets sent per second from this host". Who has sent none has
+// no credit but what a second gives.
+void LimitOfAllErrors(const NetNamespace& other) {
+  const char* name = "net/ipv4/icmp_msgs_per_sec";
+  auto none = NetNamespace::Create(), some = NetNamespace::Create();
+  for (auto* ns : {&none, &some}) PrepareWire(*ns);
+  if (!none.HasSysctl(name)) throw MissingNeed("needs-feature:" + string(name), "this kernel counts the errors of all namespaces together");
+  const Look errors = CountAnswers({Frame(Ip(kPeer, kOwn, IPPROTO_UDP, Udp(7009)))}, [](const string& each) { return IsIcmp(each, kUnreachable); });
+  Borrowed of_the_other(other.Dup().value(), name);
+  SETUP_OK(of_the_other.Set("0"));
+  ASSERT_OK(none.SetSysctl(name, "0"));
+  EXPECT_EQ(SETUP_OK(errors(none)), 0) << "an error was sent where none may be";
+  EXPECT_EQ(SETUP_OK(errors(some)), 1) << "none may be sent in another namespace";
+  ASSERT_OK(none.SetSysctl(name, "1000"));
+  EXPECT_EQ(SETUP_OK(errors(none)), 1) << "control: a thousand may be sent";
+}
+NETNS_TEST(Sysctl, LimitOfAllErrorsIsOfTheNamespace, Covers("SYSCTL-14", "STACK-11"), Needs(Config("SYSCTL"), Config("VETH"), Config("PACKET"))) { LimitOfAllErrors(NetNamespace::Current()); }
+NETNS_TEST(Sysctl, LimitOfAllErrorsIsNotThatOfTheInitialNamespace, Covers("SYSCTL-14", "STACK-11"), Needs(Machine(), Config("SYSCTL"), Config("VETH"), Config("PACKET")), Exclusive{}) {
+  LimitOfAllErrors(InitialNetNamespace());
+}
 
 }  // namespace
 }  // namespace netns

@@ -109,7 +109,9 @@ Look FromAnswer(string frame, std::function<bool(const string&)> is, std::functi
 }
 int HopsOf(const string& frame) { return static_cast<int>(At(frame, 21)); }
 int ClassOf(const string& frame) { return static_cast<int>((At(frame, 14) & 15) << 4 | At(frame, 15) >> 4); }
-int HasLabel(const string& frame) { return ((At(frame, 15) & 15) << 16 | At(frame, 16) << 8 | At(frame, 17)) == kLabel; }
+unsigned LabelOf(const string& frame) { return (At(frame, 15) & 15) << 16 | At(frame, 16) << 8 | At(frame, 17); }
+int HasLabel(const string& frame) { return LabelOf(frame) == kLabel; }
+int HasAnyLabel(const string& frame) { return LabelOf(frame) != 0; }
 
 /// How many times it is asked whether anybody has an address; and whether by a number of one's own (RFC 7527).
 Result<int> Probes(const NetNamespace& ns, bool numbered) {
@@ -297,6 +299,13 @@ const std::vector<Effect>& Effects() {
          ASSIGN_OR_RETURN(Fd listener, TcpListen(ns, Inet("::", 7001)));
          return FromAnswer(SynFrame6(7001, {.label = kLabel}), IsSynAck6, HasLabel)(ns);
        }, 1, PrepareWire6},
+      {"AutomaticFlowLabelsOfEchoReplies", "net/ipv6/auto_flowlabels", "0", FromAnswer(Icmp6Frame(kEcho, B32(1)), Kind(kEchoReply), HasAnyLabel), 0, PrepareWire6},
+      {"AutomaticFlowLabelsOfResets", "net/ipv6/auto_flowlabels", "0", FromAnswer(refused_syn, IsReset6, HasAnyLabel), 0, PrepareWire6},
+      {"AutomaticFlowLabelsOfAcceptedConnections", "net/ipv6/auto_flowlabels", "0",
+       [](auto& ns) -> Result<int> {
+         ASSIGN_OR_RETURN(Fd listener, TcpListen(ns, Inet("::", 7001)));
+         return FromAnswer(SynFrame6(7001), IsSynAck6, HasAnyLabel)(ns);
+       }, 0, PrepareWire6},
       {"ClassOfAcceptedIpv6Connections", "net/ipv4/tcp_reflect_tos", "1",
        [](auto& ns) -> Result<int> {
          ASSIGN_OR_RETURN(Fd listener, TcpListen(ns, Inet("::", 7001)));

@@ -227,6 +227,12 @@ Result<int> Migrates(const NetNamespace& ns) {
   has.Reset();
   return Readable(other);
 }
+void PrepareMigration(const NetNamespace& ns) {
+  LoopbackUp(ns);
+  // Some kernels got the setting from a later one, and nothing that heeds it.
+  if (SETUP_OK(ns.ReadProcNet("netstat")).find("TCPMigrateReqSuccess") == string::npos)
+    throw MissingNeed("needs-feature:tcp-migration", "this kernel moves no connections between listeners", "", LinuxVersion{5, 14});
+}
 /// Whether something is kept of a connection that is over.
 Result<int> KeepsMetrics(const NetNamespace& ns) {
   static int host = 1;
@@ -263,6 +269,19 @@ Result<int> BindsAgain(const NetNamespace& ns) {
     sockets.push_back(std::move(socket));
   }
   return code;
+}
+/// Whether the buffer of a receiver grows that gets much and reads it all.
+Result<int> BufferGrows(const NetNamespace& ns) {
+  ASSIGN_OR_RETURN(Connection connection, ConnectionTo(ns, kLoopback4));
+  ASSIGN_OR_RETURN(int at_first, GetSockOpt<int>(connection.server, SOL_SOCKET, SO_RCVBUF));
+  const string piece(65536, 'x');
+  for (int i = 0; i < 400; ++i) {
+    while (::send(connection.client.get(), piece.data(), piece.size(), MSG_DONTWAIT) > 0) {}
+    ASSIGN_OR_RETURN(Datagram some, Receive(connection.server));
+    ASSIGN_OR_RETURN(int now, GetSockOpt<int>(connection.server, SOL_SOCKET, SO_RCVBUF));
+    if (now > at_first) return 1;
+  }
+  return 0;
 }
 /// How many connections a listener has that accepts none.
 Result<int> UnixConnections(const NetNamespace& ns) {
@@ -344,7 +363,7 @@ Result<int> SctpTellsOfAddresses(const NetNamespace& ns) {
 /// The errno of asking for messages that are interleaved.
 Result<int> SctpInterleaves(const NetNamespace& ns) {
   ASSIGN_OR_RETURN(Fd socket, ns.Socket(AF_INET, SOCK_SEQPACKET, kSctp));
-  RETURN_IF_ERROR(SetSockOpt(socket, kSctp, 19 /* SCTP_FRAGMENT_INTERLEAVE */, 1));
+  RETURN_IF_ERROR(SetSockOpt(socket, kSctp, 18 /* SCTP_FRAGMENT_INTERLEAVE */, 1));
   const std::uint32_t on[] = {0, 1};
   return ::setsockopt(socket.get(), kSctp, 125 /* SCTP_INTERLEAVING_SUPPORTED */, on, sizeof on) < 0 ? errno : 0;
 }
@@ -367,8 +386,9 @@ const std::vector<Effect>& Effects() {
       {"LeastSegmentSize", "net/ipv4/tcp_min_snd_mss", "500", SendsLargeSegments(kLoopback4), 1, LoopbackUp},
       {"LeastSegmentSizeOverIpv6", "net/ipv4/tcp_min_snd_mss", "500", SendsLargeSegments(kLoopback6), 1, LoopbackUp, {"IPV6"}},
       {"UrgentPointers", "net/ipv4/tcp_stdurg", "1", OutOfBand, EAGAIN, LoopbackUp},
-      {"ConnectionsOfClosedListeners", "net/ipv4/tcp_migrate_req", "1", Migrates, 1, LoopbackUp},
+      {"ConnectionsOfClosedListeners", "net/ipv4/tcp_migrate_req", "1", Migrates, 1, PrepareMigration},
       {"Metrics", "net/ipv4/tcp_no_metrics_save", "1", KeepsMetrics, 0, LoopbackUp},
+      {"GrowthOfReceiveBuffers", "net/ipv4/tcp_moderate_rcvbuf", "0", BufferGrows, 0, LoopbackUp},
       {"PortsUsedAgain", "net/ipv4/ip_autobind_reuse", "1", BindsAgain, 0, With(LoopbackUp, {{"net/ipv4/ip_local_port_range", "40001 40001"}})},
       {"BacklogOfUnixSockets", "net/core/somaxconn", "3", UnixConnections, 4, {}, {"UNIX"}},
       {"LongestRetransmissionTimeout", "net/ipv4/tcp_rto_max_ms", "5000", RtoMax(AF_INET), 5000},
