@@ -14,20 +14,26 @@
 #include "suites/support/effect.h"
 #include "suites/support/firewall.h"
 #include "suites/support/in_namespace.h"
+#include "suites/support/wire.h"
 
 namespace netns {
 namespace {
 
-/// Tracks all, and delivers nothing.
-void TrackAndDrop(const NetNamespace& ns) {
-  LoopbackUp(ns);
+/// Tracks all.
+void Track(const NetNamespace& ns) {
   auto nft = SETUP_OK(Nftables::In(ns));
   NeedsNftables(nft.Commit(NftBatch()
                                .AddTable(NFPROTO_INET, "track")
                                .AddChain({.table = "track", .name = "post", .hook = NF_INET_POST_ROUTING, .priority = 100, .type = "nat"})
-                               .AddRule({.table = "track", .chain = "post", .oif = "none-such", .nat = NftNat{}})
-                               .AddChain({.table = "track", .name = "in", .hook = NF_INET_LOCAL_IN, .policy = NF_DROP})),
-                "rules that have connections tracked and packets dropped");
+                               .AddRule({.table = "track", .chain = "post", .oif = "none-such", .nat = NftNat{}})),
+                "rules that have connections tracked");
+}
+/// Tracks all, and delivers nothing.
+void TrackAndDrop(const NetNamespace& ns) {
+  LoopbackUp(ns);
+  Track(ns);
+  auto nft = SETUP_OK(Nftables::In(ns));
+  SETUP_OK(nft.Commit(NftBatch().AddChain({.table = "track", .name = "in", .hook = NF_INET_LOCAL_IN, .policy = NF_DROP})));
 }
 
 constexpr int kFin = 1, kSyn = 2, kRst = 4, kAck = 16;
@@ -70,6 +76,40 @@ Sender Established(std::vector<Segment> more) {
   all.insert(all.end(), more.begin(), more.end());
   return Segments(std::move(all));
 }
+/// A chunk of SCTP (RFC 4960), with the tag of the one to which it goes: the client's is 77, the server's 88.
+struct Chunk {
+  bool reply;
+  unsigned type, tag;
+};
+constexpr unsigned kInit = 1, kInitAck = 2, kHeartbeat = 4, kShutdown = 7, kShutdownAck = 8, kCookieEcho = 10, kCookieAck = 11;
+std::string Sctp(const Chunk& chunk) {
+  const bool initial = chunk.type == kInit || chunk.type == kInitAck;
+  const std::string body = initial ? Bytes32(chunk.reply ? 88 : 77) + Bytes32(65536) + Bytes32(0x00010001) + Bytes32(1) : chunk.type == kShutdown ? Bytes32(1) : "";
+  return Bytes16(chunk.reply ? 7002 : 7001) + Bytes16(chunk.reply ? 7001 : 7002) + Bytes32(chunk.tag) + Bytes32(0) + Bytes16(chunk.type << 8) + Bytes16(static_cast<unsigned>(4 + body.size())) + body;
+}
+Sender Chunks(std::vector<Chunk> chunks) {
+  return [chunks = std::move(chunks)](const NetNamespace& ns) -> Status {
+    for (const Chunk& chunk : chunks) RETURN_IF_ERROR(SendIp(ns, IPPROTO_SCTP, Sctp(chunk), chunk.reply));
+    return Ok();
+  };
+}
+/// The opening of an association, as far as it is wanted, and what comes then.
+Sender Association(std::size_t steps, std::vector<Chunk> more = {}) {
+  std::vector<Chunk> all = {{false, kInit, 0}, {true, kInitAck, 77}, {false, kCookieEcho, 88}, {true, kCookieAck, 77}};
+  all.resize(steps);
+  all.insert(all.end(), more.begin(), more.end());
+  return Chunks(std::move(all));
+}
+/// GRE both ways.
+Status SendGreBack(const NetNamespace& ns) {
+  for (const bool reply : {false, true, false}) RETURN_IF_ERROR(SendIp(ns, IPPROTO_GRE, std::string(4, '\0'), reply));
+  return Ok();
+}
+/// A datagram whose checksum is wrong, from outside: there it is looked at.
+Status SendDamaged(const NetNamespace& ns) {
+  ASSIGN_OR_RETURN(wire::Wire wire, wire::Wire::Of(ns));
+  return wire.Answers(wire::Frame(wire::Ip(wire::kPeer, wire::kOwn, IPPROTO_UDP, Bytes16(7001) + Bytes16(7002) + Bytes16(8) + Bytes16(0x1234)))).ok() ? Ok() : Status(Error{ETIMEDOUT, "the echo reply behind"});
+}
 Status SendEcho6(const NetNamespace& ns) {
   ASSIGN_OR_RETURN(Fd raw, ns.Socket(AF_INET6, SOCK_RAW, IPPROTO_ICMPV6));
   return SendTo(raw, std::string("\x80\0\0\0\0\x07\0\x01", 8), Inet("::1", 0));
@@ -94,6 +134,14 @@ Result<int> EntriesOf(const NetNamespace& ns, const Sender& send) {
   RETURN_IF_ERROR(send(ns));
   ASSIGN_OR_RETURN(std::vector<Flow> flows, conntrack.Flows());
   return static_cast<int>(flows.size());
+}
+/// How many of them go to a port.
+Result<int> EntriesTo(const NetNamespace& ns, const Sender& send, int port) {
+  ASSIGN_OR_RETURN(Conntrack conntrack, Conntrack::In(ns));
+  RETURN_IF_ERROR(conntrack.Flush());
+  RETURN_IF_ERROR(send(ns));
+  ASSIGN_OR_RETURN(std::vector<Flow> flows, conntrack.Flows());
+  return static_cast<int>(std::count_if(flows.begin(), flows.end(), [=](const Flow& each) { return each.dport == port; }));
 }
 /// How many of the entries have an attribute.
 Result<int> EntriesWith(const NetNamespace& ns, int attribute) {
@@ -138,6 +186,22 @@ const std::vector<Effect>& Effects() {
       {"TimeoutOfGre", "net/netfilter/nf_conntrack_gre_timeout", kSeconds, HasTheTimeout(Packet(IPPROTO_GRE, std::string(4, '\0'))), 1, TrackAndDrop, {"NF_CT_PROTO_GRE"}},
       {"TimeoutOfSctpInit", "net/netfilter/nf_conntrack_sctp_timeout_closed", kSeconds,
        HasTheTimeout(Packet(IPPROTO_SCTP, Bytes16(7001) + Bytes16(7002) + Bytes32(0) + Bytes32(0) + Bytes16(0x0100) + Bytes16(20) + Bytes32(77) + Bytes32(65536) + Bytes32(0x00010001) + Bytes32(1))), 1, TrackAndDrop, {"NF_CT_PROTO_SCTP"}},
+      {"TimeoutOfGreStreams", "net/netfilter/nf_conntrack_gre_timeout_stream", kSeconds, HasTheTimeout(SendGreBack), 1, TrackAndDrop, {"NF_CT_PROTO_GRE"}},
+      {"TimeoutOfSctpCookieWait", "net/netfilter/nf_conntrack_sctp_timeout_cookie_wait", kSeconds, HasTheTimeout(Association(2)), 1, TrackAndDrop, {"NF_CT_PROTO_SCTP"}},
+      {"TimeoutOfSctpCookieEchoed", "net/netfilter/nf_conntrack_sctp_timeout_cookie_echoed", kSeconds, HasTheTimeout(Association(3)), 1, TrackAndDrop, {"NF_CT_PROTO_SCTP"}},
+      {"TimeoutOfSctpEstablished", "net/netfilter/nf_conntrack_sctp_timeout_established", kSeconds, HasTheTimeout(Association(4)), 1, TrackAndDrop, {"NF_CT_PROTO_SCTP"}},
+      {"TimeoutOfSctpShutdownSent", "net/netfilter/nf_conntrack_sctp_timeout_shutdown_sent", kSeconds, HasTheTimeout(Association(4, {{false, kShutdown, 88}})), 1, TrackAndDrop, {"NF_CT_PROTO_SCTP"}},
+      {"TimeoutOfSctpShutdownReceived", "net/netfilter/nf_conntrack_sctp_timeout_shutdown_recd", kSeconds, HasTheTimeout(Association(4, {{true, kShutdown, 77}})), 1, TrackAndDrop, {"NF_CT_PROTO_SCTP"}},
+      {"TimeoutOfSctpShutdownAcknowledged", "net/netfilter/nf_conntrack_sctp_timeout_shutdown_ack_sent", kSeconds,
+       HasTheTimeout(Association(4, {{false, kShutdown, 88}, {true, kShutdownAck, 77}})), 1, TrackAndDrop, {"NF_CT_PROTO_SCTP"}},
+      {"TimeoutOfSctpHeartbeats", "net/netfilter/nf_conntrack_sctp_timeout_heartbeat_sent", kSeconds, HasTheTimeout(Chunks({{false, kHeartbeat, 88}})), 1, TrackAndDrop, {"NF_CT_PROTO_SCTP"}},
+      {"ResetsOfThePast", "net/netfilter/nf_conntrack_tcp_ignore_invalid_rst", "1", HasTheTimeout(Segments({{false, kSyn, 1000, 0}, {true, kSyn | kAck, 5000, 1001}, {false, kRst, 900, 0}}), 277), 1,
+       set("net/netfilter/nf_conntrack_tcp_timeout_close", kShort)},
+      {"DamagedPackets", "net/netfilter/nf_conntrack_checksum", "0", [](auto& ns) { return EntriesTo(ns, SendDamaged, 7002); }, 1,
+       [](auto& ns) {
+         wire::PrepareWire(ns);
+         Track(ns);
+       }},
       {"TimeoutOfDatagrams", "net/netfilter/nf_conntrack_udp_timeout", kSeconds, HasTheTimeout(Packet(IPPROTO_UDP, Bytes16(7001) + Bytes16(7002) + Bytes16(8) + Bytes16(0))), 1, TrackAndDrop},
       {"TimeoutOfSynSent", "net/netfilter/nf_conntrack_tcp_timeout_syn_sent", kShort, HasTheTimeout(Segments({{false, kSyn, 1000, 0}}), 277), 1, TrackAndDrop},
       {"TimeoutOfSynReceived", "net/netfilter/nf_conntrack_tcp_timeout_syn_recv", kShort, HasTheTimeout(Segments({{false, kSyn, 1000, 0}, {true, kSyn | kAck, 5000, 1001}}), 277), 1, TrackAndDrop},

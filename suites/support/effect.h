@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "fixtures/net_namespace.h"
+#include "fixtures/nic.h"
 #include "harness/assertions.h"
 #include "harness/registration.h"
 
@@ -45,6 +46,11 @@ inline void ActsInItsOwnNamespace(const Effect& effect) {
   auto third = NetNamespace::Create();
   prepare(third);
   EXPECT_EQ(SETUP_OK(effect.observe(third)), before) << "a third namespace, made afterwards, behaves as ever";
+  // The test is in the namespace that the three were made from; what is of a device may not be there.
+  if (const auto creator = NetNamespace::Current(); creator.HasSysctl(effect.sysctl) && creator.SetSysctl(effect.sysctl, effect.value).ok()) {
+    EXPECT_EQ(SETUP_OK(effect.observe(b)), before) << effect.sysctl << " = " << effect.value << " of the namespace from which it was made acts in another";
+    EXPECT_EQ(SETUP_OK(effect.observe(third)), before) << effect.sysctl << " = " << effect.value << " of the namespace from which it was made acts in another";
+  }
   EXPECT_THAT(b.Sysctl(effect.sysctl), Holds(testing::Eq(old_b)));
   ASSERT_OK(b.SetSysctl(effect.sysctl, effect.value));
   // An empty range of groups is written with ids that a small user namespace may not have.
@@ -55,11 +61,52 @@ inline void ActsInItsOwnNamespace(const Effect& effect) {
   EXPECT_EQ(SETUP_OK(effect.observe(b)), now) << "the other way round";
 }
 
+/// A value of a namespace, until the end of the test.
+class Borrowed {
+ public:
+  Borrowed(NetNamespace ns, std::string name) : ns_(std::move(ns)), name_(std::move(name)), old_(SetupOk(ns_.Sysctl(name_), "read the value")) {}
+  ~Borrowed() { std::ignore = ns_.SetSysctl(name_, old_); }
+  Borrowed(const Borrowed&) = delete;
+  Borrowed& operator=(const Borrowed&) = delete;
+  Status Set(const std::string& value) { return ns_.SetSysctl(name_, value); }
+  const std::string& old() const { return old_; }
+
+ private:
+  NetNamespace ns_;
+  std::string name_, old_;
+};
+
+// The same against the initial namespace, where a kernel looks that does not ask for the right one.
+inline void InitialValueActsNowhereElse(const Effect& effect) {
+  auto a = NetNamespace::Create();
+  if (effect.prepare) effect.prepare(a);
+  if (!a.HasSysctl(effect.sysctl))
+    throw MissingNeed("needs-feature:" + std::string(effect.sysctl), "this kernel has no " + std::string(effect.sysctl) + " in a new namespace");
+  const std::string old = SETUP_OK(a.Sysctl(effect.sysctl));
+  const int before = SETUP_OK(effect.observe(a));
+  Borrowed initial(InitialNetNamespace(), effect.sysctl);
+  SETUP_OK(initial.Set(effect.value));
+  EXPECT_THAT(a.Sysctl(effect.sysctl), Holds(testing::Eq(old)));
+  EXPECT_EQ(SETUP_OK(effect.observe(a)), before) << effect.sysctl << " = " << effect.value << " of the initial namespace acts in another";
+  ASSERT_OK(a.SetSysctl(effect.sysctl, effect.value));
+  const int now = SETUP_OK(effect.observe(a));
+  EXPECT_NE(now, before) << "control: " << effect.sysctl << " = " << effect.value << " in its own namespace";
+  // And against what the initial namespace had, and has again.
+  SETUP_OK(initial.Set(initial.old()));
+  EXPECT_EQ(SETUP_OK(effect.observe(a)), now) << effect.sysctl << " = " << initial.old() << " of the initial namespace acts in another";
+}
+
 inline void RegisterEffect(const char* suite, const Effect& effect, Covers covers, Needs needs, const char* file, int line) {
   const Effect* row = &effect;
   for (const char* id : effect.covers) covers.list.push_back(id);
   for (const char* symbol : effect.configs) needs.list.push_back(Config(symbol));
   RegisterBody(suite, std::string("ValueActsInItsOwnNamespace/") + effect.name, file, line, [row] { ActsInItsOwnNamespace(*row); }, covers, needs);
+  // Devices of a test are not in the initial namespace, its loopback device is in use, and an upper threshold needs a lower one.
+  const std::string_view sysctl = effect.sysctl;
+  for (const std::string_view part : {"/one/", "/lo/", "_high_thresh"})
+    if (sysctl.find(part) != sysctl.npos) return;
+  needs.list.push_back(Machine());
+  RegisterBody(suite, std::string("ValueOfTheInitialNamespaceActsNowhereElse/") + effect.name, file, line, [row] { InitialValueActsNowhereElse(*row); }, covers, needs, Exclusive{});
 }
 
 }  // namespace netns
