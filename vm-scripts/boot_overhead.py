@@ -51,7 +51,8 @@ def bare(machine: qemu.Machine) -> Times:
 
 def cpu_of_child() -> float:
     """Seconds of CPU time of QEMU, our only child."""
-    child = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()[0]
+    # Each thread has its children; a machine's is the thread that started it.
+    child = next(child for thread in Path("/proc/self/task").iterdir() for child in (thread / "children").read_text().split())
     fields = Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
