@@ -296,7 +296,7 @@ Row Ethtool(const char* name, bool by_name) {
 }
 /// RFC 8335, "PROBE": whether the node has an interface of that name or index. The answer says "No Such Interface" or that it has.
 Row Probe(const char* name, bool by_name) {
-  return {name, {"STACK-22", "DEV-06"}, {"INET", "VETH"}, [=](Asker& asker, const Device& device) -> Status {
+  return {name, {"STACK-11", "STACK-22", "DEV-04", "DEV-06"}, {"INET", "VETH"}, [=](Asker& asker, const Device& device) -> Status {
             if (!asker.home.ns.HasSysctl("net.ipv4.icmp_echo_enable_probe"))
               throw MissingNeed("needs-feature:icmp-probe", "the kernel does not answer ICMP extended echo requests", "use Linux 5.13 or later", LinuxVersion{5, 13});
             SETUP_OK(asker.home.ns.SetSysctl("net.ipv4.icmp_echo_enable_probe", "1"));

@@ -74,8 +74,9 @@ void LegacyRulesAreSeparate(int family, const std::string& table, const std::str
   auto creator = NetNamespace::Current();
   Iptables in_before(before, family, table), in_a(a, family, table), in_b(b, family, table), in_creator(creator, family, table);
   const char *first = six ? "2001:db8::1" : "192.0.2.1", *second = six ? "2001:db8::2" : "192.0.2.2";
-  NeedsLegacy(in_a.Append(chain, {.daddr = first, .target = "ACCEPT"}), symbol, "a rule");
-  SETUP_OK(in_a.Append(chain, {.daddr = second, .target = "ACCEPT"}));
+  NeedsLegacy(in_a.Chains(), symbol, "the table");
+  ASSERT_OK(in_a.Append(chain, {.daddr = first, .target = "ACCEPT"})) << "iptables(8): a rule cannot be added in this namespace";
+  ASSERT_OK(in_a.Append(chain, {.daddr = second, .target = "ACCEPT"})) << "iptables(8): a rule cannot be added in this namespace";
   auto targets = [&](Iptables& tables) {
     std::vector<std::string> all;
     for (const IptRule& rule : SETUP_OK(tables.Rules(chain))) all.push_back(rule.daddr);

@@ -10,11 +10,13 @@
 #include <linux/ip_vs.h>
 #include <linux/l2tp.h>
 #include <linux/mptcp.h>
+#include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_acct.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 #include <linux/netfilter/nfnetlink_cttimeout.h>
 #include <linux/openvswitch.h>
+#include <linux/seg6_genl.h>
 #include <linux/tc_act/tc_gact.h>
 #include <linux/pkt_cls.h>
 #include <linux/xfrm.h>
@@ -54,16 +56,6 @@ Status Known(Status status, const char* symbol) {
   if (status.code() == EINVAL || status.code() == EOPNOTSUPP || status.code() == EPROTONOSUPPORT)
     throw MissingNeed(std::string("needs-config:") + symbol, status.error().ToString(), std::string("use a kernel with CONFIG_") + symbol);
   return status;
-}
-
-/// The one SPI that may be allocated, so that a second one cannot.
-xfrm_userspi_info Spi() {
-  xfrm_userspi_info range{};
-  range.info.family = AF_INET;
-  range.info.id.daddr.a4 = htonl(0xC000025A);  // 192.0.2.90
-  range.info.id.proto = IPPROTO_ESP;
-  range.min = range.max = 0x1090;
-  return range;
 }
 
 const std::vector<Table>& Tables() {
@@ -138,6 +130,49 @@ const std::vector<Table>& Tables() {
     if (type == IPCTNL_MSG_CT_NEW) {
       NestTuple(request, CTA_TUPLE_REPLY, IPPROTO_UDP, "192.0.2.85", "192.0.2.84", 85, 84);
       request.Be32(CTA_TIMEOUT, 600);
+    }
+    return Netfilter(at).Ack(request);
+  };
+  static const auto state = [] {
+    xfrm_usersa_info info{};
+    info.family = info.sel.family = AF_INET;
+    info.id.daddr.a4 = htonl(0xC6120058);  // 198.18.0.88
+    info.saddr.a4 = htonl(0xC6120057);
+    info.id.proto = IPPROTO_ESP;
+    info.lft = {XFRM_INF, XFRM_INF, XFRM_INF, XFRM_INF, 0, 0, 0, 0};
+    return info;
+  };
+  static const auto segment_key = [](Place& at, const std::string& secret) -> Status {
+    Generic family(at, SEG6_GENL_NAME, "IPV6_SEG6_LWTUNNEL");
+    constexpr std::uint32_t kKey = 4788;
+    if (!secret.empty()) {  // An addition takes the place of one that is there.
+      for (const Message& message : SETUP_OK(family->Dump(family.Make(SEG6_CMD_DUMPHMAC, "list the keys", SEG6_GENL_VERSION))))
+        if (message.AttributesAfter<genlmsghdr>().U32(SEG6_ATTR_HMACKEYID) == kKey) return Error{EEXIST, "key 4788"};
+    }
+    Request request = family.Make(SEG6_CMD_SETHMAC, "key 4788", SEG6_GENL_VERSION);
+    request.U32(SEG6_ATTR_HMACKEYID, kKey).U8(SEG6_ATTR_SECRETLEN, static_cast<std::uint8_t>(secret.size())).U8(SEG6_ATTR_ALGID, 2 /* SHA256 */);
+    if (!secret.empty()) request.Raw(SEG6_ATTR_SECRET, std::as_bytes(std::span(secret)));
+    const Status done = family->Ack(request);
+    return done.code() == 524 /* ENOTSUPP */ ? Known(Error{EOPNOTSUPP, done.error().ToString()}, "IPV6_SEG6_HMAC") : done;
+  };
+  static const auto connection_with_helper = [](Place& at, int type, std::uint16_t flags) {
+    Request request = NetfilterRequest(NFNL_SUBSYS_CTNETLINK, type, flags, "connection with a helper");
+    NestTuple(request, CTA_TUPLE_ORIG, IPPROTO_TCP, "192.0.2.88", "192.0.2.89", 4088, 21);
+    if (type == IPCTNL_MSG_CT_NEW) {
+      NestTuple(request, CTA_TUPLE_REPLY, IPPROTO_TCP, "192.0.2.89", "192.0.2.88", 21, 4088);
+      request.Be32(CTA_TIMEOUT, 600).Be32(CTA_STATUS, IPS_CONFIRMED | IPS_SEEN_REPLY | IPS_ASSURED);
+      request.Nest(CTA_PROTOINFO, [](Request& info) { info.Nest(CTA_PROTOINFO_TCP, [](Request& tcp) { tcp.U8(CTA_PROTOINFO_TCP_STATE, 3); }); });
+      request.Nest(CTA_HELP, [](Request& help) { help.Text(CTA_HELP_NAME, "ftp"); });
+    }
+    return Netfilter(at).Ack(request);
+  };
+  static const auto expectation = [](Place& at, int type, std::uint16_t flags) {
+    Request request = NetfilterRequest(NFNL_SUBSYS_CTNETLINK_EXP, type, flags, "expectation");
+    if (type == IPCTNL_MSG_EXP_NEW) NestTuple(request, CTA_EXPECT_MASTER, IPPROTO_TCP, "192.0.2.88", "192.0.2.89", 4088, 21);
+    NestTuple(request, CTA_EXPECT_TUPLE, IPPROTO_TCP, "192.0.2.89", "192.0.2.88", 0, 4996);
+    if (type == IPCTNL_MSG_EXP_NEW) {
+      NestTuple(request, CTA_EXPECT_MASK, IPPROTO_TCP, "255.255.255.255", "255.255.255.255", 0, 0xffff);
+      request.Be32(CTA_EXPECT_TIMEOUT, 600);
     }
     return Netfilter(at).Ack(request);
   };
@@ -255,30 +290,64 @@ const std::vector<Table>& Tables() {
          auto socket = ipsec(at);
          return socket.Ack(Request(XFRM_MSG_FLUSHPOLICY).Named("flush the policies"));
        }},
-      {"IpsecStates", {"STACK-17"}, {"XFRM_USER"},
-       [](Place& at) {
+      {"IpsecStates", {"STACK-17"}, {"XFRM_USER", "INET_ESP"},
+       [](Place& at) -> Status {
          auto socket = ipsec(at);
-         auto answer = socket.Get(Request(XFRM_MSG_ALLOCSPI).Header(Spi()).Named("allocate the SPI 90"));
+         xfrm_userspi_info range{};
+         range.info = state();
+         range.min = range.max = 0x4788;
+         auto answer = socket.Get(Request(XFRM_MSG_ALLOCSPI).Header(range).Named("allocate an SPI"));
          return answer.ok() ? Ok() : Status(answer.error());
        },
        [](Place& at) {
          auto socket = ipsec(at);
          xfrm_usersa_id id{};
-         id.daddr = Spi().info.id.daddr;
-         id.spi = htonl(Spi().min);
+         id.daddr = state().id.daddr;
+         id.spi = htonl(0x4788);
          id.family = AF_INET;
          id.proto = IPPROTO_ESP;
-         return socket.Ack(Request(XFRM_MSG_DELSA).Header(id).Named("delete the state"));
+         return socket.Ack(Request(XFRM_MSG_DELSA).Header(id).Named("delete a state"));
        },
        [](Place& at) {
          auto socket = ipsec(at);
-         std::size_t count = 0;  // a refused allocation leaves a state without SPI, for a while
-         for (const Message& message : SETUP_OK(socket.Dump(Request(XFRM_MSG_GETSA).Named("list the states")))) count += message.Header<xfrm_usersa_info>().id.spi == htonl(Spi().min);
+         // A request for an SPI that is refused leaves a state without one behind, for a while.
+         std::size_t count = 0;
+         for (const Message& message : SETUP_OK(socket.Dump(Request(XFRM_MSG_GETSA).Named("list the states")))) count += message.Header<xfrm_usersa_info>().id.spi == htonl(0x4788);
          return count;
        },
        [](Place& at) {
          auto socket = ipsec(at);
-         return socket.Ack(Request(XFRM_MSG_FLUSHSA).Header(xfrm_usersa_flush{.proto = IPPROTO_ESP}).Named("flush the states"));
+         xfrm_usersa_flush flush{};
+         flush.proto = IPPROTO_ESP;
+         return socket.Ack(Request(XFRM_MSG_FLUSHSA).Header(flush).Named("flush the states"));
+       }},
+      {"SegmentRoutingKeys", {"ROUTE-14"}, {"IPV6_SEG6_LWTUNNEL", "IPV6_SEG6_HMAC"},
+       [](Place& at) { return segment_key(at, "secret"); },
+       [](Place& at) { return segment_key(at, ""); },
+       [](Place& at) {
+         Generic family(at, SEG6_GENL_NAME, "IPV6_SEG6_LWTUNNEL");
+         return SETUP_OK(family->Dump(family.Make(SEG6_CMD_DUMPHMAC, "list the keys", SEG6_GENL_VERSION))).size();
+       }, {}, true},
+      {"Expectations", {"FW-24"}, {"NF_CT_NETLINK", "NF_CONNTRACK_FTP"},
+       [](Place& at) -> Status {
+         RETURN_IF_ERROR(Known(connection_with_helper(at, IPCTNL_MSG_CT_NEW, NLM_F_CREATE | NLM_F_EXCL), "NF_CONNTRACK_FTP"));
+         return expectation(at, IPCTNL_MSG_EXP_NEW, NLM_F_CREATE | NLM_F_EXCL);
+       },
+       [](Place& at) {
+         const Status removed = expectation(at, IPCTNL_MSG_EXP_DELETE, 0);
+         (void)connection_with_helper(at, IPCTNL_MSG_CT_DELETE, 0).ok();
+         return removed;
+       },
+       [](Place& at) {
+         auto socket = Netfilter(at);
+         auto all = socket.Dump(NetfilterRequest(NFNL_SUBSYS_CTNETLINK_EXP, IPCTNL_MSG_EXP_GET, 0, "list expectations"));
+         if (!all.ok()) Known(all.error(), "NF_CT_NETLINK").ok();
+         return SETUP_OK(std::move(all)).size();
+       },
+       [](Place& at) {
+         const Status flushed = Netfilter(at).Ack(NetfilterRequest(NFNL_SUBSYS_CTNETLINK_EXP, IPCTNL_MSG_EXP_DELETE, 0, "flush expectations"));
+         (void)connection_with_helper(at, IPCTNL_MSG_CT_DELETE, 0).ok();
+         return flushed;
        }},
       {"Connections", {"FW-07"}, {"NF_CT_NETLINK"},
        [](Place& at) { return Known(connection(at, IPCTNL_MSG_CT_NEW, NLM_F_CREATE | NLM_F_EXCL), "NF_CT_NETLINK"); },

@@ -1,0 +1,326 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// SOCK: families with tables of their own (TIPC, RxRPC), and multicast routers: what is listed, asked and taken of one namespace,
+// also beside the initial one and by a process that is elsewhere.
+#include <arpa/inet.h>
+#include <linux/mroute.h>
+#include <linux/mroute6.h>
+#include <linux/rxrpc.h>
+#include <linux/sock_diag.h>
+#include <linux/tipc.h>
+#include <linux/tipc_netlink.h>
+#include <linux/tipc_sockets_diag.h>
+
+#include "fixtures/sockets.h"
+#include "suites/support/between.h"
+#include "suites/support/generic.h"
+#include "suites/support/in_namespace.h"
+
+namespace netns {
+namespace {
+
+using testing::Contains;
+using testing::Not;
+
+// --- TIPC -------------------------------------------------------------------------------------------------------------
+
+Request WithHeader(const Generic& family, std::uint8_t command, const char* what) { return family.Make(command, what, TIPC_GENL_V2_VERSION); }
+
+constexpr std::uint32_t kService = 18871;
+/// A socket that is bound to a name, and its number.
+struct Service {
+  Fd socket;
+  std::uint32_t number = 0;
+  static Service In(const Place& at, std::uint32_t instance) {
+    auto opened = at.ns.Socket(AF_TIPC, SOCK_RDM);
+    if (!opened.ok()) RequireBuiltIn(opened.error(), "TIPC");
+    Service made{SETUP_OK(std::move(opened))};
+    sockaddr_tipc address{};
+    address.family = AF_TIPC;
+    address.addrtype = TIPC_ADDR_NAMESEQ;
+    address.scope = TIPC_NODE_SCOPE;
+    address.addr.nameseq = {kService, instance, instance};
+    if (::bind(made.socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0) SETUP_OK(Status(ErrnoError("bind(TIPC name)")));
+    socklen_t size = sizeof address;
+    if (::getsockname(made.socket.get(), reinterpret_cast<sockaddr*>(&address), &size) < 0) SETUP_OK(Status(ErrnoError("getsockname(TIPC)")));
+    made.number = address.addr.id.ref;
+    return made;
+  }
+};
+/// TIPC_NL_SOCK_GET, "tipc socket list": the numbers.
+std::vector<std::uint32_t> TipcSockets(const Place& at) {
+  Generic tipc(at, TIPC_GENL_V2_NAME, "TIPC");
+  std::vector<std::uint32_t> numbers;
+  for (const Message& message : SETUP_OK(tipc->Dump(WithHeader(tipc, TIPC_NL_SOCK_GET, "list the TIPC sockets"))))
+    numbers.push_back(message.AttributesAfter<genlmsghdr>().Nested(TIPC_NLA_SOCK).U32(TIPC_NLA_SOCK_REF).value_or(0));
+  return numbers;
+}
+/// The same by sock_diag(7).
+std::vector<std::uint32_t> TipcSocketsByDiag(const Place& at) {
+  auto socket = SETUP_OK(NetlinkSocket::Adopt(SETUP_OK(at.ns.Socket(AF_NETLINK, SOCK_RAW, NETLINK_SOCK_DIAG))));
+  tipc_sock_diag_req request{};
+  request.sdiag_family = AF_TIPC;
+  request.tidiag_states = ~0u;
+  auto all = socket.Dump(Request(SOCK_DIAG_BY_FAMILY).Named("list the TIPC sockets").Header(request));
+  std::vector<std::uint32_t> numbers;
+  if (all.code() == ENOENT || all.code() == EINVAL || all.code() == EOPNOTSUPP) return numbers;  // without CONFIG_TIPC_DIAG
+  for (const Message& message : SETUP_OK(std::move(all)))
+    numbers.push_back(Attributes(message.payload()).Nested(TIPC_NLA_SOCK).U32(TIPC_NLA_SOCK_REF).value_or(0));
+  return numbers;
+}
+/// TIPC_NL_PUBL_GET: how many names a socket is bound to. EINVAL where there is no such socket.
+Result<std::size_t> NamesOfSocket(const Place& at, std::uint32_t number) {
+  Generic tipc(at, TIPC_GENL_V2_NAME, "TIPC");
+  Request request = WithHeader(tipc, TIPC_NL_PUBL_GET, "list the names of a TIPC socket");
+  request.Nest(TIPC_NLA_SOCK | NLA_F_NESTED, [&](Request& r) { r.U32(TIPC_NLA_SOCK_REF, number); });
+  ASSIGN_OR_RETURN(const auto all, tipc->Dump(request));
+  std::size_t count = 0;
+  for (const Message& message : all) count += message.AttributesAfter<genlmsghdr>().Nested(TIPC_NLA_PUBL).U32(TIPC_NLA_PUBL_TYPE) == kService;
+  return count;
+}
+/// TIPC_NL_NAME_TABLE_GET: the instances of the service.
+std::vector<std::uint32_t> Instances(const Place& at) {
+  Generic tipc(at, TIPC_GENL_V2_NAME, "TIPC");
+  std::vector<std::uint32_t> instances;
+  for (const Message& message : SETUP_OK(tipc->Dump(WithHeader(tipc, TIPC_NL_NAME_TABLE_GET, "list the TIPC names")))) {
+    const Attributes name = message.AttributesAfter<genlmsghdr>().Nested(TIPC_NLA_NAME_TABLE).Nested(TIPC_NLA_NAME_TABLE_PUBL);
+    if (name.U32(TIPC_NLA_PUBL_TYPE) == kService) instances.push_back(name.U32(TIPC_NLA_PUBL_LOWER).value_or(0));
+  }
+  return instances;
+}
+// linux/tipc_netlink.h, tipc-socket(8), tipc-nametable(8).
+void TipcListsAreSeparate(Place& owner, Place& other) {
+  auto mine = Service::In(owner, 1), theirs = Service::In(other, 2);
+  const bool diag = !TipcSocketsByDiag(owner).empty();
+  const auto check = [&](Place& at, const Service& own, std::uint32_t instance, const Service& foreign, std::uint32_t foreign_instance) {
+    EXPECT_THAT(TipcSockets(at), Contains(own.number)) << "tipc-socket(8): a socket of this namespace is not listed";
+    if (diag) {
+      EXPECT_THAT(TipcSocketsByDiag(at), Contains(own.number)) << "sock_diag(7): a socket of this namespace is not listed";
+    }
+    EXPECT_THAT(NamesOfSocket(at, own.number), Holds(1u)) << "tipc-socket(8): the names of a socket of this namespace";
+    EXPECT_THAT(Instances(at), Contains(instance)) << "tipc-nametable(8): a name of this namespace is not listed";
+    EXPECT_THAT(Instances(at), Not(Contains(foreign_instance))) << "tipc-nametable(8): a name of another namespace is listed";
+    // Numbers are random: two of two namespaces can be equal, once in a lifetime.
+    if (own.number == foreign.number) return;
+    EXPECT_THAT(TipcSockets(at), Not(Contains(foreign.number))) << "tipc-socket(8): a socket of another namespace is listed";
+    EXPECT_THAT(TipcSocketsByDiag(at), Not(Contains(foreign.number))) << "sock_diag(7): a socket of another namespace is listed";
+    const auto names = NamesOfSocket(at, foreign.number);
+    EXPECT_TRUE(!names.ok() || *names == 0) << "tipc-socket(8): the names of a socket of another namespace";
+  };
+  {
+    SCOPED_TRACE("the one namespace");
+    check(owner, mine, 1, theirs, 2);
+  }
+  {
+    SCOPED_TRACE("the other one");
+    check(other, theirs, 2, mine, 1);
+  }
+}
+[[maybe_unused]] const bool tipc = RegisterBetween("Sock", "TipcListsAreOfOneNamespace", "", __FILE__, __LINE__, TipcListsAreSeparate, Covers("SOCK-27"), Needs(Config("TIPC")));
+
+// --- RxRPC ------------------------------------------------------------------------------------------------------------
+
+Result<Fd> Serve(const Place& at, bool six, std::uint16_t service, std::uint16_t port) {
+  auto opened = at.ns.Socket(AF_RXRPC, SOCK_DGRAM, six ? AF_INET6 : AF_INET);
+  if (!opened.ok()) RequireBuiltIn(opened.error(), six ? "AF_RXRPC_IPV6" : "AF_RXRPC");
+  Fd socket = SETUP_OK(std::move(opened));
+  sockaddr_rxrpc address{};
+  address.srx_family = AF_RXRPC;
+  address.srx_service = service;
+  address.transport_type = SOCK_DGRAM;
+  const SockAddr to = Inet(six ? kLoopback6 : kLoopback4, port);
+  address.transport_len = static_cast<std::uint16_t>(to.length());
+  std::memcpy(&address.transport, to.get(), to.length());
+  if (::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0) return ErrnoError("bind(RxRPC service)");
+  return socket;
+}
+// Documentation/networking/rxrpc.rst: services are found by address, port and number. An endpoint stays for a while behind its
+// socket: each try has a port of its own.
+[[maybe_unused]] const bool rxrpc = [] {
+  for (bool six : {false, true})
+    RegisterBetween("Sock", "RxrpcServicesDoNotClash", six ? "Ipv6" : "Ipv4", __FILE__, __LINE__,
+                    [six](Place& owner, Place& other) {
+                      static std::uint16_t port = 7100;
+                      ++port;
+                      for (Place* place : {&owner, &other}) LoopbackUp(place->ns);
+                      ASSERT_OK_AND_ASSIGN(const Fd mine, Serve(owner, six, 52, port));
+                      EXPECT_THAT(Serve(owner, six, 52, port), FailsWith(EADDRINUSE)) << "control: taken in its namespace";
+                      const auto theirs = Serve(other, six, 52, port);
+                      EXPECT_OK(theirs) << "rxrpc.rst: an equal service of another namespace is in the way";
+                      EXPECT_THAT(Serve(other, six, 52, port), FailsWith(EADDRINUSE)) << "control: now it is taken there, too";
+                      EXPECT_THAT(UdpBind(other.ns, Inet(six ? kLoopback6 : kLoopback4, port)), FailsWith(EADDRINUSE)) << "control: its UDP port";
+                    },
+                    Covers("SOCK-27"), six ? Needs(Config("AF_RXRPC"), Config("AF_RXRPC_IPV6"), Config("IPV6")) : Needs(Config("AF_RXRPC")));
+  return true;
+}();
+
+// --- Multicast routers ------------------------------------------------------------------------------------------------
+
+/// A multicast router of one table, in either family.
+class Router {
+ public:
+  Router(const Place& at, bool six, std::uint32_t table) : six_(six), socket_(SETUP_OK(at.ns.Socket(six ? AF_INET6 : AF_INET, SOCK_RAW, six ? int{IPPROTO_ICMPV6} : int{IPPROTO_IGMP}))) {
+    const char* symbol = six ? "IPV6_MROUTE_MULTIPLE_TABLES" : "IP_MROUTE_MULTIPLE_TABLES";
+    if (table != RT_TABLE_DEFAULT) {
+      const Status chosen = Option(six ? int{MRT6_TABLE} : int{MRT_TABLE}, table, "MRT_TABLE");
+      if (chosen.code() == ENOPROTOOPT) throw MissingNeed(std::string("needs-config:") + symbol, "there is only one table of multicast routes");
+      SETUP_OK(Status(chosen));
+    }
+    const Status begun = Option(six ? int{MRT6_INIT} : int{MRT_INIT}, 1, "MRT_INIT");
+    if (!begun.ok()) RequireBuiltIn(begun.code() == ENOPROTOOPT || begun.code() == EOPNOTSUPP ? Status(Error{EOPNOTSUPP, begun.error().ToString()}) : begun, six ? "IPV6_MROUTE" : "IP_MROUTE");
+    SETUP_OK(Status(begun));
+  }
+  /// The interface that takes what a rendezvous point unpacks (PIM "register"): the kernel makes a device for it.
+  Status AddRegister(std::uint16_t number) {
+    if (six_) {
+      mif6ctl mif{};
+      mif.mif6c_mifi = number;
+      mif.mif6c_flags = MIFF_REGISTER;
+      mif.vifc_threshold = 1;
+      return Option(MRT6_ADD_MIF, mif, "MRT6_ADD_MIF(register)");
+    }
+    vifctl vif{};
+    vif.vifc_vifi = number;
+    vif.vifc_flags = VIFF_REGISTER;
+    vif.vifc_threshold = 1;
+    return Option(MRT_ADD_VIF, vif, "MRT_ADD_VIF(register)");
+  }
+  Status AddInterface(std::uint16_t number, int index) {
+    if (six_) {
+      mif6ctl mif{};
+      mif.mif6c_mifi = number;
+      mif.vifc_threshold = 1;
+      mif.mif6c_pifi = static_cast<std::uint16_t>(index);
+      return Option(MRT6_ADD_MIF, mif, "MRT6_ADD_MIF");
+    }
+    vifctl vif{};
+    vif.vifc_vifi = static_cast<vifi_t>(number);
+    vif.vifc_flags = VIFF_USE_IFINDEX;
+    vif.vifc_threshold = 1;
+    vif.vifc_lcl_ifindex = index;
+    return Option(MRT_ADD_VIF, vif, "MRT_ADD_VIF");
+  }
+  Status AddRoute(const std::string& source, const std::string& group) {
+    if (six_) {
+      mf6cctl route{};
+      ::inet_pton(AF_INET6, source.c_str(), &route.mf6cc_origin.sin6_addr);
+      ::inet_pton(AF_INET6, group.c_str(), &route.mf6cc_mcastgrp.sin6_addr);
+      return Option(MRT6_ADD_MFC, route, "MRT6_ADD_MFC");
+    }
+    mfcctl route{};
+    ::inet_pton(AF_INET, source.c_str(), &route.mfcc_origin);
+    ::inet_pton(AF_INET, group.c_str(), &route.mfcc_mcastgrp);
+    return Option(MRT_ADD_MFC, route, "MRT_ADD_MFC");
+  }
+  /// SIOCGETVIFCNT, SIOCGETMIFCNT_IN6: of an interface.
+  Status AskInterface(std::uint16_t number) const {
+    sioc_vif_req four{};
+    sioc_mif_req6 of_six{};
+    four.vifi = static_cast<vifi_t>(number);
+    of_six.mifi = number;
+    return six_ ? Ask(SIOCGETMIFCNT_IN6, &of_six, "SIOCGETMIFCNT_IN6") : Ask(SIOCGETVIFCNT, &four, "SIOCGETVIFCNT");
+  }
+  /// SIOCGETSGCNT, SIOCGETSGCNT_IN6: of a route.
+  Status AskRoute(const std::string& source, const std::string& group) const {
+    sioc_sg_req four{};
+    sioc_sg_req6 of_six{};
+    if (six_) {
+      ::inet_pton(AF_INET6, source.c_str(), &of_six.src.sin6_addr);
+      ::inet_pton(AF_INET6, group.c_str(), &of_six.grp.sin6_addr);
+      return Ask(SIOCGETSGCNT_IN6, &of_six, "SIOCGETSGCNT_IN6");
+    }
+    ::inet_pton(AF_INET, source.c_str(), &four.src);
+    ::inet_pton(AF_INET, group.c_str(), &four.grp);
+    return Ask(SIOCGETSGCNT, &four, "SIOCGETSGCNT");
+  }
+
+ private:
+  template <class Value>
+  Status Option(int option, const Value& value, const char* text) {
+    if (::setsockopt(socket_.get(), six_ ? int{IPPROTO_IPV6} : int{IPPROTO_IP}, option, &value, sizeof value) < 0) return ErrnoError(std::string("setsockopt(") + text + ")");
+    return Ok();
+  }
+  Status Ask(unsigned long call, void* request, const char* text) const {
+    if (::ioctl(socket_.get(), call, request) < 0) return ErrnoError(std::string("ioctl(") + text + ")");
+    return Ok();
+  }
+  bool six_;
+  Fd socket_;
+};
+
+// mrt(7)-like ioctls of a multicast router: of its socket's namespace, whoever asks. `other` has a router, too.
+void RoutersAreAskedAtHome(bool six, Place& owner, Place& other) {
+  const std::string source = six ? "2001:db8::9" : "192.0.2.9", group = six ? "ff05::123" : "239.1.2.3", other_group = six ? "ff05::124" : "239.1.2.4";
+  Undo undo([&] {
+    for (Place* place : {&owner, &other}) (void)(*place)->DeleteLink("nsconf-m").ok();
+  });
+  Router mine(owner, six, RT_TABLE_DEFAULT), theirs(other, six, RT_TABLE_DEFAULT);
+  SETUP_OK(mine.AddInterface(3, AddDevice(owner, "nsconf-m")));
+  SETUP_OK(theirs.AddInterface(4, AddDevice(other, "nsconf-m")));
+  SETUP_OK(mine.AddRoute(source, group));
+  SETUP_OK(theirs.AddRoute(source, other_group));
+  Actor at_home = owner.ns.StartActor("at home"), away = other.ns.StartActor("away");
+  for (auto [actor, from] : {std::pair(&at_home, "a process of its namespace"), std::pair(&away, "a process of another namespace")}) {
+    SCOPED_TRACE(from);
+    actor->Run([&] {
+      EXPECT_OK(mine.AskInterface(3)) << "an interface of the socket's namespace";
+      EXPECT_THAT(mine.AskInterface(4), testing::AnyOf(FailsWith(EADDRNOTAVAIL), FailsWith(EINVAL))) << "an interface that only the router of another namespace has";
+      EXPECT_OK(mine.AskRoute(source, group)) << "a route of the socket's namespace";
+      EXPECT_THAT(mine.AskRoute(source, other_group), FailsWith(EADDRNOTAVAIL)) << "a route that only the router of another namespace has";
+      EXPECT_OK(theirs.AskInterface(4)) << "an interface of the socket's namespace";
+      EXPECT_THAT(theirs.AskInterface(3), testing::AnyOf(FailsWith(EADDRNOTAVAIL), FailsWith(EINVAL))) << "an interface that only the router of another namespace has";
+      EXPECT_OK(theirs.AskRoute(source, other_group)) << "a route of the socket's namespace";
+      EXPECT_THAT(theirs.AskRoute(source, group), FailsWith(EADDRNOTAVAIL)) << "a route that only the router of another namespace has";
+    });
+  }
+}
+[[maybe_unused]] const bool asked = [] {
+  for (bool six : {false, true})
+    RegisterBetween("Sock", "MulticastRoutersAreAskedInTheirNamespace", six ? "Ipv6" : "Ipv4", __FILE__, __LINE__,
+                    [six](Place& owner, Place& other) { RoutersAreAskedAtHome(six, owner, other); }, Covers("SOCK-24", "SOCK-14", "CREATE-23"),
+                    Needs(Config(six ? "IPV6_MROUTE" : "IP_MROUTE"), Config("VETH")));
+  return true;
+}();
+
+// DEV-28: the device of the interface "register" is bound to its namespace, in each table.
+void RegisterDeviceStays(bool six, std::uint32_t table, Place& owner, Place& other) {
+  const std::string device = (six ? "pim6reg" : "pimreg") + (table == RT_TABLE_DEFAULT ? std::string() : std::to_string(table));
+  Undo undo([&] { (void)owner->DeleteLink("nsconf-m").ok(); });
+  std::optional<Router> router(std::in_place, owner, six, table);
+  const Status added = router->AddRegister(0);
+  if (added.code() == EINVAL || added.code() == ENOBUFS || added.code() == EADDRNOTAVAIL)
+    throw MissingNeed(six ? "needs-config:IPV6_PIMSM_V2" : "needs-config:IP_PIMSM_V2", "no interface for PIM can be made: " + added.error().ToString());
+  ASSERT_OK(added);
+  const int index = SETUP_OK(owner->LinkByName(device)).index;
+  EXPECT_THAT(other->LinkByName(device), FailsWith(ENODEV)) << "it is made in another namespace, too";
+  Actor there = other.ns.StartActor("there");
+  AddDevice(owner, "nsconf-m");
+  const int id = SETUP_OK(owner->GetNsid(other.ref())).nsid;
+  if (id < 0) SETUP_OK(owner->NewNsid(other.ref()));
+  const NsRef by_id = ByNsid(SETUP_OK(owner->GetNsid(other.ref())).nsid);
+  for (const NsRef& to : {other.ref(), ByPid(there.pid()), by_id}) {
+    EXPECT_THAT(owner->MoveLink(device, to), FailsWith(EINVAL)) << "the device is bound to its namespace: " << to.ToString();
+    EXPECT_THAT(owner->MoveLink(index, to, {.new_name = "nsconf-n"}), FailsWith(EINVAL)) << "the device is bound to its namespace: " << to.ToString();
+    const auto still = owner->LinkByName(device);
+    ASSERT_OK(still) << "it has left";
+    EXPECT_EQ(still->index, index) << "it stays as it was";
+    EXPECT_THAT(other->LinkByName(device), FailsWith(ENODEV));
+    EXPECT_THAT(other->LinkByName("nsconf-n"), FailsWith(ENODEV));
+  }
+  EXPECT_OK(owner->MoveLink("nsconf-m", by_id, {.new_name = "nsconf-m2"})) << "control: a device that is not bound";
+  EXPECT_OK(other->DeleteLink("nsconf-m2"));
+  router.reset();
+  EXPECT_THAT(owner->LinkByName(device), FailsWith(ENODEV)) << "control: it goes with its router";
+}
+[[maybe_unused]] const bool registers = [] {
+  for (bool six : {false, true})
+    for (std::uint32_t table : {std::uint32_t{RT_TABLE_DEFAULT}, 4711u}) {
+      Needs needs(Config(six ? "IPV6_MROUTE" : "IP_MROUTE"), Config(six ? "IPV6_PIMSM_V2" : "IP_PIMSM_V2"), Config("VETH"));
+      if (table != RT_TABLE_DEFAULT) needs.list.push_back(Config(six ? "IPV6_MROUTE_MULTIPLE_TABLES" : "IP_MROUTE_MULTIPLE_TABLES"));
+      RegisterBetween("Dev", "RegisterDevicesOfMulticastRoutersCannotBeMoved", std::string(six ? "Ipv6" : "Ipv4") + (table == RT_TABLE_DEFAULT ? "" : "OfAnotherTable"), __FILE__,
+                      __LINE__, [six, table](Place& owner, Place& other) { RegisterDeviceStays(six, table, owner, other); }, Covers("DEV-28", "SOCK-24"), needs);
+    }
+  return true;
+}();
+
+}  // namespace
+}  // namespace netns
