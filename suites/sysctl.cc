@@ -381,6 +381,10 @@ void InitialNamespaceIsSeparate(const Group& group) {
       leaks.push_back(path + ": written in the initial namespace, and in a new one '" + new_tree[path].value + "' became '" + seen + "'");
   }
   EXPECT_GT(changed_initially, 0) << "control: a written value is read back in the initial namespace";
+  // Of two values the second change above brought back the first. A value of "default" may reach devices elsewhere.
+  for (const auto& [path, file] : initial_tree)
+    if (file.writable() && file.readable() && !Irrevocable(path) && new_tree[path].writable() && initial.Read(path) == at_birth[path].value)
+      (void)initial.Change(path);
   for (const std::string& difference : Differences(new_tree, first.Tree(holds)))
     leaks.push_back("in a written namespace: " + difference);
   for (const std::string& difference : Differences(at_birth, untouched.Tree(holds)))
@@ -389,10 +393,6 @@ void InitialNamespaceIsSeparate(const Group& group) {
 
   // Values at birth, with devconf_inherit_init_net=0: IPv4's conf is copied, and a few of TCP; nothing else.
   if (initial.Read("core/devconf_inherit_init_net") != "0") return;
-  // Of two values the second change above brought back the first.
-  for (const auto& [path, file] : initial_tree)
-    if (file.writable() && file.readable() && !Irrevocable(path) && new_tree[path].writable() && initial.Read(path) == at_birth[path].value)
-      (void)initial.Change(path);
   SysctlView born(NetNamespace::Create(), "born");
   std::vector<std::string> inherited;
   for (const std::string& difference : Differences(at_birth, born.Tree(holds))) {
@@ -632,6 +632,34 @@ NETNS_TEST(Sysctl, NewNamespaceStartsWithDocumentedDefaults, Covers("SYSCTL-10")
       EXPECT_THAT(pristine.Sysctl(name), Holds(Eq(row.value))) << row.file;
     }
   }
+}
+
+// ip-sysctl.rst, neigh/default: "the default for all devices that are made later", and for those that nobody has set. Only the
+// initial namespace has such files, and writes of them reach devices of it.
+NETNS_TEST(Sysctl, DefaultsOfNeighboursReachDevicesOfTheInitialNamespaceOnly, Covers("SYSCTL-22", "SYSCTL-02"), Needs(Machine(), Config("SYSCTL"), Config("VETH")),
+           Exclusive{}) {
+  SysctlView initial(InitialNetNamespace(), "initial"), fresh(NetNamespace::Create(), "new");
+  auto rtnl = RtnlIn(initial.actor());
+  SETUP_OK(rtnl.AddVeth("nscon-neigh", PeerSpec{.name = "nscon-other"}));
+  SETUP_OK(RtnlIn(fresh.actor()).AddVeth("one", PeerSpec{.name = "two"}));
+  for (const char* family : {"ipv4", "ipv6"}) {
+    const std::string directory = std::string(family) + "/neigh/";
+    const SysctlTree defaults = initial.Tree([&](const std::string& path) { return path.starts_with(directory + "default/"); });
+    if (defaults.empty()) continue;
+    Restore restore(initial, defaults);
+    const auto elsewhere = [&] { return fresh.Tree([&](const std::string& path) { return path.starts_with(directory); }); };
+    const SysctlTree before = elsewhere();
+    int followed = 0;
+    for (const auto& [path, file] : defaults) {
+      const std::string of_a_device = directory + "nscon-neigh/" + path.substr(path.rfind('/') + 1), old = initial.Read(of_a_device);
+      if (!file.writable() || old.starts_with("!")) continue;
+      const auto value = initial.Change(path);
+      followed += value && initial.Read(of_a_device) == *value && *value != old;
+    }
+    EXPECT_GT(followed, 0) << family << ": control: a device of the initial namespace follows the default";
+    EXPECT_THAT(Differences(before, elsewhere()), IsEmpty()) << "neigh/default was written in the initial namespace, and a device of another has the value";
+  }
+  SETUP_OK(rtnl.DeleteLink("nscon-neigh"));
 }
 
 }  // namespace

@@ -37,6 +37,20 @@ Result<Fd> Join(const NetNamespace& ns, std::uint32_t group) {
   RETURN_IF_ERROR(SetSockOpt(socket, IPPROTO_IP, IP_ADD_MEMBERSHIP, request));
   return socket;
 }
+/// How many senders a socket may name of a group, up to five.
+Result<int> SourcesOfAGroup(const NetNamespace& ns) {
+  ASSIGN_OR_RETURN(Fd socket, ns.Socket(AF_INET, SOCK_DGRAM));
+  ip_mreq_source request{};
+  request.imr_multiaddr.s_addr = htonl(NextGroup());
+  request.imr_interface.s_addr = htonl(kOwn);
+  for (int named = 0; named < 5; ++named) {
+    request.imr_sourceaddr.s_addr = htonl(0xC6336401 + static_cast<std::uint32_t>(named));  // 198.51.100.1 ...
+    const Status added = SetSockOpt(socket, IPPROTO_IP, IP_ADD_SOURCE_MEMBERSHIP, request);
+    if (added.code() == ENOBUFS) return named;
+    RETURN_IF_ERROR(added);
+  }
+  return 5;
+}
 /// The kind of the report by which a group is joined.
 Result<int> KindOfReport(const NetNamespace& ns) {
   ASSIGN_OR_RETURN(Wire wire, Wire::Of(ns));
@@ -225,6 +239,7 @@ const std::vector<Effect>& Effects() {
        With(PrepareWire, {{"net/ipv4/ip_forward", "1"}, {"net/ipv4/neigh/one/proxy_delay", "0"}, {"net/ipv4/conf/all/proxy_arp_pvlan", "0"}, {"net/ipv4/conf/one/proxy_arp_pvlan", "0"},
                           {"net/ipv4/conf/all/proxy_arp", "0"}, {"net/ipv4/conf/one/proxy_arp", "0"}})},
       {"VersionOfGroupReports", "net/ipv4/conf/all/force_igmp_version", "2", KindOfReport, kIgmpV2Report, PrepareWire, {"IP_MULTICAST"}},
+      {"SourcesOfAGroup", "net/ipv4/igmp_max_msf", "2", SourcesOfAGroup, 2, PrepareWire, {"IP_MULTICAST"}},
       {"ReportsOfLinkLocalGroups", "net/ipv4/igmp_link_local_mcast_reports", "0", ReportsLinkLocalGroup, 0, PrepareWire, {"IP_MULTICAST"}},
       {"NumberOfGroupReports", "net/ipv4/igmp_qrv", "1", ReportsAgain, 0, With(PrepareWire, {{"net/ipv4/conf/all/force_igmp_version", "2"}}), {"IP_MULTICAST"}},
       {"RoutesWithoutCarrier", "net/ipv4/conf/one/ignore_routes_with_linkdown", "1", [](auto& ns) -> Result<int> { return RtnlIn(ns).GetRoute("198.51.100.9").code(); }, ENETUNREACH,
