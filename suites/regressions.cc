@@ -285,6 +285,32 @@ NETNS_TEST(Sock, TheThresholdOfPortsIsCheckedAgainstTheRangeOfItsNamespace, Cove
   EXPECT_THAT(high.SetSysctl("net.ipv4.ip_unprivileged_port_start", "60500"), FailsWith(EINVAL)) << "control: within its own range";
 }
 
+// And the other way round: the range may not begin below the threshold, whatever the thresholds of others are.
+NETNS_TEST(Sock, TheRangeOfPortsIsCheckedAgainstTheThresholdOfItsNamespace, Covers("SOCK-17", "STACK-24", "SYSCTL-14"), Needs(Config("INET"))) {
+  const std::string range = "net.ipv4.ip_local_port_range", threshold = "net.ipv4.ip_unprivileged_port_start";
+  struct Side {
+    int start;
+    NetNamespace space = NetNamespace::Create();
+  };
+  std::vector<Side> sides;  // the elder and the younger have other thresholds, above and below
+  for (int start : {1500, 500, 1024, 0, 2000}) sides.push_back({start});
+  for (Side& side : sides) SETUP_OK(side.space.SetSysctl(threshold, std::to_string(side.start)));
+  for (Side& side : sides) {
+    SCOPED_TRACE("where unprivileged ports begin at " + std::to_string(side.start));
+    const std::string before = SETUP_OK(side.space.Sysctl(range));
+    if (side.start > 1) {
+      EXPECT_THAT(side.space.SetSysctl(range, std::to_string(side.start - 1) + " 5000"), FailsWith(EINVAL)) << "control: it would begin below";
+    }
+    EXPECT_THAT(side.space.SetSysctl(range, "5000 4999"), FailsWith(EINVAL)) << "control: no range";
+    EXPECT_THAT(side.space.Sysctl(range), Holds(before)) << "a refused range was taken";
+    const int first = std::max(side.start, 1);
+    EXPECT_OK(side.space.SetSysctl(range, std::to_string(first) + " 5000")) << "it begins where unprivileged ports do";
+    EXPECT_THAT(side.space.Sysctl(range), Holds(std::to_string(first) + "\t5000"));
+    EXPECT_THAT(side.space.SetSysctl(threshold, std::to_string(first + 1)), FailsWith(EINVAL)) << "the threshold would be within its own range";
+    EXPECT_THAT(side.space.Sysctl(threshold), Holds(std::to_string(side.start))) << "a refused threshold was taken";
+  }
+}
+
 // --- packet sockets
 
 // packet(7), PACKET_ADD_MEMBERSHIP: by the index of a device of the namespace of the socket.
