@@ -322,56 +322,5 @@ NETNS_TEST(Dev, ADeviceOfTheInitialNamespaceGoesByItsNewNameEverywhere, Covers("
   GoesByItsNewNameEverywhere(initial, other, "nsconf");
 }
 
-// /proc/net/bonding, /proc/net/vlan: a file for each device, by its name.
-NETNS_TEST(Proc, FilesOfDevicesFollowTheirNames, Covers("PROC-26", "DEV-44"), Needs(Config("PROC_FS"), Config("VETH"))) {
-  Place a, b;
-  AddDevice(a, "lower");
-  struct Kind {
-    const char *kind, *symbol, *directory;
-    bool on_a_device;
-    More data;
-    bool moves;
-  };
-  const Kind kinds[] = {{"bond", "BONDING", "bonding/", false, {}, false}, {"vlan", "VLAN_8021Q", "vlan/", true, [](Request& r) { r.U16(1 /* IFLA_VLAN_ID */, 7); }, true}};
-  int tried = 0;
-  for (const Kind& kind : kinds) {
-    SCOPED_TRACE(kind.kind);
-    LinkSpec spec{.name = "first", .kind = kind.kind, .data = kind.data};
-    if (kind.on_a_device) spec.link = LinkRef("lower");
-    const Status made = a->AddLink(spec);
-    if (made.code() == EOPNOTSUPP) continue;  // not in this kernel
-    SETUP_OK(made);
-    const auto has = [&](Place& place, const char* name) { return place.ns.ReadProcNet(std::string(kind.directory) + name).ok(); };
-    if (!has(a, "first")) {
-      EXPECT_FALSE(a.ns.ReadProcNet(kind.directory).ok() && false);
-      continue;
-    }
-    ++tried;
-    SETUP_OK(a->Rename("first", "second"));
-    EXPECT_TRUE(has(a, "second")) << "renamed: no file by its new name";
-    EXPECT_FALSE(has(a, "first")) << "renamed: a file by its former name";
-    EXPECT_FALSE(has(b, "second")) << "a file in another namespace";
-    // The former name is free, for another one too.
-    SETUP_OK(a->Rename("second", "third"));
-    SETUP_OK(a->Rename("third", "first"));
-    EXPECT_TRUE(has(a, "first")) << "renamed back";
-    EXPECT_FALSE(has(a, "second")) << "renamed back";
-    if (kind.moves) {
-      SETUP_OK(a->MoveLink("first", b.ref()));
-      EXPECT_TRUE(has(b, "first")) << "moved: no file in the target";
-      EXPECT_FALSE(has(a, "first")) << "moved: a file where it was";
-      SETUP_OK(b->Rename("first", "fourth"));
-      EXPECT_TRUE(has(b, "fourth")) << "moved and renamed";
-      EXPECT_FALSE(has(b, "first")) << "moved and renamed";
-      SETUP_OK(b->DeleteLink("fourth"));
-      EXPECT_FALSE(has(b, "fourth")) << "deleted";
-    } else {
-      SETUP_OK(a->DeleteLink("first"));
-      EXPECT_FALSE(has(a, "first")) << "deleted";
-    }
-  }
-  if (tried == 0) throw MissingNeed("needs-config:BONDING", "this kernel has neither bonding nor VLAN devices with files in /proc/net", "use a kernel with CONFIG_BONDING or CONFIG_VLAN_8021Q");
-}
-
 }  // namespace
 }  // namespace netns
