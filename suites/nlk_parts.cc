@@ -317,7 +317,8 @@ Kind Neighbours(const char* name, int family) {
     dump.Named("list neighbours").Header(header);
     return dump;
   };
-  kind.read = [](const Message& message) { return ShowNumbered(message.AttributesAfter<ndmsg>().Raw(NDA_DST)); };
+  // Others come by themselves: of groups, and on lo for each address that something was sent to.
+  kind.read = [](const Message& message) { return message.Header<ndmsg>().ndm_state == NUD_PERMANENT ? ShowNumbered(message.AttributesAfter<ndmsg>().Raw(NDA_DST)) : ""; };
   kind.expected = [family](int mark, int i) { return ExpectedAddress(family, mark, i); };
   kind.config = "BRIDGE";
   kind.also = SymbolOf(family);
