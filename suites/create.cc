@@ -29,6 +29,7 @@
 #include "suites/support/any_link.h"
 #include "suites/support/clone.h"
 #include "suites/support/firewall.h"
+#include "suites/support/membership.h"
 #include "suites/support/nsfs.h"
 
 namespace netns {
@@ -42,23 +43,6 @@ using testing::Not;
 using testing::SizeIs;
 
 NetNamespace OfActor(const Actor& actor) { return SETUP_OK(NetNamespace::OfPid(actor.pid())); }
-
-Status SetNs(int fd, int nstype) {
-  if (::setns(fd, nstype) < 0) return ErrnoError("setns(" + std::to_string(fd) + ", " + std::to_string(nstype) + ")");
-  return Ok();
-}
-
-Status UnshareHere(int flags) {
-  if (::unshare(flags) < 0) return ErrnoError("unshare(" + std::to_string(flags) + ")");
-  return Ok();
-}
-
-Need PidfdSetns() {
-  return Feature("setns-pidfd", "setns(2) takes a PID file descriptor (since Linux 5.8)", [] {
-    Fd self(static_cast<int>(::syscall(SYS_pidfd_open, ::getpid(), 0)));
-    return self.valid() && RunBriefly([&] { return SetNs(self.get(), CLONE_NEWNET); }, [] {}).code() != EINVAL;
-  }, LinuxVersion{5, 8});
-}
 
 /// What a fresh child sees at its first instructions.
 struct View {

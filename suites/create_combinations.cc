@@ -23,6 +23,7 @@
 #include "harness/assertions.h"
 #include "harness/child.h"
 #include "harness/registration.h"
+#include "suites/support/membership.h"
 #include "suites/support/nsfs.h"
 
 namespace netns {
@@ -69,22 +70,6 @@ std::vector<std::string> Different(const Memberships& one, const Memberships& ot
   for (const auto& [file, inode] : one)
     if (other.at(file) != inode) files.push_back(file);
   return files;
-}
-
-Status SetNs(int fd, int types) {
-  if (::setns(fd, types) < 0) return ErrnoError("setns(" + std::to_string(fd) + ", " + std::to_string(types) + ")");
-  return Ok();
-}
-Status UnshareHere(int flags) {
-  if (::unshare(flags) < 0) return ErrnoError("unshare(" + std::to_string(flags) + ")");
-  return Ok();
-}
-
-Need PidfdSetns() {
-  return Feature("setns-pidfd", "setns(2) takes a PID file descriptor (since Linux 5.8)", [] {
-    Fd self(static_cast<int>(::syscall(SYS_pidfd_open, ::getpid(), 0)));
-    return self.valid() && RunBriefly([&] { return SetNs(self.get(), CLONE_NEWNET); }, [] {}).code() != EINVAL;
-  }, LinuxVersion{5, 8});
 }
 
 /// A process of a user namespace all of whose namespaces belong to that one, but for those of `foreign`, which are the test's.

@@ -19,19 +19,11 @@
 #include "harness/isolation.h"
 #include "harness/registration.h"
 #include "suites/support/clone.h"
+#include "suites/support/membership.h"
 #include "suites/support/nsfs.h"
 
 namespace netns {
 namespace {
-
-Status UnshareHere(int flags) {
-  if (::unshare(flags) < 0) return ErrnoError("unshare(" + std::to_string(flags) + ")");
-  return Ok();
-}
-Status SetNs(int fd, int type) {
-  if (::setns(fd, type) < 0) return ErrnoError("setns(" + std::to_string(type) + ")");
-  return Ok();
-}
 
 /// What somebody finds in the namespace in which he is.
 struct View {

@@ -23,20 +23,14 @@
 #include "fixtures/iptables.h"
 #include "fixtures/sockets.h"
 #include "suites/support/in_namespace.h"
+#include "suites/support/ip_set.h"
+#include "suites/support/netfilter_request.h"
 
 namespace netns {
 namespace {
 
 using testing::Eq;
 
-NetlinkSocket NetfilterOf(const Place& at) { return SETUP_OK(NetlinkSocket::Adopt(SETUP_OK(at.ns.Socket(AF_NETLINK, SOCK_RAW, NETLINK_NETFILTER)))); }
-Request Ask(int subsystem, int message, std::uint16_t flags, const std::string& what, std::uint8_t family = AF_UNSPEC) {
-  nfgenmsg header{};
-  header.nfgen_family = family;
-  Request request(static_cast<std::uint16_t>(subsystem << 8 | message), flags);
-  request.Named(what).Header(header);
-  return request;
-}
 /// Leaves the test as MISS where the kernel's answer means that it has no CONFIG_<symbol>.
 Status Known(Status status, const char* symbol) {
   if (status.code() == EINVAL || status.code() == ENOENT || status.code() == IPSET_ERR_FIND_TYPE || NotCompiledIn(status.code()))
@@ -163,34 +157,23 @@ template <class Struct>
 IptMatch Extension(const char* name, std::uint8_t revision, const Struct& data) {
   return {name, revision, std::string(reinterpret_cast<const char*>(&data), sizeof data)};
 }
-/// The index of a set, as iptables asks for it. IPSET_INVALID_ID: none.
-ip_set_id_t NumberOf(const Place& at, const std::string& set) {
-  const Fd socket = SETUP_OK(at.ns.Socket(AF_INET, SOCK_RAW, IPPROTO_RAW));
-  ip_set_req_get_set request{};
-  request.op = IP_SET_OP_GET_BYNAME;
-  request.version = 6;
-  set.copy(request.set.name, sizeof request.set.name - 1);
-  socklen_t size = sizeof request;
-  if (::getsockopt(socket.get(), SOL_IP, 83 /* SO_IP_SET */, &request, &size) < 0) SETUP_OK(Status(ErrnoError("getsockopt(SO_IP_SET)")));
-  return request.set.index;
-}
 Status ChangeSet(const Place& at, int command, const std::string& set, std::uint8_t family = NFPROTO_IPV4) {
-  Request request = Ask(NFNL_SUBSYS_IPSET, command, command == IPSET_CMD_CREATE ? NLM_F_CREATE | NLM_F_EXCL : 0, "set " + set, AF_INET);
+  Request request = NetfilterRequest(NFNL_SUBSYS_IPSET, command, command == IPSET_CMD_CREATE ? NLM_F_CREATE | NLM_F_EXCL : 0, "set " + set);
   request.U8(IPSET_ATTR_PROTOCOL, 6).Text(IPSET_ATTR_SETNAME, set);
   if (command == IPSET_CMD_CREATE) request.Text(IPSET_ATTR_TYPENAME, "hash:ip").U8(IPSET_ATTR_REVISION, 0).U8(IPSET_ATTR_FAMILY, family).Nest(IPSET_ATTR_DATA, [](Request&) {});
-  return NetfilterOf(at).Ack(request);
+  return NetfilterIn(at.ns).Ack(request);
 }
 Status ChangeAccount(const Place& at, int message) {
-  return NetfilterOf(at).Ack(Ask(NFNL_SUBSYS_ACCT, message, message == NFNL_MSG_ACCT_NEW ? NLM_F_CREATE | NLM_F_EXCL : 0, "accounting object").Text(NFACCT_NAME, kName));
+  return NetfilterIn(at.ns).Ack(NetfilterRequest(NFNL_SUBSYS_ACCT, message, message == NFNL_MSG_ACCT_NEW ? NLM_F_CREATE | NLM_F_EXCL : 0, "accounting object", AF_UNSPEC).Text(NFACCT_NAME, kName));
 }
 Status ChangePolicy(const Place& at, int message, int family) {
-  Request request = Ask(NFNL_SUBSYS_CTNETLINK_TIMEOUT, message, message == IPCTNL_MSG_TIMEOUT_NEW ? NLM_F_CREATE | NLM_F_EXCL : 0, "timeout policy");
+  Request request = NetfilterRequest(NFNL_SUBSYS_CTNETLINK_TIMEOUT, message, message == IPCTNL_MSG_TIMEOUT_NEW ? NLM_F_CREATE | NLM_F_EXCL : 0, "timeout policy", AF_UNSPEC);
   request.Text(CTA_TIMEOUT_NAME, kName);
   if (message == IPCTNL_MSG_TIMEOUT_NEW)
     request.Be16(CTA_TIMEOUT_L3PROTO, static_cast<std::uint16_t>(family)).U8(CTA_TIMEOUT_L4PROTO, IPPROTO_UDP).Nest(CTA_TIMEOUT_DATA | NLA_F_NESTED, [](Request& r) {
       r.Be32(1 /* unreplied */, 30);
     });
-  return NetfilterOf(at).Ack(request);
+  return NetfilterIn(at.ns).Ack(request);
 }
 const std::vector<Named>& NamedThings() {
   static const std::vector<Named> all = {
@@ -202,7 +185,7 @@ const std::vector<Named>& NamedThings() {
          rule.matches = {Extension("nfacct", 0, info)};
        },
        [](Place& at) {
-         const Message answer = SETUP_OK(NetfilterOf(at).Get(Ask(NFNL_SUBSYS_ACCT, NFNL_MSG_ACCT_GET, 0, "accounting object").Text(NFACCT_NAME, kName)));
+         const Message answer = SETUP_OK(NetfilterIn(at.ns).Get(NetfilterRequest(NFNL_SUBSYS_ACCT, NFNL_MSG_ACCT_GET, 0, "accounting object", AF_UNSPEC).Text(NFACCT_NAME, kName)));
          return __builtin_bswap64(answer.AttributesAfter<nfgenmsg>().U64(NFACCT_PKTS).value_or(0));
        }},
       {"TimeoutPolicy", "FW-25", "NF_CT_NETLINK_TIMEOUT", "NETFILTER_XT_TARGET_CT", [](Place& at, int family) { return ChangePolicy(at, IPCTNL_MSG_TIMEOUT_NEW, family); },
@@ -218,7 +201,7 @@ const std::vector<Named>& NamedThings() {
        [](Place& at, IptRule& rule) {
          xt_set_info_match_v1 info{};
          // iptables(8) would ask for the number and give up; a program that goes on is refused by the kernel.
-         const ip_set_id_t number = NumberOf(at, kName);
+         const ip_set_id_t number = NumberOfSet(at.ns, kName);
          info.match_set = {static_cast<ip_set_id_t>(number == IPSET_INVALID_ID ? 0 : number), 1, IPSET_DIM_ONE_SRC};
          rule.matches = {Extension("set", 1, info)};
        }},
@@ -332,7 +315,7 @@ std::pair<ip_set_id_t, unsigned> FamilyOf(const Place& at, const std::string& se
       const auto make = [&](Place& at, const std::string& set, std::uint8_t family) {
         SETUP_OK(Known(ChangeSet(at, IPSET_CMD_CREATE, set, family), "IP_SET_HASH_IP"));
         made.emplace_back(&at, set);
-        return NumberOf(at, set);
+        return NumberOfSet(at.ns, set);
       };
       const ip_set_id_t number = make(owner, first, NFPROTO_IPV4), second = make(owner, mine, NFPROTO_IPV6);
       ASSERT_NE(number, IPSET_INVALID_ID) << "by name: a set of this namespace";
@@ -340,7 +323,7 @@ std::pair<ip_set_id_t, unsigned> FamilyOf(const Place& at, const std::string& se
       EXPECT_EQ(NameOf(owner, number), first) << "by number: a set of this namespace";
       EXPECT_EQ(NameOf(owner, second), mine) << "by number: a set of this namespace";
       EXPECT_THAT(FamilyOf(owner, mine), Eq(std::pair(second, unsigned{NFPROTO_IPV6}))) << "with its family: a set of this namespace";
-      EXPECT_EQ(NumberOf(other, mine), IPSET_INVALID_ID) << "by name: a set of another namespace";
+      EXPECT_EQ(NumberOfSet(other.ns, mine), IPSET_INVALID_ID) << "by name: a set of another namespace";
       EXPECT_EQ(FamilyOf(other, mine).first, IPSET_INVALID_ID) << "with its family: a set of another namespace";
       for (ip_set_id_t each : {number, second}) EXPECT_EQ(NameOf(other, each), "") << "by number: a set of another namespace";
       // Other sets have the same numbers, a set of the same name has another number and another family.
@@ -351,8 +334,8 @@ std::pair<ip_set_id_t, unsigned> FamilyOf(const Place& at, const std::string& se
       EXPECT_EQ(NameOf(other, their_mine), mine);
       EXPECT_THAT(FamilyOf(other, mine), Eq(std::pair(their_mine, unsigned{NFPROTO_IPV4})));
       EXPECT_EQ(NameOf(owner, number), first) << "by number: after another namespace has made sets";
-      EXPECT_EQ(NumberOf(owner, mine), second) << "by name: after another namespace has made sets";
-      EXPECT_EQ(NumberOf(owner, theirs), IPSET_INVALID_ID) << "by name: a set of another namespace";
+      EXPECT_EQ(NumberOfSet(owner.ns, mine), second) << "by name: after another namespace has made sets";
+      EXPECT_EQ(NumberOfSet(owner.ns, theirs), IPSET_INVALID_ID) << "by name: a set of another namespace";
     },
     Covers("FW-15"), Needs(Config("IP_SET"), Config("IP_SET_HASH_IP")));
 
@@ -375,14 +358,14 @@ constexpr Protocol kProtocols[] = {{"Tcp", AF_INET, IPPROTO_TCP, "tcp_timeout_sy
                                    {"Dccp", AF_INET, IPPROTO_DCCP, "dccp_timeout_request", "NF_CT_PROTO_DCCP"},
                                    {"Gre", AF_INET, IPPROTO_GRE, "gre_timeout", "NF_CT_PROTO_GRE"}};
 Status SetDefault(const Place& at, const Protocol& protocol, std::uint32_t seconds) {
-  Request request = Ask(NFNL_SUBSYS_CTNETLINK_TIMEOUT, IPCTNL_MSG_TIMEOUT_DEFAULT_SET, 0, std::string("default timeout of ") + protocol.name);
+  Request request = NetfilterRequest(NFNL_SUBSYS_CTNETLINK_TIMEOUT, IPCTNL_MSG_TIMEOUT_DEFAULT_SET, 0, std::string("default timeout of ") + protocol.name, AF_UNSPEC);
   request.Be16(CTA_TIMEOUT_L3PROTO, protocol.l3).U8(CTA_TIMEOUT_L4PROTO, protocol.l4).Nest(CTA_TIMEOUT_DATA | NLA_F_NESTED, [&](Request& r) { r.Be32(1, seconds); });
-  return NetfilterOf(at).Ack(request);
+  return NetfilterIn(at.ns).Ack(request);
 }
 std::uint32_t DefaultOf(const Place& at, const Protocol& protocol) {
-  Request request = Ask(NFNL_SUBSYS_CTNETLINK_TIMEOUT, IPCTNL_MSG_TIMEOUT_DEFAULT_GET, 0, std::string("default timeout of ") + protocol.name);
+  Request request = NetfilterRequest(NFNL_SUBSYS_CTNETLINK_TIMEOUT, IPCTNL_MSG_TIMEOUT_DEFAULT_GET, 0, std::string("default timeout of ") + protocol.name, AF_UNSPEC);
   request.Be16(CTA_TIMEOUT_L3PROTO, protocol.l3).U8(CTA_TIMEOUT_L4PROTO, protocol.l4);
-  const auto answer = NetfilterOf(at).Get(request);
+  const auto answer = NetfilterIn(at.ns).Get(request);
   if (!answer.ok()) Known(answer.error(), protocol.l4 == IPPROTO_UDP ? "NF_CT_NETLINK_TIMEOUT" : protocol.symbol).ok();
   const Message message = SETUP_OK(answer);
   return __builtin_bswap32(message.AttributesAfter<nfgenmsg>().Nested(CTA_TIMEOUT_DATA).U32(1).value_or(0));

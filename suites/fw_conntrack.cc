@@ -23,6 +23,7 @@
 #include "suites/support/firewall.h"
 #include "suites/support/in_namespace.h"
 #include "suites/support/many_requests.h"
+#include "suites/support/netfilter_request.h"
 
 namespace netns {
 namespace {
@@ -312,20 +313,13 @@ NETNS_TEST(Fw, ConntrackSettingsDoNotReachTheInitialNamespace, Covers("FW-08"), 
 
 // --- Expectations and helpers -----------------------------------------------------------------------------------------
 
-Request CtRequest(int subsystem, int type, std::uint16_t flags, const std::string& what) {
-  Request request(static_cast<std::uint16_t>(subsystem << 8 | type), flags);
-  nfgenmsg header{};
-  header.nfgen_family = AF_INET;
-  request.Named(what).Header(header);
-  return request;
-}
 void Tuple(Request& request, int type, const char* from, const char* to, std::uint16_t sport, std::uint16_t dport) {
   NestTuple(request, type, IPPROTO_TCP, from, to, sport, dport);
 }
 
 /// A connection that a helper looks after, and one that it expects to come of it.
 Request ConnectionWithHelper() {
-  Request add = CtRequest(NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_NEW, NLM_F_CREATE | NLM_F_EXCL, "add a connection with a helper");
+  Request add = NetfilterRequest(NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_NEW, NLM_F_CREATE | NLM_F_EXCL, "add a connection with a helper");
   Tuple(add, CTA_TUPLE_ORIG, "192.0.2.21", "192.0.2.22", 4021, 21);
   Tuple(add, CTA_TUPLE_REPLY, "192.0.2.22", "192.0.2.21", 21, 4021);
   add.Be32(CTA_TIMEOUT, 600).Be32(CTA_STATUS, IPS_CONFIRMED | IPS_SEEN_REPLY | IPS_ASSURED);
@@ -334,7 +328,7 @@ Request ConnectionWithHelper() {
   return add;
 }
 Request ExpectedConnection() {
-  Request add = CtRequest(NFNL_SUBSYS_CTNETLINK_EXP, IPCTNL_MSG_EXP_NEW, NLM_F_CREATE | NLM_F_EXCL, "expect a connection");
+  Request add = NetfilterRequest(NFNL_SUBSYS_CTNETLINK_EXP, IPCTNL_MSG_EXP_NEW, NLM_F_CREATE | NLM_F_EXCL, "expect a connection");
   Tuple(add, CTA_EXPECT_MASTER, "192.0.2.21", "192.0.2.22", 4021, 21);
   Tuple(add, CTA_EXPECT_TUPLE, "192.0.2.22", "192.0.2.21", 0, 4999);
   Tuple(add, CTA_EXPECT_MASK, "255.255.255.255", "255.255.255.255", 0, 0xffff);
@@ -348,15 +342,12 @@ void AddConnectionWithHelper(NetlinkSocket& in) {
     throw MissingNeed("needs-config:NF_CONNTRACK_FTP", "no connection with a helper can be made: " + made.error().ToString());
   SETUP_OK(std::move(made));
 }
-NetlinkSocket NetfilterSocket(const NetNamespace& ns) {
-  return SETUP_OK(NetlinkSocket::Adopt(SETUP_OK(ns.Socket(AF_NETLINK, SOCK_RAW, NETLINK_NETFILTER))));
-}
 
 NETNS_TEST(Fw, ExpectationsArePerNamespace, Covers("FW-24"), Needs(Config("NF_CT_NETLINK"), Config("NF_CONNTRACK_FTP"))) {
   auto before = NetNamespace::Create(), a = NetNamespace::Create(), b = NetNamespace::Create();
-  auto in_before = NetfilterSocket(before), in_a = NetfilterSocket(a), in_b = NetfilterSocket(b);
+  auto in_before = NetfilterIn(before), in_a = NetfilterIn(a), in_b = NetfilterIn(b);
   auto list = [](NetlinkSocket& from) {
-    return SETUP_OK(from.Dump(CtRequest(NFNL_SUBSYS_CTNETLINK_EXP, IPCTNL_MSG_EXP_GET, 0, "list expectations"))).size();
+    return SETUP_OK(from.Dump(NetfilterRequest(NFNL_SUBSYS_CTNETLINK_EXP, IPCTNL_MSG_EXP_GET, 0, "list expectations"))).size();
   };
   AddConnectionWithHelper(in_a);
   EXPECT_THAT(in_b.Ack(ExpectedConnection()), FailsWith(ENOENT)) << "the connection of a sibling can be expected upon";
@@ -366,19 +357,19 @@ NETNS_TEST(Fw, ExpectationsArePerNamespace, Covers("FW-24"), Needs(Config("NF_CT
   EXPECT_EQ(list(in_before), 0u) << "an expectation of a younger sibling is listed";
   SETUP_OK(in_b.Ack(ConnectionWithHelper()));
   ASSERT_OK(in_b.Ack(ExpectedConnection())) << "the same expectation in another namespace";
-  SETUP_OK(in_a.Ack(CtRequest(NFNL_SUBSYS_CTNETLINK_EXP, IPCTNL_MSG_EXP_DELETE, 0, "forget expectations")));
+  SETUP_OK(in_a.Ack(NetfilterRequest(NFNL_SUBSYS_CTNETLINK_EXP, IPCTNL_MSG_EXP_DELETE, 0, "forget expectations")));
   EXPECT_EQ(list(in_a), 0u) << "control";
   EXPECT_EQ(list(in_b), 1u) << "the expectation of a sibling was forgotten";
   // The end of the connection ends what was expected upon it, here only.
   Track(b);
-  SETUP_OK(in_b.Ack(CtRequest(NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_DELETE, 0, "forget connections")));
+  SETUP_OK(in_b.Ack(NetfilterRequest(NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_DELETE, 0, "forget connections")));
   EXPECT_EQ(list(in_b), 0u);
 }
 
 /// A place for the connection that is expected: who it comes from and who it goes to are addresses of lo.
 struct Expecting {
   NetNamespace ns = NetNamespace::Create();
-  NetlinkSocket socket = NetfilterSocket(ns);
+  NetlinkSocket socket = NetfilterIn(ns);
   Fd listener;
 
   Expecting() {
@@ -400,7 +391,7 @@ struct Expecting {
     throw SetupFailure("the connection is not tracked", std::source_location::current());
   }
   std::size_t Expectations() {
-    return SETUP_OK(socket.Dump(CtRequest(NFNL_SUBSYS_CTNETLINK_EXP, IPCTNL_MSG_EXP_GET, 0, "list expectations"))).size();
+    return SETUP_OK(socket.Dump(NetfilterRequest(NFNL_SUBSYS_CTNETLINK_EXP, IPCTNL_MSG_EXP_GET, 0, "list expectations"))).size();
   }
 };
 
@@ -418,7 +409,7 @@ NETNS_TEST(Fw, ConnectionsAreExpectedInTheirNamespace, Covers("FW-24"),
   Expecting here;
   for (int i = 0; i < kOthers / 2; ++i) others.emplace_back();
   for (Expecting& other : others)
-    SETUP_OK(other.socket.Ack(other_port(CtRequest(NFNL_SUBSYS_CTNETLINK_EXP, IPCTNL_MSG_EXP_NEW, NLM_F_CREATE | NLM_F_EXCL, "expect another connection"))));
+    SETUP_OK(other.socket.Ack(other_port(NetfilterRequest(NFNL_SUBSYS_CTNETLINK_EXP, IPCTNL_MSG_EXP_NEW, NLM_F_CREATE | NLM_F_EXCL, "expect another connection"))));
   EXPECT_FALSE(here.IsExpected(5001)) << "control: nothing is expected yet";
   SETUP_OK(here.socket.Ack(ExpectedConnection()));
   for (Expecting& other : others) {
@@ -435,7 +426,7 @@ NETNS_TEST(Fw, ConnectionsAreExpectedInTheirNamespace, Covers("FW-24"),
 NETNS_TEST(Fw, TheFileOfExpectationsIsPerNamespace, Covers("FW-24"),
            Needs(Config("NF_CT_NETLINK"), Config("NF_CONNTRACK_FTP"), Config("NF_CONNTRACK_PROCFS"))) {
   auto before = NetNamespace::Create(), a = NetNamespace::Create(), b = NetNamespace::Create();
-  auto in_a = NetfilterSocket(a);
+  auto in_a = NetfilterIn(a);
   AddConnectionWithHelper(in_a);
   SETUP_OK(in_a.Ack(ExpectedConnection()));
   const int here = Listed(a, "dport=4999", "nf_conntrack_expect");
@@ -466,7 +457,7 @@ class InitialSetting {
 /// The n-th connection, the same in every namespace.
 Request NthConnection(int type, std::uint16_t flags, const std::string& what, int n) {
   const auto port = static_cast<std::uint16_t>(2000 + n);
-  Request request = CtRequest(NFNL_SUBSYS_CTNETLINK, type, flags, what + " " + std::to_string(n));
+  Request request = NetfilterRequest(NFNL_SUBSYS_CTNETLINK, type, flags, what + " " + std::to_string(n));
   Tuple(request, CTA_TUPLE_ORIG, "192.0.2.31", "192.0.2.32", port, 80);
   if (type == IPCTNL_MSG_CT_NEW) {
     Tuple(request, CTA_TUPLE_REPLY, "192.0.2.32", "192.0.2.31", 80, port);
@@ -476,12 +467,12 @@ Request NthConnection(int type, std::uint16_t flags, const std::string& what, in
   return request;
 }
 std::size_t CountConnections(NetlinkSocket& in) {
-  return NeedsCtnetlink(in.Dump(CtRequest(NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_GET, 0, "list connections")), "list connections").size();
+  return NeedsCtnetlink(in.Dump(NetfilterRequest(NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_GET, 0, "list connections")), "list connections").size();
 }
 
 struct Tracker {
   NetNamespace ns = NetNamespace::Create();
-  NetlinkSocket socket = NetfilterSocket(ns);
+  NetlinkSocket socket = NetfilterIn(ns);
 
   /// The answers to requests about the first `count` connections: which errors there are, each once.
   std::set<std::string> Nth(int type, std::uint16_t flags, const std::string& what, int count, int first = 0) const {
@@ -492,14 +483,14 @@ struct Tracker {
     return answers;
   }
   std::uint32_t Counted() {
-    const Message answer = SETUP_OK(socket.Get(CtRequest(NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_GET_STATS, 0, "count connections")));
+    const Message answer = SETUP_OK(socket.Get(NetfilterRequest(NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_GET_STATS, 0, "count connections")));
     return ntohl(answer.AttributesAfter<nfgenmsg>().U32(CTA_STATS_GLOBAL_ENTRIES).value_or(~0u));
   }
   /// Gives the first `count` connections a mark: which errors there are.
   std::set<std::string> SetMark(int count, std::uint32_t mark) const {
     std::vector<Request> requests;
     for (int n = 0; n < count; ++n) {
-      Request change = CtRequest(NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_NEW, 0, "mark connection " + std::to_string(n));
+      Request change = NetfilterRequest(NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_NEW, 0, "mark connection " + std::to_string(n));
       Tuple(change, CTA_TUPLE_ORIG, "192.0.2.31", "192.0.2.32", static_cast<std::uint16_t>(2000 + n), 80);
       requests.push_back(change.Be32(CTA_MARK, mark));
     }
@@ -623,7 +614,7 @@ NETNS_TEST(Fw, EqualExpectationsOfManyNamespacesAreTheirOwn, Covers("FW-24"), Ne
   // The helper lets each connection have one.
   const auto connection = [](int n) {
     const auto port = static_cast<std::uint16_t>(4021 + n);
-    Request add = CtRequest(NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_NEW, NLM_F_CREATE | NLM_F_EXCL, "add a connection with a helper");
+    Request add = NetfilterRequest(NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_NEW, NLM_F_CREATE | NLM_F_EXCL, "add a connection with a helper");
     Tuple(add, CTA_TUPLE_ORIG, "192.0.2.21", "192.0.2.22", port, 21);
     Tuple(add, CTA_TUPLE_REPLY, "192.0.2.22", "192.0.2.21", 21, port);
     add.Be32(CTA_TIMEOUT, 600).Be32(CTA_STATUS, IPS_CONFIRMED | IPS_SEEN_REPLY | IPS_ASSURED);
@@ -631,7 +622,7 @@ NETNS_TEST(Fw, EqualExpectationsOfManyNamespacesAreTheirOwn, Covers("FW-24"), Ne
     return add.Nest(CTA_HELP, [](Request& help) { help.Text(CTA_HELP_NAME, "ftp"); });
   };
   const auto expectation = [](int type, std::uint16_t flags, const char* what, int n) {
-    Request request = CtRequest(NFNL_SUBSYS_CTNETLINK_EXP, type, flags, what);
+    Request request = NetfilterRequest(NFNL_SUBSYS_CTNETLINK_EXP, type, flags, what);
     if (type == IPCTNL_MSG_EXP_NEW) Tuple(request, CTA_EXPECT_MASTER, "192.0.2.21", "192.0.2.22", static_cast<std::uint16_t>(4021 + n), 21);
     Tuple(request, CTA_EXPECT_TUPLE, "192.0.2.22", "192.0.2.21", 0, static_cast<std::uint16_t>(4999 + n));
     if (type == IPCTNL_MSG_EXP_NEW) {
@@ -641,7 +632,7 @@ NETNS_TEST(Fw, EqualExpectationsOfManyNamespacesAreTheirOwn, Covers("FW-24"), Ne
     return request;
   };
   const auto list = [](Tracker& from) {
-    return SETUP_OK(from.socket.Dump(CtRequest(NFNL_SUBSYS_CTNETLINK_EXP, IPCTNL_MSG_EXP_GET, 0, "list expectations"))).size();
+    return SETUP_OK(from.socket.Dump(NetfilterRequest(NFNL_SUBSYS_CTNETLINK_EXP, IPCTNL_MSG_EXP_GET, 0, "list expectations"))).size();
   };
   AddConnectionWithHelper(strangers[0].socket);  // is there a helper at all
   for (Tracker& owner : owners)

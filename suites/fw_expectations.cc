@@ -13,6 +13,7 @@
 #include "suites/support/conntrack_tuple.h"
 #include "suites/support/firewall.h"
 #include "suites/support/in_namespace.h"
+#include "suites/support/netfilter_request.h"
 
 namespace netns {
 namespace {
@@ -20,16 +21,9 @@ namespace {
 constexpr const char *kFrom = "192.0.2.221", *kTo = "192.0.2.222", *kTable = "nsconf-x";
 constexpr std::uint16_t kPort = 4997;
 
-Request CtRequest(int subsystem, int type, std::uint16_t flags, const std::string& what) {
-  Request request(static_cast<std::uint16_t>(subsystem << 8 | type), flags);
-  nfgenmsg header{};
-  header.nfgen_family = AF_INET;
-  request.Named(what).Header(header);
-  return request;
-}
 /// A namespace that tracks its connections, between two addresses of lo, with somebody who listens at kFrom.
 struct Tracking {
-  explicit Tracking(Place& at) : place(at), socket(SETUP_OK(NetlinkSocket::Adopt(SETUP_OK(at.ns.Socket(AF_NETLINK, SOCK_RAW, NETLINK_NETFILTER))))) {
+  explicit Tracking(Place& at) : place(at), socket(NetfilterIn(at.ns)) {
     LoopbackUp(place.ns);
     for (const char* address : {kFrom, kTo}) SETUP_OK(place->AddAddress(std::string(address) + "/32", "lo"));
     auto nft = SETUP_OK(Nftables::In(place.ns));
@@ -41,14 +35,14 @@ struct Tracking {
     listener = SETUP_OK(TcpListen(place.ns, Inet(kFrom, kPort)));
   }
   ~Tracking() {
-    (void)socket.Ack(CtRequest(NFNL_SUBSYS_CTNETLINK_EXP, IPCTNL_MSG_EXP_DELETE, 0, "forget expectations")).ok();
-    (void)socket.Ack(CtRequest(NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_DELETE, 0, "forget connections")).ok();
+    (void)socket.Ack(NetfilterRequest(NFNL_SUBSYS_CTNETLINK_EXP, IPCTNL_MSG_EXP_DELETE, 0, "forget expectations")).ok();
+    (void)socket.Ack(NetfilterRequest(NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_DELETE, 0, "forget connections")).ok();
     if (auto nft = Nftables::In(place.ns); nft.ok()) (void)nft->Commit(NftBatch().DeleteTable(NFPROTO_INET, kTable)).ok();
     for (const char* address : {kFrom, kTo}) (void)place->DeleteAddress(std::string(address) + "/32", "lo").ok();
   }
   /// A connection that a helper looks after, and one that is expected to come of it.
   void Expect() {
-    Request add = CtRequest(NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_NEW, NLM_F_CREATE | NLM_F_EXCL, "add a connection with a helper");
+    Request add = NetfilterRequest(NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_NEW, NLM_F_CREATE | NLM_F_EXCL, "add a connection with a helper");
     NestTuple(add, CTA_TUPLE_ORIG, IPPROTO_TCP, kFrom, kTo, 4021, 21);
     NestTuple(add, CTA_TUPLE_REPLY, IPPROTO_TCP, kTo, kFrom, 21, 4021);
     add.Be32(CTA_TIMEOUT, 600).Be32(CTA_STATUS, IPS_CONFIRMED | IPS_SEEN_REPLY | IPS_ASSURED);
@@ -58,7 +52,7 @@ struct Tracking {
     if (made.code() == EINVAL || made.code() == EOPNOTSUPP || made.code() == EAGAIN)
       throw MissingNeed("needs-config:NF_CONNTRACK_FTP", "no connection with a helper can be made: " + made.error().ToString());
     SETUP_OK(Status(made));
-    Request expect = CtRequest(NFNL_SUBSYS_CTNETLINK_EXP, IPCTNL_MSG_EXP_NEW, NLM_F_CREATE | NLM_F_EXCL, "expect a connection");
+    Request expect = NetfilterRequest(NFNL_SUBSYS_CTNETLINK_EXP, IPCTNL_MSG_EXP_NEW, NLM_F_CREATE | NLM_F_EXCL, "expect a connection");
     NestTuple(expect, CTA_EXPECT_MASTER, IPPROTO_TCP, kFrom, kTo, 4021, 21);
     NestTuple(expect, CTA_EXPECT_TUPLE, IPPROTO_TCP, kTo, kFrom, 0, kPort);
     NestTuple(expect, CTA_EXPECT_MASK, IPPROTO_TCP, "255.255.255.255", "255.255.255.255", 0, 0xffff);
@@ -77,7 +71,7 @@ struct Tracking {
       if (flow.sport == port && flow.dport == kPort) return (flow.status & IPS_EXPECTED) != 0;
     throw SetupFailure("the connection is not tracked", std::source_location::current());
   }
-  std::size_t Expectations() { return SETUP_OK(socket.Dump(CtRequest(NFNL_SUBSYS_CTNETLINK_EXP, IPCTNL_MSG_EXP_GET, 0, "list expectations"))).size(); }
+  std::size_t Expectations() { return SETUP_OK(socket.Dump(NetfilterRequest(NFNL_SUBSYS_CTNETLINK_EXP, IPCTNL_MSG_EXP_GET, 0, "list expectations"))).size(); }
 
   Place& place;
   NetlinkSocket socket;
@@ -94,7 +88,7 @@ struct Tracking {
       EXPECT_EQ(not_expecting.Expectations(), 0u) << "an expectation of another namespace is listed";
       EXPECT_FALSE(not_expecting.IsExpected()) << "conntrack(8): a connection was taken for one that another namespace expects";
       EXPECT_EQ(expecting.Expectations(), 1u) << "a connection of another namespace has used up the expectation";
-      SETUP_OK(not_expecting.socket.Ack(CtRequest(NFNL_SUBSYS_CTNETLINK_EXP, IPCTNL_MSG_EXP_DELETE, 0, "forget expectations")));
+      SETUP_OK(not_expecting.socket.Ack(NetfilterRequest(NFNL_SUBSYS_CTNETLINK_EXP, IPCTNL_MSG_EXP_DELETE, 0, "forget expectations")));
       EXPECT_EQ(expecting.Expectations(), 1u) << "the expectations of another namespace were forgotten";
       EXPECT_TRUE(expecting.IsExpected()) << "the connection that this namespace expects";
       EXPECT_EQ(expecting.Expectations(), 0u) << "control: it has been used up";

@@ -17,47 +17,13 @@
 #include "fixtures/topology.h"
 #include "suites/support/firewall.h"
 #include "suites/support/in_namespace.h"
+#include "suites/support/nft_expressions.h"
 
 namespace netns {
 namespace {
 
 constexpr std::uint16_t kPort = 7301;
 constexpr const char *kTable = "nsconf-f", *kEast = "nsconf-e";
-
-/// One expression of a rule (linux/netfilter/nf_tables.h).
-struct Expression {
-  std::string name;
-  std::function<void(Request&)> data;
-};
-Expression Meta(std::uint32_t key) {
-  return {"meta", [key](Request& r) { r.Be32(NFTA_META_DREG, NFT_REG_1).Be32(NFTA_META_KEY, key); }};
-}
-template <class Value>
-Expression Equals(Value value) {
-  return {"cmp", [value](Request& r) {
-            r.Be32(NFTA_CMP_SREG, NFT_REG_1).Be32(NFTA_CMP_OP, NFT_CMP_EQ).Nest(NFTA_CMP_DATA, [value](Request& data) { data.Structure(NFTA_DATA_VALUE, value); });
-          }};
-}
-Expression Fib(std::uint32_t result, std::uint32_t flags) {
-  return {"fib", [=](Request& r) { r.Be32(NFTA_FIB_DREG, NFT_REG_1).Be32(NFTA_FIB_RESULT, result).Be32(NFTA_FIB_FLAGS, flags); }};
-}
-Expression DestinationPort() {
-  return {"payload", [](Request& r) {
-            r.Be32(NFTA_PAYLOAD_DREG, NFT_REG_1).Be32(NFTA_PAYLOAD_BASE, NFT_PAYLOAD_TRANSPORT_HEADER).Be32(NFTA_PAYLOAD_OFFSET, 2).Be32(NFTA_PAYLOAD_LEN, 2);
-          }};
-}
-Expression Counter() {
-  return {"counter", [](Request&) {}};
-}
-std::vector<Expression> To(std::uint8_t protocol, std::uint16_t port) { return {Meta(NFT_META_L4PROTO), Equals(protocol), DestinationPort(), Equals(htons(port))}; }
-void Rule(NftBatch& batch, const char* chain, std::vector<Expression> expressions) {
-  batch.Add(NFT_MSG_NEWRULE, NFPROTO_INET, NLM_F_CREATE | NLM_F_APPEND, "add a rule", [=](Request& r) {
-    r.Text(NFTA_RULE_TABLE, kTable).Text(NFTA_RULE_CHAIN, chain).Nest(NFTA_RULE_EXPRESSIONS, [&](Request& list) {
-      for (const Expression& expression : expressions)
-        list.Nest(NFTA_LIST_ELEM, [&](Request& one) { one.Text(NFTA_EXPR_NAME, expression.name).Nest(NFTA_EXPR_DATA, expression.data); });
-    });
-  });
-}
 
 // --- Routes -----------------------------------------------------------------------------------------------------------
 
@@ -76,14 +42,9 @@ void NftBegin(Place& at, std::uint32_t result, std::uint32_t flags, const std::f
   auto nft = SETUP_OK(Nftables::In(at.ns));
   NftBatch batch;
   batch.AddTable(NFPROTO_INET, kTable).AddChain({.table = kTable, .name = "pre", .hook = NF_INET_PRE_ROUTING, .priority = -150});
-  auto rule = To(IPPROTO_UDP, kPort);
-  for (const Expression& each : {Fib(result, flags), answer(), Counter()}) rule.push_back(each);
-  Rule(batch, "pre", rule);
-  if (local_too) {
-    auto local = To(IPPROTO_UDP, kPort);
-    for (const Expression& each : {Fib(NFT_FIB_RESULT_ADDRTYPE, NFTA_FIB_F_DADDR), Equals(std::uint32_t{RTN_LOCAL}), Counter()}) local.push_back(each);
-    Rule(batch, "pre", local);
-  }
+  const auto rule = [&](const std::vector<Expression>& asks) { AddRule(batch, kTable, "pre", To(IPPROTO_UDP, kPort) + asks); };
+  rule({Fib(result, flags), answer(), Counter()});
+  if (local_too) rule({Fib(NFT_FIB_RESULT_ADDRTYPE, NFTA_FIB_F_DADDR), Equals(std::uint32_t{RTN_LOCAL}), Counter()});
   const Status made = nft.Commit(batch);
   if (made.code() == ENOENT || made.code() == EOPNOTSUPP) throw MissingNeed("needs-config:NFT_FIB_INET", "no rule can ask for a route: " + made.error().ToString());
   SETUP_OK(Status(made));
@@ -285,7 +246,7 @@ std::uint64_t Syns(const Place& at) {
                         batch.AddTable(NFPROTO_INET, kTable).AddChain({.table = kTable, .name = "in", .hook = NF_INET_LOCAL_IN});
                         auto rule = To(IPPROTO_TCP, kPort);
                         rule.push_back({"synproxy", [](Request& r) { r.Be16(1 /* NFTA_SYNPROXY_MSS */, 1400).U8(2 /* _WSCALE */, 7).Be32(3 /* _FLAGS: MSS */, 1); }});
-                        Rule(batch, "in", rule);
+                        AddRule(batch, kTable, "in", rule);
                         const Status made = nft.Commit(batch);
                         if (made.code() == ENOENT || made.code() == EOPNOTSUPP) throw MissingNeed("needs-config:NFT_SYNPROXY", "no such rule: " + made.error().ToString(), "", LinuxVersion{5, 3});
                         SETUP_OK(Status(made));

@@ -15,39 +15,18 @@
 #include "harness/registration.h"
 #include "suites/support/firewall.h"
 #include "suites/support/in_namespace.h"
+#include "suites/support/nft_expressions.h"
 
 namespace netns {
 namespace {
 
-/// One expression of a rule (linux/netfilter/nf_tables.h).
-struct Expression {
-  const char* name;
-  std::function<void(Request&)> data;
-};
-Expression Meta(std::uint32_t key) {
-  return {"meta", [key](Request& r) { r.Be32(NFTA_META_DREG, NFT_REG_1).Be32(NFTA_META_KEY, key); }};
-}
-template <class Value>
-Expression Equals(Value value) {
-  return {"cmp", [value](Request& r) {
-            r.Be32(NFTA_CMP_SREG, NFT_REG_1).Be32(NFTA_CMP_OP, NFT_CMP_EQ).Nest(NFTA_CMP_DATA, [value](Request& data) { data.Structure(NFTA_DATA_VALUE, value); });
-          }};
-}
-Expression DestinationPort() {
-  return {"payload", [](Request& r) {
-            r.Be32(NFTA_PAYLOAD_DREG, NFT_REG_1).Be32(NFTA_PAYLOAD_BASE, NFT_PAYLOAD_TRANSPORT_HEADER).Be32(NFTA_PAYLOAD_OFFSET, 2).Be32(NFTA_PAYLOAD_LEN, 2);
-          }};
-}
 /// "fib daddr type"
 Expression TypeOfDestination() {
-  return {"fib", [](Request& r) { r.Be32(NFTA_FIB_DREG, NFT_REG_1).Be32(NFTA_FIB_RESULT, NFT_FIB_RESULT_ADDRTYPE).Be32(NFTA_FIB_FLAGS, NFTA_FIB_F_DADDR); }};
+  return Fib(NFT_FIB_RESULT_ADDRTYPE, NFTA_FIB_F_DADDR);
 }
 /// "ct count over N"
 Expression ConnectionsOver(std::uint32_t count) {
   return {"connlimit", [count](Request& r) { r.Be32(1 /* NFTA_CONNLIMIT_COUNT */, count).Be32(2 /* NFTA_CONNLIMIT_FLAGS */, 1 /* INV */); }};
-}
-Expression Counter() {
-  return {"counter", [](Request&) {}};
 }
 Expression Reject(std::uint32_t type) {
   return {"reject", [type](Request& r) {
@@ -56,17 +35,7 @@ Expression Reject(std::uint32_t type) {
           }};
 }
 NftBatch& Rule(NftBatch& batch, const char* chain, const std::vector<Expression>& expressions, int family = NFPROTO_INET) {
-  return batch.Add(NFT_MSG_NEWRULE, family, NLM_F_CREATE | NLM_F_APPEND, "add a rule", [=](Request& r) {
-    r.Text(NFTA_RULE_TABLE, "t").Text(NFTA_RULE_CHAIN, chain).Nest(NFTA_RULE_EXPRESSIONS, [&](Request& list) {
-      for (const Expression& expression : expressions)
-        list.Nest(NFTA_LIST_ELEM, [&](Request& one) { one.Text(NFTA_EXPR_NAME, expression.name).Nest(NFTA_EXPR_DATA, expression.data); });
-    });
-  });
-}
-std::vector<Expression> To(std::uint8_t protocol, std::uint16_t port) { return {Meta(NFT_META_L4PROTO), Equals(protocol), DestinationPort(), Equals(htons(port))}; }
-std::vector<Expression> operator+(std::vector<Expression> all, const std::vector<Expression>& more) {
-  all.insert(all.end(), more.begin(), more.end());
-  return all;
+  return AddRule(batch, "t", chain, expressions, family);
 }
 /// The packets of all rules that count, in their order.
 std::vector<std::uint64_t> Counts(Nftables& nft) {

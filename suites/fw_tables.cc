@@ -30,6 +30,7 @@
 #include "harness/registration.h"
 #include "suites/support/firewall.h"
 #include "suites/support/in_namespace.h"
+#include "suites/support/ip_set.h"
 #include "suites/support/may_use.h"
 
 namespace netns {
@@ -548,18 +549,6 @@ Status ListMember(NetlinkSocket& socket, int command, const std::string& list, c
   request.Named("set " + set + " of list " + list).Header(header).U8(IPSET_ATTR_PROTOCOL, 6).Text(IPSET_ATTR_SETNAME, list);
   return socket.Ack(request.Nest(IPSET_ATTR_DATA, [&](Request& data) { data.Text(IPSET_ATTR_NAME, set); }));
 }
-/// What iptables asks to make a rule with a set: the number of a name (IP_SET_OP_GET_BYNAME). IPSET_INVALID_ID: none.
-int NumberOfSet(const NetNamespace& ns, const std::string& name) {
-  const Fd socket = SETUP_OK(ns.Socket(AF_INET, SOCK_RAW, IPPROTO_RAW));
-  ip_set_req_get_set request{};
-  request.op = IP_SET_OP_GET_BYNAME;
-  request.version = 6;
-  name.copy(request.set.name, sizeof request.set.name - 1);
-  socklen_t size = sizeof request;
-  if (::getsockopt(socket.get(), SOL_IP, 83 /* SO_IP_SET */, &request, &size) < 0) SETUP_OK(Status(ErrnoError("getsockopt(SO_IP_SET)")));
-  return request.set.index;
-}
-
 // ipset(8), list:set: its members are sets of the namespace. And by the way of iptables sets are found there, too.
 NETNS_TEST(Fw, SetsAreFoundInTheirNamespaceByListsAndByOption, Covers("FW-15"), Needs(Config("IP_SET"), Config("IP_SET_HASH_IP"), Config("IP_SET_LIST_SET"))) {
   auto before = NetNamespace::Create(), a = NetNamespace::Create(), b = NetNamespace::Create();

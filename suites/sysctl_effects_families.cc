@@ -5,12 +5,12 @@
 #include "suites/support/effect.h"
 #include "suites/support/generic.h"
 #include "suites/support/control_message.h"
+#include "suites/support/ipsec.h"
 #include "suites/support/wire.h"
 
 #include <linux/capability.h>
 #include <linux/ioam6_genl.h>
 #include <linux/lwtunnel.h>
-#include <linux/xfrm.h>
 
 namespace netns {
 namespace {
@@ -26,7 +26,6 @@ Result<NetlinkSocket> XfrmIn(const NetNamespace& ns) {
   ASSIGN_OR_RETURN(Fd socket, ns.Socket(AF_NETLINK, SOCK_RAW, NETLINK_XFRM));
   return NetlinkSocket::Adopt(std::move(socket));
 }
-constexpr xfrm_lifetime_cfg kForEver{XFRM_INF, XFRM_INF, XFRM_INF, XFRM_INF, 0, 0, 0, 0};
 xfrm_usersa_info State() {
   xfrm_usersa_info state{};
   state.family = AF_INET;
@@ -86,15 +85,7 @@ Result<int> GivesUpWithoutState(const NetNamespace& ns) {
 }
 void PrepareTemplate(const NetNamespace& ns) {
   PrepareWire(ns);
-  auto socket = SETUP_OK(NetlinkSocket::Adopt(NeedsConfig("XFRM_USER", ns.Socket(AF_NETLINK, SOCK_RAW, NETLINK_XFRM), "a socket of xfrm")));
-  xfrm_userpolicy_info policy{};
-  policy.sel.family = AF_INET;
-  policy.sel.proto = IPPROTO_UDP;
-  policy.sel.dport = htons(7001);
-  policy.sel.dport_mask = 0xFFFF;
-  policy.lft = kForEver;
-  policy.dir = XFRM_POLICY_OUT;
-  policy.action = XFRM_POLICY_ALLOW;
+  auto socket = IpsecIn(ns);
   xfrm_user_tmpl by{};
   by.id.proto = IPPROTO_ESP;
   by.id.daddr.a4 = htonl(kPeer);
@@ -102,7 +93,7 @@ void PrepareTemplate(const NetNamespace& ns) {
   by.family = AF_INET;
   by.mode = XFRM_MODE_TUNNEL;
   by.aalgos = by.ealgos = by.calgos = ~0U;
-  SETUP_OK(socket.Ack(Request(XFRM_MSG_NEWPOLICY, NLM_F_CREATE | NLM_F_EXCL).Header(policy).Structure(XFRMA_TMPL, by).Named("a policy that encrypts")));
+  SETUP_OK(socket.Ack(Request(XFRM_MSG_NEWPOLICY, NLM_F_CREATE | NLM_F_EXCL).Header(DatagramPolicy(AF_INET, XFRM_POLICY_OUT, XFRM_POLICY_ALLOW)).Structure(XFRMA_TMPL, by).Named("a policy that encrypts")));
 }
 
 // --- MPLS and segment routing -----------------------------------------------------------------------------------------

@@ -4,9 +4,8 @@
 #include "fixtures/nftables.h"
 #include "suites/support/effect.h"
 #include "suites/support/firewall.h"
+#include "suites/support/ipsec.h"
 #include "suites/support/wire.h"
-
-#include <linux/xfrm.h>
 
 namespace netns {
 namespace {
@@ -126,19 +125,10 @@ Result<int> SendsRedirects(const NetNamespace& ns) {
 /// Forwarding and no redirects, that packets go out by the device that they came by.
 const std::vector<std::pair<const char*, const char*>> kForwardSilently = {{"net/ipv4/ip_forward", "1"}, {"net/ipv4/conf/all/send_redirects", "0"}, {"net/ipv4/conf/one/send_redirects", "0"}};
 
-void BlockByPolicy(const NetNamespace& ns, int direction) {
+void BlockByPolicy(const NetNamespace& ns, std::uint8_t direction) {
   PrepareWire(ns);
   for (const char* name : {"disable_xfrm", "disable_policy"}) SetOfAll(ns, "ipv4", name, "0");
-  auto socket = SETUP_OK(NetlinkSocket::Adopt(NeedsConfig("XFRM_USER", ns.Socket(AF_NETLINK, SOCK_RAW, NETLINK_XFRM), "a socket of xfrm")));
-  xfrm_userpolicy_info policy{};
-  policy.sel.family = AF_INET;
-  policy.sel.proto = IPPROTO_UDP;
-  policy.sel.dport = htons(7001);
-  policy.sel.dport_mask = 0xFFFF;
-  policy.lft = {XFRM_INF, XFRM_INF, XFRM_INF, XFRM_INF, 0, 0, 0, 0};
-  policy.dir = static_cast<std::uint8_t>(direction);
-  policy.action = XFRM_POLICY_BLOCK;
-  SETUP_OK(socket.Ack(Request(XFRM_MSG_NEWPOLICY, NLM_F_CREATE | NLM_F_EXCL).Header(policy).Named("a policy that blocks")));
+  BlockDatagrams(ns, AF_INET, direction);
 }
 
 // --- ICMP -------------------------------------------------------------------------------------------------------------
@@ -171,17 +161,6 @@ Look LifeOfAnswer(string frame, std::function<bool(const string&)> is) {
 }
 bool IsReset(const string& frame) { return IsIp(frame, IPPROTO_TCP) && (At(IpPayload(frame), 13) & kRst) != 0; }
 bool IsSynAck(const string& frame) { return IsIp(frame, IPPROTO_TCP) && (At(IpPayload(frame), 13) & (kSyn | kAck)) == (kSyn | kAck); }
-/// Whether what answers to a packet with mark 7 has that mark, and is lost by a rule for such packets.
-Look AnswersToMarked(string frame, std::function<bool(const string&)> is) {
-  return [=](const NetNamespace& ns) -> Result<int> {
-    ASSIGN_OR_RETURN(Wire wire, Wire::Of(ns));
-    RETURN_IF_ERROR(wire.Mark(7));
-    RETURN_IF_ERROR(wire.Put(frame));
-    RETURN_IF_ERROR(wire.Mark(0));
-    ASSIGN_OR_RETURN(std::vector<string> answers, wire.Answers(""));
-    return static_cast<int>(std::count_if(answers.begin(), answers.end(), is));
-  };
-}
 void LoseMarked(const NetNamespace& ns) {
   With(PrepareWire, {{"net/ipv4/icmp_ratemask", "0"}})(ns);
   NeedsConfig("IP_MULTIPLE_TABLES", RtnlIn(ns).AddRule({.priority = 100, .action = 6 /* FR_ACT_BLACKHOLE */, .mark = 7}), "a rule for marks");

@@ -4,9 +4,8 @@
 #include "fixtures/nftables.h"
 #include "suites/support/effect.h"
 #include "suites/support/firewall.h"
+#include "suites/support/ipsec.h"
 #include "suites/support/wire.h"
-
-#include <linux/xfrm.h>
 
 namespace netns {
 namespace {
@@ -191,16 +190,6 @@ Result<int> AnswersAsAnycast(const NetNamespace& ns) {
     if (IsIcmp6(each, kEchoReply)) return each.substr(22, 16) == address;
   return Error{ENOENT, "the answer to an echo request to an anycast address"};
 }
-Look AnswersToMarked(string frame, std::function<bool(const string&)> is) {
-  return [=](const NetNamespace& ns) -> Result<int> {
-    ASSIGN_OR_RETURN(Wire wire, Wire::Of(ns));
-    RETURN_IF_ERROR(wire.Mark(7));
-    RETURN_IF_ERROR(wire.Put(frame));
-    RETURN_IF_ERROR(wire.Mark(0));
-    ASSIGN_OR_RETURN(std::vector<string> answers, wire.Answers(""));
-    return static_cast<int>(std::count_if(answers.begin(), answers.end(), is));
-  };
-}
 void LoseMarked(const NetNamespace& ns) {
   With(PrepareWire6, {kNoLimit})(ns);
   NeedsConfig("IPV6_MULTIPLE_TABLES", RtnlIn(ns).AddRule({.family = AF_INET6, .priority = 100, .action = 6 /* FR_ACT_BLACKHOLE */, .mark = 7}), "a rule for marks");
@@ -232,16 +221,7 @@ void PrepareRoute6(const NetNamespace& ns) {
 Look Delivered6(string frame) { return Delivered(std::vector{std::move(frame)}, "::"); }
 void BlockByPolicy6(const NetNamespace& ns) {
   PrepareWire6(ns);
-  auto socket = SETUP_OK(NetlinkSocket::Adopt(NeedsConfig("XFRM_USER", ns.Socket(AF_NETLINK, SOCK_RAW, NETLINK_XFRM), "a socket of xfrm")));
-  xfrm_userpolicy_info policy{};
-  policy.sel.family = AF_INET6;
-  policy.sel.proto = IPPROTO_UDP;
-  policy.sel.dport = htons(7001);
-  policy.sel.dport_mask = 0xFFFF;
-  policy.lft = {XFRM_INF, XFRM_INF, XFRM_INF, XFRM_INF, 0, 0, 0, 0};
-  policy.dir = XFRM_POLICY_IN;
-  policy.action = XFRM_POLICY_BLOCK;
-  SETUP_OK(socket.Ack(Request(XFRM_MSG_NEWPOLICY, NLM_F_CREATE | NLM_F_EXCL).Header(policy).Named("a policy that blocks")));
+  BlockDatagrams(ns, AF_INET6, XFRM_POLICY_IN);
 }
 
 /// A datagram to port 7001 in two pieces.

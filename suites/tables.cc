@@ -26,6 +26,7 @@
 #include "suites/support/conntrack_tuple.h"
 #include "suites/support/generic.h"
 #include "suites/support/in_namespace.h"
+#include "suites/support/netfilter_request.h"
 #include "suites/support/place.h"
 
 namespace netns {
@@ -43,14 +44,6 @@ struct Table {
   bool for_root = false;                     ///< Asks for rights in the initial user namespace.
 };
 
-NetlinkSocket Netfilter(const Place& at) { return SETUP_OK(NetlinkSocket::Adopt(SETUP_OK(at.ns.Socket(AF_NETLINK, SOCK_RAW, NETLINK_NETFILTER)))); }
-Request NetfilterRequest(int subsystem, int type, std::uint16_t flags, const char* what) {
-  nfgenmsg header{};
-  header.nfgen_family = AF_INET;
-  Request request(static_cast<std::uint16_t>(subsystem << 8 | type), flags);
-  request.Named(what).Header(header);
-  return request;
-}
 /// A refusal that says that the kernel has no such subsystem, as MISS.
 Status Known(Status status, const char* symbol) {
   if (status.code() == EINVAL || status.code() == EOPNOTSUPP || status.code() == EPROTONOSUPPORT)
@@ -131,7 +124,7 @@ const std::vector<Table>& Tables() {
       NestTuple(request, CTA_TUPLE_REPLY, IPPROTO_UDP, "192.0.2.85", "192.0.2.84", 85, 84);
       request.Be32(CTA_TIMEOUT, 600);
     }
-    return Netfilter(at).Ack(request);
+    return NetfilterIn(at.ns).Ack(request);
   };
   static const auto state = [] {
     xfrm_usersa_info info{};
@@ -164,7 +157,7 @@ const std::vector<Table>& Tables() {
       request.Nest(CTA_PROTOINFO, [](Request& info) { info.Nest(CTA_PROTOINFO_TCP, [](Request& tcp) { tcp.U8(CTA_PROTOINFO_TCP_STATE, 3); }); });
       request.Nest(CTA_HELP, [](Request& help) { help.Text(CTA_HELP_NAME, "ftp"); });
     }
-    return Netfilter(at).Ack(request);
+    return NetfilterIn(at.ns).Ack(request);
   };
   static const auto expectation = [](Place& at, int type, std::uint16_t flags) {
     Request request = NetfilterRequest(NFNL_SUBSYS_CTNETLINK_EXP, type, flags, "expectation");
@@ -174,17 +167,17 @@ const std::vector<Table>& Tables() {
       NestTuple(request, CTA_EXPECT_MASK, IPPROTO_TCP, "255.255.255.255", "255.255.255.255", 0, 0xffff);
       request.Be32(CTA_EXPECT_TIMEOUT, 600);
     }
-    return Netfilter(at).Ack(request);
+    return NetfilterIn(at.ns).Ack(request);
   };
   static const auto account = [](Place& at, int type, std::uint16_t flags) {
-    return Netfilter(at).Ack(NetfilterRequest(NFNL_SUBSYS_ACCT, type, flags, "accounting object").Text(NFACCT_NAME, "nscon-86"));
+    return NetfilterIn(at.ns).Ack(NetfilterRequest(NFNL_SUBSYS_ACCT, type, flags, "accounting object").Text(NFACCT_NAME, "nscon-86"));
   };
   static const auto policy = [](Place& at, int type, std::uint16_t flags) {
     Request request = NetfilterRequest(NFNL_SUBSYS_CTNETLINK_TIMEOUT, type, flags, "timeout policy");
     request.Text(CTA_TIMEOUT_NAME, "nscon-87");
     if (type == IPCTNL_MSG_TIMEOUT_NEW)
       request.Be16(CTA_TIMEOUT_L3PROTO, AF_INET).U8(CTA_TIMEOUT_L4PROTO, IPPROTO_UDP).Nest(CTA_TIMEOUT_DATA | NLA_F_NESTED, [](Request& r) { r.Be32(1 /* unreplied */, 30); });
-    return Netfilter(at).Ack(request);
+    return NetfilterIn(at.ns).Ack(request);
   };
   static const auto action = [](Place& at, std::uint16_t type, std::uint16_t flags) {
     tc_gact parameters{};
@@ -339,13 +332,13 @@ const std::vector<Table>& Tables() {
          return removed;
        },
        [](Place& at) {
-         auto socket = Netfilter(at);
+         auto socket = NetfilterIn(at.ns);
          auto all = socket.Dump(NetfilterRequest(NFNL_SUBSYS_CTNETLINK_EXP, IPCTNL_MSG_EXP_GET, 0, "list expectations"));
          if (!all.ok()) Known(all.error(), "NF_CT_NETLINK").ok();
          return SETUP_OK(std::move(all)).size();
        },
        [](Place& at) {
-         const Status flushed = Netfilter(at).Ack(NetfilterRequest(NFNL_SUBSYS_CTNETLINK_EXP, IPCTNL_MSG_EXP_DELETE, 0, "flush expectations"));
+         const Status flushed = NetfilterIn(at.ns).Ack(NetfilterRequest(NFNL_SUBSYS_CTNETLINK_EXP, IPCTNL_MSG_EXP_DELETE, 0, "flush expectations"));
          (void)connection_with_helper(at, IPCTNL_MSG_CT_DELETE, 0).ok();
          return flushed;
        }},
@@ -353,7 +346,7 @@ const std::vector<Table>& Tables() {
        [](Place& at) { return Known(connection(at, IPCTNL_MSG_CT_NEW, NLM_F_CREATE | NLM_F_EXCL), "NF_CT_NETLINK"); },
        [](Place& at) { return connection(at, IPCTNL_MSG_CT_DELETE, 0); },
        [](Place& at) {
-         auto socket = Netfilter(at);
+         auto socket = NetfilterIn(at.ns);
          std::size_t count = 0;
          auto all = socket.Dump(NetfilterRequest(NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_GET, 0, "list connections"));
          if (!all.ok()) Known(all.error(), "NF_CT_NETLINK").ok();
@@ -365,31 +358,31 @@ const std::vector<Table>& Tables() {
          return count;
        },
        [](Place& at) {
-         return Netfilter(at).Ack(NetfilterRequest(NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_DELETE, 0, "flush connections"));
+         return NetfilterIn(at.ns).Ack(NetfilterRequest(NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_DELETE, 0, "flush connections"));
        }},
       {"AccountingObjects", {"FW-25"}, {"NETFILTER_NETLINK_ACCT"},
        [](Place& at) { return Known(account(at, NFNL_MSG_ACCT_NEW, NLM_F_CREATE | NLM_F_EXCL), "NETFILTER_NETLINK_ACCT"); },
        [](Place& at) { return account(at, NFNL_MSG_ACCT_DEL, 0); },
        [](Place& at) {
-         auto socket = Netfilter(at);
+         auto socket = NetfilterIn(at.ns);
          auto all = socket.Dump(NetfilterRequest(NFNL_SUBSYS_ACCT, NFNL_MSG_ACCT_GET, 0, "list accounting objects"));
          if (!all.ok()) Known(all.error(), "NETFILTER_NETLINK_ACCT").ok();
          return SETUP_OK(std::move(all)).size();
        },
        [](Place& at) {
-         return Netfilter(at).Ack(NetfilterRequest(NFNL_SUBSYS_ACCT, NFNL_MSG_ACCT_DEL, 0, "flush accounting objects"));
+         return NetfilterIn(at.ns).Ack(NetfilterRequest(NFNL_SUBSYS_ACCT, NFNL_MSG_ACCT_DEL, 0, "flush accounting objects"));
        }},
       {"TimeoutPolicies", {"FW-08"}, {"NF_CT_NETLINK_TIMEOUT"},
        [](Place& at) { return Known(policy(at, IPCTNL_MSG_TIMEOUT_NEW, NLM_F_CREATE | NLM_F_EXCL), "NF_CT_NETLINK_TIMEOUT"); },
        [](Place& at) { return policy(at, IPCTNL_MSG_TIMEOUT_DELETE, 0); },
        [](Place& at) {
-         auto socket = Netfilter(at);
+         auto socket = NetfilterIn(at.ns);
          auto all = socket.Dump(NetfilterRequest(NFNL_SUBSYS_CTNETLINK_TIMEOUT, IPCTNL_MSG_TIMEOUT_GET, 0, "list timeout policies"));
          if (!all.ok()) Known(all.error(), "NF_CT_NETLINK_TIMEOUT").ok();
          return SETUP_OK(std::move(all)).size();
        },
        [](Place& at) {
-         return Netfilter(at).Ack(NetfilterRequest(NFNL_SUBSYS_CTNETLINK_TIMEOUT, IPCTNL_MSG_TIMEOUT_DELETE, 0, "flush timeout policies"));
+         return NetfilterIn(at.ns).Ack(NetfilterRequest(NFNL_SUBSYS_CTNETLINK_TIMEOUT, IPCTNL_MSG_TIMEOUT_DELETE, 0, "flush timeout policies"));
        }},
       {"Actions", {"DEV-37"}, {"NET_ACT_GACT"},
        [](Place& at) {

@@ -215,6 +215,17 @@ inline Look CountAnswers(std::vector<string> frames, std::function<bool(const st
     return static_cast<int>(std::count_if(answers.begin(), answers.end(), is));
   };
 }
+/// Whether what answers to a packet with mark 7 has that mark, and is lost by a rule for such packets.
+inline Look AnswersToMarked(string frame, std::function<bool(const string&)> is) {
+  return [=](const NetNamespace& ns) -> Result<int> {
+    ASSIGN_OR_RETURN(Wire wire, Wire::Of(ns));
+    RETURN_IF_ERROR(wire.Mark(7));
+    RETURN_IF_ERROR(wire.Put(frame));
+    RETURN_IF_ERROR(wire.Mark(0));
+    ASSIGN_OR_RETURN(std::vector<string> answers, wire.Answers(""));
+    return static_cast<int>(std::count_if(answers.begin(), answers.end(), is));
+  };
+}
 inline Look ArpReplies(string frame) {
   return CountAnswers({std::move(frame)}, [](const string& each) { return IsArp(each, 2); });
 }

@@ -46,6 +46,8 @@ class Shard:
         self._plan = plan
         self._number = number
         self._joined = joined
+        self._suffix = f"-{number}" if number > 1 else ""
+        self._console_name = f"console{self._suffix}.log"
         self._feed = Feed(joined, number, plan.request.machines)
         self._progress = progress
         self._observe = observe
@@ -81,10 +83,9 @@ class Shard:
     def run(self) -> None:
         """Boots until the tests of this shard are done, or it must give up."""
         request = self._plan.request
-        suffix = f"-{self._number}" if self._number > 1 else ""
-        image = request.output / f"initramfs{suffix}.cpio"
+        image = request.output / f"initramfs{self._suffix}.cpio"
         try:
-            with (request.output / f"console{suffix}.log").open("wb") as console_file:
+            with (request.output / self._console_name).open("wb") as console_file:
                 while self.boots < request.boots:
                     if not self._boot_once(image, console_file):
                         return
@@ -102,7 +103,7 @@ class Shard:
         programs = {"netns-tests": self._runner, **request.extra_files}
         initramfs.build(image, request.kernel, plan.chosen, self._init, programs, self.command(), self.facts(), list(self._joined.ended), self._alone)
         self._feed.begin_boot()
-        ended_before = len(self._feed.own()) - len(self._feed.remaining())
+        done_before = self._feed.done()
         ending = self._boot(image, console_file)
         if self._is_kvm_to_blame(ending):
             assert ending.fault
@@ -121,7 +122,7 @@ class Shard:
         if ending.fault is None:
             self.complete = self._finished(ending)
             return False
-        if not self._after_fault(ending, self.boots, len(self._feed.own()) - len(self._feed.remaining()) > ended_before):
+        if not self._after_fault(ending, self.boots, self._feed.done() > done_before):
             return False
         self.complete = self._joined.header is not None and not self._feed.remaining()
         return not self.complete
@@ -254,7 +255,7 @@ class Shard:
             "kernel_log": faults.excerpt(ending.console),
         }
         if fault.verdict == "ERROR":
-            event["reason"] = {"code": fault.kind, "text": fault.text, "remedy": "read console.log; run this test alone with --filter " + test}
+            event["reason"] = {"code": fault.kind, "text": fault.text, "remedy": f"read {self._console_name}; run this test alone with --filter {test}"}
         self._feed.end(event)
         self._progress.observe(event)
 

@@ -157,5 +157,9 @@ class Feed:
         self.in_flight.pop(event["test"], None)
         self._joined.end(event)
 
+    def done(self) -> int:
+        """How many tests of this shard have ended."""
+        return len(self.own()) - len(self.remaining())
+
     def remaining(self) -> list[str]:
         return [name for name in self.own() if name not in self._joined.ended]

@@ -77,8 +77,8 @@ class Run:
         for thread in threads:
             thread.start()
         try:
-            while any(thread.is_alive() for thread in threads):
-                threads[0].join(0.1) if threads[0].is_alive() else time.sleep(0.1)
+            for thread in threads:
+                thread.join()
         finally:
             self._stopping.set()
             for thread in threads:
