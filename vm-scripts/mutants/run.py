@@ -34,6 +34,7 @@ import plain_yaml
 
 HERE = Path(__file__).resolve().parent
 CHECKOUT = HERE.parents[1]
+PUBLISHED = CHECKOUT / "docs" / "kill-matrix.md"
 FAULTS = {"panic", "oops", "lockup", "hung-task", "silence", "reboot", "kernel-log"}
 OUTCOMES = ("killed", "elsewhere", "splat", "survived", "uncovered", "incomplete")
 
@@ -256,6 +257,7 @@ class Laboratory:
         self.baseline = Run({}, False, "", "", False)
         self.breaks: dict[str, list[str]] = {}
         self.extra: list[str] = []  # options for 'vm'
+        self.published = published_killers(PUBLISHED)
         total = hashlib.sha256(image.read_bytes())
         self.program = options.runner or (options.build_dir or CHECKOUT / "build" / "default") / "suites" / "netns-tests"
         if not self.program.exists():
@@ -361,6 +363,11 @@ class Laboratory:
         """The tests that can kill a mutant by right."""
         return [name for name, test in self.baseline.tests.items() if test.verdict == "PASS" and set(test.covers) & set(mutant.breaks)]
 
+    def groups(self, mutant: Mutant) -> str:
+        """What covers a mutant, as the sweep wants it."""
+        known = killers_of(self.output / str(mutant.number) / "result.json") | self.published.get(mutant.number, set())
+        return in_groups(self.covering(mutant), known)
+
     def examine_together(self, mutants: list[Mutant]) -> None:
         """Many mutants in as few machines as there are crashes; the results are kept for examine()."""
         left = [mutant for mutant in mutants if self.kept(mutant) is None and self.covering(mutant)]
@@ -369,7 +376,7 @@ class Laboratory:
         schedule = self.output / "schedule"
         while left:
             self.say(f"{len(left)} mutants in one machine; its stream is {directory / 'events.jsonl'}")
-            schedule.write_text("".join(f"{mutant.number} {':'.join(self.covering(mutant))}\n" for mutant in left), encoding="utf-8")
+            schedule.write_text("".join(f"{mutant.number} {self.groups(mutant)}\n" for mutant in left), encoding="utf-8")
             self.boot(0, directory, None, schedule)
             runs, ended_in = read_together(directory)
             for mutant in left:
@@ -415,6 +422,28 @@ class Laboratory:
         """One line of progress."""
         with self.lock:
             print(f"{datetime.datetime.now():%H:%M:%S} {text}", flush=True)
+
+
+def in_groups(tests: list[str], known: set[str]) -> str:
+    """The tests for a line of the sweep's schedule: those that are known to kill come first, in a group of their own."""
+    first = [name for name in tests if name in known]
+    rest = [name for name in tests if name not in known]
+    return " ".join(":".join(group) for group in (first, rest) if group)
+
+
+def killers_of(result: Path) -> set[str]:
+    """The tests that killed a mutant when it was examined last, by whatever image and test program."""
+    if not result.exists():
+        return set()
+    return {killer["test"] for killer in json.loads(result.read_text(encoding="utf-8"))["killers"]}
+
+
+def published_killers(document: Path) -> dict[int, set[str]]:
+    """By mutant, the tests that a kill matrix names in the column `killed by`; none where there is no matrix."""
+    if not document.exists():
+        return {}
+    rows = re.findall(r"^\| (\d+) \|(?:[^|]*\|){4}([^|]*)\|", document.read_text(encoding="utf-8"), re.MULTILINE)
+    return {int(number): set(re.findall(r"`([^`]+)`", cell)) for number, cell in rows}
 
 
 def table(results: list[dict[str, Any]]) -> list[str]:

@@ -2,8 +2,8 @@
 //
 // Runs in the guest in the place of the test program: many mutants in one boot.
 //
-// Reads /netns-schedule (lines "NUMBER TEST:TEST:..."), and for each line selects the mutant in
-// /sys/module/kernel/parameters/netns_mutant and runs the tests until one fails. Then it selects mutant 0 and runs the
+// Reads /netns-schedule (lines "NUMBER TEST:TEST:... [TEST:...]..."), and for each line selects the mutant in
+// /sys/module/kernel/parameters/netns_mutant and runs the tests, group after group, until one fails. Then it selects mutant 0 and runs the
 // test that failed once more: only if it passes there was the failure the mutant's doing, and not what an earlier
 // mutant left behind. If it does not, the machine is of no more use, and the sweep ends there. With "NUMBER!" a test that
 // breaks (ERROR) counts like one that fails.
@@ -25,6 +25,7 @@
 #include <cstdio>
 #include <cstring>
 #include <fstream>
+#include <iterator>
 #include <set>
 #include <sstream>
 #include <string>
@@ -88,14 +89,17 @@ class Sweep {
   /// 0, or 3 where the machine or the test program broke.
   int Run() {
     std::ifstream schedule(kSchedule);
-    std::string number;
-    std::string tests;
-    while (schedule >> number >> tests) {
+    for (std::string line; std::getline(schedule, line);) {
+      std::istringstream words(line);
+      std::string number;
+      words >> number;
+      const std::vector<std::string> groups(std::istream_iterator<std::string>(words), {});
+      if (groups.empty()) continue;
       if (number == "with") {
-        SetOptions(tests);
+        SetOptions(groups.front());
       } else if (number == "reach") {
-        if (!Reach(tests)) return 3;
-      } else if (!Examine(number, tests)) {
+        if (!Reach(groups.front())) return 3;
+      } else if (!Examine(number, groups)) {
         return 3;
       }
     }
@@ -129,7 +133,7 @@ class Sweep {
     return Select("0");
   }
 
-  bool Examine(std::string number, const std::string& tests) {
+  bool Examine(std::string number, const std::vector<std::string>& groups) {
     errors_count_ = number.ends_with('!');
     if (errors_count_) number.pop_back();
     Note("mutant " + number + " begins");
@@ -137,7 +141,11 @@ class Sweep {
       Note("mutant " + number + " cannot be selected: " + std::strerror(errno));
       return false;
     }
-    const Outcome mutated = RunTests(number + "/", tests);
+    Outcome mutated;
+    for (const std::string& tests : groups) {
+      mutated = RunTests(number + "/", tests);
+      if (!mutated.failed.empty()) break;
+    }
     if (!Select("0")) return false;
     if (!mutated.failed.empty()) {
       const Outcome sound = RunTests(number + "=0/", mutated.failed);

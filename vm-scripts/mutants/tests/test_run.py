@@ -123,6 +123,25 @@ class Together(unittest.TestCase):
         self.assertEqual(run.say_number("Dev.X/ByPid"), ("", "Dev.X/ByPid"))
 
 
+class Known(unittest.TestCase):
+    """What killed a mutant before is tried first."""
+
+    def test_the_published_matrix_can_be_read_again(self) -> None:
+        killers = [{"test": "A.B/c", "covers": True}, {"test": "D.E", "covers": True}]
+        result = {"number": 7, "name": "n", "breaks": ["SOCK-01"], "difficulty": "hard", "outcome": "killed", "reached": True, "what": "a|b", "killers": killers}
+        survivor = {**result, "number": 8, "outcome": "survived", "reached": False, "killers": []}
+        with tempfile.TemporaryDirectory() as name:
+            document = Path(name, "kill-matrix.md")
+            document.write_text(run.matrix_markdown([result, survivor], run.Run({}, True, "k", "t", False), 2))
+            self.assertEqual(run.published_killers(document), {7: {"A.B/c", "D.E"}, 8: set()})
+            self.assertEqual(run.published_killers(Path(name, "none.md")), {})
+
+    def test_known_tests_come_first_and_none_is_lost(self) -> None:
+        self.assertEqual(run.in_groups(["A.A", "B.B", "C.C"], {"B.B", "X.X"}), "B.B A.A:C.C")
+        self.assertEqual(run.in_groups(["A.A"], {"A.A"}), "A.A")
+        self.assertEqual(run.in_groups(["A.A", "B.B"], set()), "A.A:B.B")
+
+
 class Mutants(unittest.TestCase):
     mutants = run.read_mutants(HERE.parent / "mutants.yaml")
 
