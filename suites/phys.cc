@@ -466,13 +466,16 @@ void UppersOfThisKindDieAndTheCardReturns(const char* kind) {
   EXPECT_OK(in_initial.DeleteLink(control));
 }
 
+/// For a card that stays in the initial namespace, where other tests find no route to what they use (TEST-NET-3, RFC 5737).
+constexpr const char* kInInitial = "203.0.113.1";
+
 /// One in another namespace than its card: it dies alone, and it stays when the card moves away from below it and returns.
 void AnUpperOfThisKindElsewhere(const char* kind) {
   auto nics = PhysicalNic::Leased();
   Rtnl in_initial = SETUP_OK(Rtnl::In(InitialNetNamespace()));
   const std::string upper = Own("u", nics[0]);
   SETUP_OK(in_initial.Up(nics[0].name()));
-  SETUP_OK(in_initial.AddAddress("192.0.2.1/24", nics[0].name()));
+  SETUP_OK(in_initial.AddAddress(std::string(kInInitial) + "/24", nics[0].name()));
   {
     auto ns = NetNamespace::Create();
     AddOrMiss(in_initial, Above(kind, upper, nics[0].name()));
@@ -485,7 +488,7 @@ void AnUpperOfThisKindElsewhere(const char* kind) {
   EXPECT_THAT(in_initial.LinkByName(upper), FailsWith(ENODEV)) << "a " << kind << " must not come to the initial namespace";
   ASSERT_OK_AND_ASSIGN(Link card, nics[0].InInitial());
   EXPECT_TRUE(card.up()) << "the card below is not affected";
-  EXPECT_THAT(in_initial.Addresses({.family = AF_INET, .index = card.index}), Holds(Contains(Field(&Address::address, "192.0.2.1"))));
+  EXPECT_THAT(in_initial.Addresses({.family = AF_INET, .index = card.index}), Holds(Contains(Field(&Address::address, kInInitial))));
 
   AddOrMiss(in_initial, Above(kind, upper, nics[0].name()));
   const int index = SETUP_OK(in_initial.LinkByName(upper)).index;
@@ -528,7 +531,7 @@ void AnUpperInAnotherNamespaceDiesAlone() {
   const std::string vlan = Own("v11", nics[0]);
   auto ns = NetNamespace::Create();
   SETUP_OK(in_initial.Up(nics[0].name()));
-  SETUP_OK(in_initial.AddAddress("192.0.2.1/24", nics[0].name()));
+  SETUP_OK(in_initial.AddAddress(std::string(kInInitial) + "/24", nics[0].name()));
   AddOrMiss(in_initial, Vlan(vlan, nics[0].name(), 11));
   SETUP_OK(in_initial.MoveLink(vlan, ByFd(ns.fd())));
   {
@@ -541,7 +544,7 @@ void AnUpperInAnotherNamespaceDiesAlone() {
   EXPECT_THAT(in_initial.LinkByName(vlan), FailsWith(ENODEV)) << "it must not come to the initial namespace";
   ASSERT_OK_AND_ASSIGN(Link card, nics[0].InInitial());
   EXPECT_TRUE(card.up()) << "the card below is not affected";
-  EXPECT_THAT(in_initial.Addresses({.family = AF_INET, .index = card.index}), Holds(Contains(Field(&Address::address, "192.0.2.1"))));
+  EXPECT_THAT(in_initial.Addresses({.family = AF_INET, .index = card.index}), Holds(Contains(Field(&Address::address, kInInitial))));
 }
 
 void AnUpperStaysWhenTheCardMoves() {
