@@ -29,6 +29,7 @@
 #include "harness/kernel_config.h"
 #include "harness/kernel_log.h"
 #include "harness/patience.h"
+#include "harness/quick.h"
 #include "harness/stream.h"
 
 namespace netns {
@@ -248,6 +249,7 @@ void Runner::WriteHeader() {
                            {"machine", facts},
                            {"nics", nics},
                            {"jobs", options_.jobs},
+                           {"quick", options_.quick},
                            {"seed", unit_test.random_seed()},
                            {"tests", plan}});
 }
@@ -851,11 +853,13 @@ int RunTests(const RunnerOptions& options) {
     std::fprintf(stderr, "netns-tests: %s\n", read.error().ToString().c_str());
     return kUsage;
   }
-  for (const TestSpec& spec : AllTests()) {
-    const TestSpec* pointer = &spec;
-    testing::RegisterTest(spec.suite.c_str(), spec.name.c_str(), nullptr, nullptr, spec.file, spec.line,
-                          [pointer]() -> Proxy* { return new Proxy(pointer); });
-  }
+  std::vector<const TestSpec*> tests;
+  for (const TestSpec& spec : AllTests())
+    if (!options.quick || FilterSelects(testing::GTEST_FLAG(filter), spec.FullName())) tests.push_back(&spec);
+  if (options.quick) tests = QuickChoice(tests, [&](const TestSpec& spec) { return !Missing(spec, instance.machine()); });
+  for (const TestSpec* spec : tests)
+    testing::RegisterTest(spec->suite.c_str(), spec->name.c_str(), nullptr, nullptr, spec->file, spec->line,
+                          [spec]() -> Proxy* { return new Proxy(spec); });
   ChoosePrinter(options.progress);
   testing::UnitTest::GetInstance()->listeners().Append(new IterationListener);
   bool gtest_failed = RUN_ALL_TESTS() != 0;

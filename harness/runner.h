@@ -21,6 +21,7 @@ struct RunnerOptions {
   int shard = 1, shards = 1;  ///< runs each `shards`th of the selected tests, from the `shard`th on; the others are SKIP
   std::chrono::seconds deadline{30};
   bool disposable = false, full = false, host_guard = true;
+  bool quick = false;  ///< of the selected tests only as many as cover all that these cover (harness/quick.h)
   bool miss_is_status_4 = false;  ///< exit status 4 where nothing ran but MISS and SKIP: for one test per ctest entry
   std::vector<std::string> command;
   std::string tool_version;

@@ -130,6 +130,8 @@ std::string Report::VerdictLine() const {
                   headline().word, where,
                   counts[Verdict::kPass], asked, counts[Verdict::kFail], counts[Verdict::kError], counts[Verdict::kMiss],
                   in_part > 0 ? fmt::format(" ({} only in part)", in_part) : "", idle);
+  // What holds was seen by few of the tests that could have seen it fail.
+  if (std::any_of(runs.begin(), runs.end(), [](const Run& run) { return run.header.quick; })) line += "; a --quick run, not all tests";
   if (!violations.empty())
     line += fmt::format("; profile {} forbids {}", profile.name,
                         Count(static_cast<long>(violations.size()), "finding"));

@@ -111,6 +111,7 @@ Header ReadHeader(const json& event) {
   header.command = Strings(event, "command");
   header.privilege = String(event, "privilege");
   header.disposable = Flag(event, "disposable", false);
+  header.quick = Flag(event, "quick", false);
   header.machine = TextMap<std::map<std::string, std::string>>(Field(event, "machine"));
   header.machine.erase("command");
   header.again = Strings(Field(event, "machine"), "command");

@@ -105,6 +105,7 @@ struct Header {
   std::vector<std::string> command = {};
   std::string privilege = {};
   bool disposable = false;
+  bool quick = false;  ///< Only so many tests were asked for that each requirement is checked.
   std::map<std::string, std::string> machine = {};
   std::vector<std::string> again = {};  ///< The words of the front door that made this machine; of a VM only.
   std::vector<Nic> nics = {};

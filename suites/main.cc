@@ -66,6 +66,7 @@ int main(int argc, char** argv) {
   app.add_flag("--disposable-machine", options.disposable,
                "this machine is to spare: tests may change its initial network namespace");
   app.add_flag("--full", options.full, "also run the long tests");
+  app.add_flag("--quick", options.quick, "of the selected tests only so many that each requirement is checked");
   app.add_flag("--no-host-guard", no_host_guard, "do not compare the machine before and after");
   bool ctest = false;
   app.add_flag("--ctest", ctest, "one ctest entry: no host guard (the whole run has one), exit status 4 for a MISS");

@@ -235,6 +235,7 @@ int main(int argc, char** argv) {
     if (auto v = value("--alone-file=")) options.alone_file = v;
     if (auto v = value("--progress=")) options.progress = v;
     if (std::strcmp(argv[i], "--host-guard") == 0) options.host_guard = true;
+    if (std::strcmp(argv[i], "--quick") == 0) options.quick = true;
   }
   return netns::RunTests(options);
 }

@@ -26,6 +26,7 @@
 #include "harness/kernel_config.h"
 #include "harness/known_defects.h"
 #include "harness/needs.h"
+#include "harness/quick.h"
 #include "harness/wait.h"
 
 namespace {
@@ -472,6 +473,63 @@ TEST(Flags, ShardsAreThePlanOfOneRun) {
     }
   }
   EXPECT_EQ((std::multiset<std::string>{"Scratch.ActorFails", "Scratch.Passes", "Scratch.RecordsProperties", "Scratch.Throws"}), ran);
+}
+
+netns::TestSpec Spec(const std::string& name, std::vector<std::string> covers, std::vector<netns::Need> needs = {}) {
+  netns::TestSpec spec;
+  spec.suite = "Suite";
+  spec.name = name;
+  spec.covers = std::move(covers);
+  spec.needs = std::move(needs);
+  return spec;
+}
+
+std::vector<std::string> Quick(const std::vector<netns::TestSpec>& specs, const std::set<std::string>& cannot_run = {}) {
+  std::vector<const netns::TestSpec*> tests;
+  for (const auto& spec : specs) tests.push_back(&spec);
+  std::vector<std::string> names;
+  for (const auto* spec : netns::QuickChoice(tests, [&](const netns::TestSpec& spec) { return !cannot_run.contains(spec.name); }))
+    names.push_back(spec->name);
+  return names;
+}
+
+TEST(Quick, CoversWhatAllTestsCoverWithFewOfThem) {
+  EXPECT_THAT(Quick({Spec("One", {"A-1"}), Spec("Two", {"A-2"}), Spec("Both", {"A-1", "A-2"}), Spec("Third", {"A-3", "A-1"}), Spec("Again", {"A-3"})}),
+              testing::ElementsAre("Both", "Third"));
+  EXPECT_THAT(Quick({Spec("First", {"A-1"}), Spec("Second", {"A-1"})}), testing::ElementsAre("First"));
+  EXPECT_THAT(Quick({}), testing::IsEmpty());
+}
+
+TEST(Quick, LeavesARequirementToATestThatCannotRunOnlyWhereThereIsNoOther) {
+  const std::vector<netns::TestSpec> specs = {Spec("Both", {"A-1", "A-2"}), Spec("One", {"A-1"})};
+  EXPECT_THAT(Quick(specs), testing::ElementsAre("Both"));
+  EXPECT_THAT(Quick(specs, {"Both"}), testing::ElementsAre("Both", "One")) << "A-2 is MISS with its reason, A-1 is checked";
+}
+
+TEST(Quick, PrefersWhatNeedsLess) {
+  EXPECT_THAT(Quick({Spec("Card", {"A-1"}, {{"nic:e1000:2"}}), Spec("Plain", {"A-1"})}), testing::ElementsAre("Plain"));
+}
+
+TEST(Quick, FilterSelectsAsGoogleTestDoes) {
+  for (const char* filter : {"*", "Suite.Test/IPv6", "Other.*:Suite.T?st/*", "-Suite.Other", "S*-*.Other:*Seven"})
+    EXPECT_TRUE(netns::FilterSelects(filter, "Suite.Test/IPv6")) << filter;
+  for (const char* filter : {"Suite.Test", "Suite.[T]est/IPv6", "*-Suite.*", "Other.*"})
+    EXPECT_FALSE(netns::FilterSelects(filter, "Suite.Test/IPv6")) << filter;
+}
+
+TEST(Flags, QuickRunsTheChoiceOfTheSelected) {
+  ScratchRun all = RunScratch("Scratch.Passes:Scratch.Records*:Scratch.ActorFails:Scratch.Throws");
+  ScratchRun quick = RunScratch("Scratch.Passes:Scratch.Records*:Scratch.ActorFails:Scratch.Throws", {"--quick"});
+  EXPECT_EQ(true, quick.events.at(0)["quick"]);
+  EXPECT_EQ(false, all.events.at(0)["quick"]);
+  std::set<std::string> covered_by_all, covered_by_quick;
+  for (const auto& [test, end] : all.ends) covered_by_all.insert(end["covers"].begin(), end["covers"].end());
+  for (const auto& [test, end] : quick.ends) {
+    EXPECT_NE("SKIP", end["verdict"]) << "like a filter: what was not chosen is not told";
+    covered_by_quick.insert(end["covers"].begin(), end["covers"].end());
+  }
+  EXPECT_LT(quick.ends.size(), all.ends.size());
+  EXPECT_EQ(covered_by_all, covered_by_quick);
 }
 
 TEST(BadInput, StreamThatCannotBeWritten) {

@@ -70,6 +70,14 @@ TEST(Terminal, TellsWhichMissIsOnlyAPart) {
   }
 }
 
+TEST(Terminal, TellsThatNotAllTestsWereAskedFor) {
+  for (const bool quick : {false, true}) {
+    StreamBuilder stream;
+    stream.Header("quick", quick).Plan("Veth.Pipe", {"VETH-01"}).Ran("Veth.Pipe", "PASS").Footer();
+    EXPECT_EQ(quick, WriteTerminal(MakeReport({stream.Read()}), false).find("a --quick run") != std::string::npos);
+  }
+}
+
 TEST(Terminal, TellsOutputWithoutTheFailuresThatItTellsAnyway) {
   StreamBuilder stream;
   stream.Plan("Veth.Pipe", {"VETH-01"})

@@ -85,7 +85,7 @@ def main(options: argparse.Namespace) -> int:
         again = output / "repeat"
         again.mkdir(exist_ok=True)
         only = [test for test in failed if not test.startswith("Machine.")]
-        second = vm.Run(dataclasses.replace(request, output=again, filter=":".join(only) or request.filter)).run()
+        second = vm.Run(dataclasses.replace(request, output=again, filter=":".join(only) or request.filter, quick=request.quick and not only)).run()
         if second.status != FAILED:
             return say(SKIP, f"{', '.join(failed[:3])} failed once and not again, see {output}")
         still = [test for test, verdict in second.joined.ended.items() if verdict == "FAIL"]

@@ -89,6 +89,7 @@ def add_machine_options(parser: argparse.ArgumentParser) -> None:
 
 def add_run_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--filter", default="", metavar="PATTERN", help="tests to run, as GoogleTest's --gtest_filter")
+    parser.add_argument("--quick", action="store_true", help="of these only so many that each requirement is checked: a first verdict within seconds")
     parser.add_argument("--jobs", type=at_least(1), default=0, metavar="N", help="tests at once (default: four for each CPU of this machine, four in a VM of one CPU, two for each of a larger one: a test mostly waits for the kernel)")
     parser.add_argument("--output", metavar="DIR", help="where results go (default: results/NNNN)")
     parser.add_argument("--profile", metavar="NAME|FILE", help="which MISS is allowed (developer, ci, distribution, or a file)")
@@ -155,6 +156,7 @@ def words_again(options: argparse.Namespace) -> list[str]:
 def tests_selected(options: argparse.Namespace, build: Path) -> int:
     """How many tests match the filter."""
     words = [str(building.program(build, "suites/netns-tests")), "--gtest_list_tests", f"--gtest_filter={options.filter or '*'}"]
+    words += ["--quick"] if getattr(options, "quick", False) else []
     listed = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True).stdout
     return sum(1 for line in listed.splitlines() if line.startswith("  "))
 
@@ -181,6 +183,7 @@ def request_of(options: argparse.Namespace, kernel: Kernel, build: Path, output:
         output=output,
         append=options.append,
         filter=options.filter,
+        quick=options.quick,
         nics=options.nics,
         memory_mb=options.memory,
         machines=machines_of(options, build),
@@ -272,6 +275,8 @@ def do_run(options: argparse.Namespace) -> int:
     command.append(f"--jobs={options.jobs or min(JOBS_PER_CPU * (os.cpu_count() or 1), MOST_JOBS)}")
     if options.filter:
         command.append(f"--gtest_filter={options.filter}")
+    if options.quick:
+        command.append("--quick")
     command.append("--progress=" + ("terminal" if sys.stdout.isatty() else "plain"))
     status = subprocess.run(command + runner_arguments(options.extra)).returncode
     if status < 0:

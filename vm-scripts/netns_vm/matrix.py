@@ -181,6 +181,7 @@ def main(options: argparse.Namespace) -> int:
     asked = [f"--append={options.append}", f"--nics={options.nics}", f"--memory={options.memory}"]
     asked += [f"--cpus={options.cpus}"] if options.cpus else []
     asked += [f"--filter={options.filter}"] if options.filter else []
+    asked += ["--quick"] if options.quick else []
     asked += [f"--jobs={options.jobs}"] if options.jobs else []
     asked += [f"--profile={options.profile}"] if options.profile else []
     asked += [f"--mirror={options.mirror}"] if options.mirror else []

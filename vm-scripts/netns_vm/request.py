@@ -23,6 +23,7 @@ class Request:
     output: Path
     append: str = ""
     filter: str = ""
+    quick: bool = False  # only so many of these tests that each requirement is checked
     nics: str = qemu.DEFAULT_NICS
     memory_mb: int = 1024
     machines: int = 1  # that share the tests

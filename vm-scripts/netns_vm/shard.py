@@ -159,6 +159,8 @@ class Shard:
             words.append("--deadline=120")  # a test that hangs, hangs; one that an emulated CPU slows down must not look so
         if self._plan.request.filter:
             words.append(f"--gtest_filter={self._plan.request.filter}")
+        if self._plan.request.quick:
+            words.append("--quick")
         return words + list(self._plan.request.runner_arguments)
 
     def _boot(self, image: Path, console_file) -> Ending:  # type: ignore[no-untyped-def]
