@@ -46,8 +46,8 @@ Deadline Deadline::OfTest() {
 
 Deadline Deadline::OfKernelWork() {
   using namespace std::chrono_literals;
-  // Up to a minute where the test was given more time: an emulated CPU that others want too has taken 40 seconds.
-  return Deadline(std::min(Deadline::In(std::clamp<std::chrono::milliseconds>(test_time / 2, 30s, 60s)).at_, OfTest().at_));
+  // More where the test was given more time: an emulated CPU that others want too has taken 40 seconds.
+  return Deadline(std::min(Deadline::In(std::clamp<std::chrono::milliseconds>(test_time / 2, 30s, 90s)).at_, OfTest().at_));
 }
 
 int Deadline::PollMs() const {
