@@ -7,8 +7,9 @@
 
 namespace netns {
 
-/// From now on, in this process and in those that it forks: so long may Eventually() wait in vain in one test, all its vain
-/// waits together. One that follows when that is used up still gets a tenth of it. Without a call: to the deadline given.
+/// From now on, in this process and in those that it forks: so long may Eventually() and WaitFor() wait in vain in one test, all
+/// its vain waits of a second or more together. One that follows when that is used up still gets a tenth of it. Without a
+/// call: to the deadline given.
 void SetPatience(std::chrono::milliseconds patience);
 
 }  // namespace netns

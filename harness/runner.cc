@@ -94,6 +94,8 @@ class Runner {
  public:
   explicit Runner(const RunnerOptions& options)
       : options_(options), machine_(MachineState::Probe()), log_(options.disposable) {
+    // Not longer than usual where a test has a longer deadline: that is for all that it does, not for one wait.
+    SetPatience(patience_);
     machine_.disposable = options.disposable;
     machine_.full = options.full;
     if (options.disposable && machine_.net_namespaces)
@@ -170,7 +172,7 @@ class Runner {
   std::map<std::string, int> counts_;
   HostSnapshot cheap_, whole_;
   std::set<const TestSpec*> since_look_, drift_suspects_;
-  std::chrono::milliseconds patience_ = std::chrono::milliseconds::max();
+  std::chrono::milliseconds patience_ = options_.deadline;
   int vain_waits_ = 0;  ///< tests that failed after a long wait for what the kernel did not do
   bool again_ = false;  ///< a suspect of a drift runs again, by itself
   int iteration_ = 1;

@@ -17,10 +17,16 @@ char* shared_report = nullptr;
 std::size_t shared_size = 0;
 std::optional<Deadline> test_deadline;
 std::chrono::milliseconds test_time{0};  // from the beginning of the test to its deadline
-std::chrono::milliseconds patience = std::chrono::milliseconds::max(), vain{0};  // `vain`: what this process has lost already
+std::chrono::milliseconds patience = std::chrono::hours(24), vain{0};  // `vain`: what this process has lost already
 
 /// How long the next wait may be in vain.
 std::chrono::milliseconds PatienceLeft() { return std::max(patience - vain, patience / 10); }
+
+/// After a wait in vain. A short one was meant to be: a test that shows that nothing comes.
+void LoseTime(Deadline::Clock::duration waited) {
+  using namespace std::chrono_literals;
+  if (waited >= 1s) vain += std::chrono::duration_cast<std::chrono::milliseconds>(waited);
+}
 
 }  // namespace
 
@@ -75,11 +81,17 @@ std::string WaitingFor::Current() {
 
 Status WaitFor(int fd, short events, Deadline deadline, std::string_view what) {
   WaitingFor report(what);
+  const auto begun = Deadline::Clock::now();
+  const Deadline patient = Deadline::In(PatienceLeft());
+  const Deadline until = patient.at() < deadline.at() ? patient : deadline;
   for (;;) {
     pollfd poll_fd{fd, events, 0};
-    int n = ::poll(&poll_fd, 1, deadline.PollMs());
+    int n = ::poll(&poll_fd, 1, until.PollMs());
     if (n > 0) return Ok();
-    if (n == 0) return Error{ETIMEDOUT, "waiting for " + std::string(what)};
+    if (n == 0) {
+      LoseTime(Deadline::Clock::now() - begun);
+      return Error{ETIMEDOUT, "waiting for " + std::string(what)};
+    }
     if (errno != EINTR) return ErrnoError("poll, waiting for " + std::string(what));
   }
 }
@@ -96,7 +108,7 @@ Status Eventually(std::string_view what, const std::function<bool()>& probe, Dea
     if (probe()) return Ok();
     const auto waited = std::chrono::duration_cast<std::chrono::milliseconds>(Deadline::Clock::now() - begun);
     if (deadline.Passed() || waited >= PatienceLeft()) {
-      vain += waited;
+      LoseTime(waited);
       std::string text = "waiting for " + std::string(what);
       if (describe) text += "; last seen: " + describe();
       return Error{ETIMEDOUT, text};
