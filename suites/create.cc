@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // CREATE: unshare(2), clone(2) and setns(2) with CLONE_NEWNET.
+#include <arpa/inet.h>
 #include <dirent.h>
 #include <linux/capability.h>
 #include <linux/sched.h>
@@ -696,6 +697,8 @@ NETNS_TEST(Create, OpenDescriptorsKeepReferringToTheOldNamespace, Covers("CREATE
   auto new_rtnl = RtnlIn(new_space);
   AddAnyLink(old_rtnl, "onlyold");
   AddAnyLink(new_rtnl, "onlynew");
+  SETUP_OK(old_rtnl.AddAddress("192.0.2.1/24", "onlyold"));
+  SETUP_OK(new_rtnl.AddAddress("198.51.100.1/24", "onlynew"));
   SETUP_OK(old_space.SetSysctl("net.ipv4.ip_default_ttl", "65"));
   SETUP_OK(new_space.SetSysctl("net.ipv4.ip_default_ttl", "66"));
   Actor mover = old_space.StartActor("mover");
@@ -705,6 +708,27 @@ NETNS_TEST(Create, OpenDescriptorsKeepReferringToTheOldNamespace, Covers("CREATE
     if (::ioctl(socket, SIOCGIFINDEX, &request) < 0) return ErrnoError(std::string("SIOCGIFINDEX ") + name);
     return request.ifr_ifindex;
   };
+  auto name = [](int socket, int number) -> Result<std::string> {
+    ifreq request{};
+    request.ifr_ifindex = number;
+    if (::ioctl(socket, SIOCGIFNAME, &request) < 0) return ErrnoError("SIOCGIFNAME");
+    return std::string(request.ifr_name);
+  };
+  auto listed = [](int socket) -> Result<std::vector<std::string>> {
+    ifreq entries[8] = {};
+    ifconf request{};
+    request.ifc_len = sizeof entries;
+    request.ifc_req = entries;
+    if (::ioctl(socket, SIOCGIFCONF, &request) < 0) return ErrnoError("SIOCGIFCONF");
+    std::vector<std::string> all;
+    for (std::size_t i = 0; i < static_cast<std::size_t>(request.ifc_len) / sizeof(ifreq); ++i) {
+      char text[INET_ADDRSTRLEN] = "";
+      ::inet_ntop(AF_INET, &reinterpret_cast<const sockaddr_in*>(&entries[i].ifr_addr)->sin_addr, text, sizeof text);
+      all.push_back(std::string(text) + " of " + entries[i].ifr_name);
+    }
+    return all;
+  };
+  const int old_index = SETUP_OK(old_rtnl.LinkByName("onlyold")).index;
   struct Opened {
     const char* what;
     int family;
@@ -728,10 +752,15 @@ NETNS_TEST(Create, OpenDescriptorsKeepReferringToTheOldNamespace, Covers("CREATE
       for (auto& [what, family, socket] : sockets) {
         EXPECT_OK(index(socket.get(), "onlyold")) << what << " socket opened before";
         EXPECT_THAT(index(socket.get(), "onlynew"), FailsWith(ENODEV)) << what << " socket opened before";
+        EXPECT_THAT(name(socket.get(), old_index), Holds(std::string("onlyold"))) << what << " socket opened before, SIOCGIFNAME";
+        EXPECT_THAT(listed(socket.get()), Holds(ElementsAre("192.0.2.1 of onlyold"))) << what << " socket opened before, SIOCGIFCONF";
         Fd fresh(::socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0));
         EXPECT_THAT(index(fresh.get(), "onlyold"), FailsWith(ENODEV)) << "control: a new " << what << " socket";
         if (by_setns) {
           EXPECT_OK(index(fresh.get(), "onlynew")) << "control: a new " << what << " socket";
+          EXPECT_THAT(listed(fresh.get()), Holds(ElementsAre("198.51.100.1 of onlynew"))) << "control: a new " << what << " socket";
+        } else {
+          EXPECT_THAT(listed(fresh.get()), Holds(IsEmpty())) << "control: a new " << what << " socket";
         }
       }
       EXPECT_OK(netlink.LinkByName("onlyold"));

@@ -969,6 +969,18 @@ NETNS_TEST(Dev, RenamingIsConfinedToTheNamespace, Covers("DEV-44"), Needs(Config
   EXPECT_THAT(Seen(b, "d0"), IsEmpty());
   AddDevice(a, "d0");
   EXPECT_THAT(a->Rename("d0", "d1"), FailsWith(EEXIST)) << "control: taken in the own namespace";
+  // netdevice(7), SIOCSIFNAME.
+  AddDevice(b, "d2");
+  const Fd socket = SETUP_OK(a.ns.Socket(AF_INET, SOCK_DGRAM));
+  const auto by_ioctl = [&](const char* from, const char* to) {
+    ifreq request = NamedIfreq(from);
+    std::strcpy(request.ifr_newname, to);
+    return NETNS_IOCTL(socket, SIOCSIFNAME, request);
+  };
+  EXPECT_THAT(by_ioctl("d0", "d1"), FailsWith(EEXIST)) << "control: taken in the own namespace";
+  EXPECT_OK(by_ioctl("d0", "d2")) << "SIOCSIFNAME: the name is taken only in another namespace";
+  EXPECT_OK(by_ioctl("d2", "d0"));
+  SETUP_OK(b->DeleteLink("d2"));
   EXPECT_THAT(LinkNames(a), ElementsAre("d0", "d1", "lo"));
   // Altnames of elsewhere do not stand in the way, own ones do.
   SETUP_OK(b->AddAltname("d1", "theirs"));

@@ -769,13 +769,27 @@ NETNS_TEST(Dev, MulticastListsAreRebuiltByAMove, Covers("DEV-39"), Needs(Config(
 NETNS_TEST(Dev, APacketSocketIsUnboundWhenItsDeviceMoves, Covers("DEV-42"), Needs(Config("VETH"), Config("PACKET"))) {
   Place a, b;
   const int west = AddDevice(a, "west", {}, true), stays = AddDevice(a, "stays", {}, true);
-  auto bound = [&](int index) {
-    auto socket = a.ns.Socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK, htons(ETH_P_ALL));
+  struct Kind {
+    const char* name;
+    int type;
+    std::uint16_t protocol;
+    bool ring;
+  };
+  const Kind kinds[] = {{"SOCK_RAW", SOCK_RAW, ETH_P_ALL, false},
+                        {"SOCK_DGRAM", SOCK_DGRAM, ETH_P_ALL, false},
+                        {"SOCK_DGRAM of one protocol", SOCK_DGRAM, ETH_P_IP, false},
+                        {"SOCK_RAW with a ring", SOCK_RAW, ETH_P_ALL, true},
+                        {"SOCK_DGRAM with a ring", SOCK_DGRAM, ETH_P_ALL, true}};
+  auto bound = [&](int index, const Kind& kind) {
+    auto socket = a.ns.Socket(AF_PACKET, kind.type | SOCK_NONBLOCK, htons(kind.protocol));
     if (!socket.ok()) RequireBuiltIn(socket.error(), "PACKET");
     sockaddr_ll to{};
     to.sll_family = AF_PACKET;
-    to.sll_protocol = htons(ETH_P_ALL);
+    to.sll_protocol = htons(kind.protocol);
     to.sll_ifindex = index;
+    const tpacket_req ring{.tp_block_size = 4096, .tp_block_nr = 1, .tp_frame_size = 2048, .tp_frame_nr = 2};
+    if (kind.ring && ::setsockopt(socket->get(), SOL_PACKET, PACKET_RX_RING, &ring, sizeof ring) < 0)
+      throw SetupFailure(ErrnoError("setsockopt(PACKET_RX_RING)").ToString(), std::source_location::current());
     if (::bind(socket->get(), reinterpret_cast<sockaddr*>(&to), sizeof to) < 0)
       throw SetupFailure(ErrnoError("bind of a packet socket").ToString(), std::source_location::current());
     return SETUP_OK(std::move(socket));
@@ -791,20 +805,31 @@ NETNS_TEST(Dev, APacketSocketIsUnboundWhenItsDeviceMoves, Covers("DEV-42"), Need
     for (;;)
       if (::recv(socket.get(), buffer, sizeof buffer, MSG_DONTWAIT) < 0) return errno;
   };
-  const Fd of_west = bound(west), of_stays = bound(stays), youngest = bound(west);
-  EXPECT_EQ(bound_to(of_west), west);
-  next_error(of_west), next_error(of_stays), next_error(youngest);
+  const auto pending = [](const Fd& socket) {
+    int error = 0;
+    socklen_t size = sizeof error;
+    return ::getsockopt(socket.get(), SOL_SOCKET, SO_ERROR, &error, &size) < 0 ? EBADE : error;
+  };
+  std::vector<Fd> of_west, of_stays;
+  for (const Kind& kind : kinds) {
+    of_west.push_back(bound(west, kind));
+    of_stays.push_back(bound(stays, kind));
+    EXPECT_EQ(bound_to(of_west.back()), west) << kind.name;
+    next_error(of_west.back()), next_error(of_stays.back());
+  }
+  const Fd youngest = bound(west, kinds[0]);
+  next_error(youngest);
   ASSERT_OK(a->MoveLink("west", b.ref())) << "a device in use by a packet socket";
-  int error = 0;
-  socklen_t size = sizeof error;
-  ASSERT_EQ(::getsockopt(of_west.get(), SOL_SOCKET, SO_ERROR, &error, &size), 0);
-  EXPECT_EQ(error, ENETDOWN) << ErrnoName(error);
-  EXPECT_EQ(next_error(of_west), EAGAIN) << "reported once";
+  for (std::size_t i = 0; i < std::size(kinds); ++i) {
+    SCOPED_TRACE(std::string("a packet socket: ") + kinds[i].name);
+    const int error = pending(of_west[i]);
+    EXPECT_EQ(error, ENETDOWN) << ErrnoName(error) << ", of the device that was moved";
+    EXPECT_EQ(next_error(of_west[i]), EAGAIN) << "reported once";
+    EXPECT_THAT(bound_to(of_west[i]), AnyOf(-1, 0)) << "still bound";
+    EXPECT_EQ(bound_to(of_stays[i]), stays) << "control: a socket of another device";
+    EXPECT_EQ(pending(of_stays[i]), 0) << "control: a socket of another device";
+  }
   EXPECT_EQ(next_error(youngest), ENETDOWN) << "the youngest packet socket of the namespace";
-  EXPECT_THAT(bound_to(of_west), AnyOf(-1, 0)) << "still bound";
-  EXPECT_EQ(bound_to(of_stays), stays) << "control: a socket of another device";
-  ASSERT_EQ(::getsockopt(of_stays.get(), SOL_SOCKET, SO_ERROR, &error, &size), 0);
-  EXPECT_EQ(error, 0);
   // Traffic of the device in its new namespace, which both a new socket there and the old one might see.
   SETUP_OK(b->Up("west"));
   SETUP_OK(b->AddAddress("192.0.2.1/24", "west"));
@@ -822,7 +847,13 @@ NETNS_TEST(Dev, APacketSocketIsUnboundWhenItsDeviceMoves, Covers("DEV-42"), Need
   }));
   EXPECT_OK(WaitFor(there.get(), POLLIN, Deadline::OfTest(), "control: a packet socket of the new namespace to see it"));
   char buffer[2048];
-  EXPECT_LT(::recv(of_west.get(), buffer, sizeof buffer, MSG_DONTWAIT), 0) << "the old socket sees the new namespace";
+  for (const Fd& old : of_west) EXPECT_LT(::recv(old.get(), buffer, sizeof buffer, MSG_DONTWAIT), 0) << "the old socket sees the new namespace";
+  // Control: one that only goes down says so as well, and keeps its sockets.
+  SETUP_OK(a->Down("stays"));
+  for (std::size_t i = 0; i < std::size(kinds); ++i) {
+    EXPECT_EQ(pending(of_stays[i]), ENETDOWN) << kinds[i].name << ", of a device that goes down";
+    EXPECT_EQ(bound_to(of_stays[i]), stays) << "control: " << kinds[i].name << ", of a device that goes down";
+  }
 }
 
 NETNS_TEST(Dev, SoBindtodeviceBreaksWhenTheDeviceLeaves, Covers("DEV-43"), Needs(Config("VETH"))) {

@@ -215,8 +215,17 @@ NETNS_TEST(Evt, OfDevicesWithoutNamespaceGoToTheInitialOwnersNamespaces, Covers(
   Actor root = StartNamespaceRoot("root");
   Place owned{root.Run([] { return NetNamespace::Current(); })};
   Place owned_too{root.Run([] { return NetNamespace::Create(); })};
+  // Of user namespaces further below, and of one whose root is the root of the machine.
+  Actor nested = Actor::Start("nested");
+  SETUP_OK(EnterNewUserNamespace(nested));
+  Place of_same_root{nested.Run([] { return NetNamespace::Create(); })};
+  SETUP_OK(EnterNewUserNamespace(nested));
+  Place below{nested.Run([] { return NetNamespace::Create(); })};
+  SETUP_OK(nested.Unshare(CLONE_NEWUSER | CLONE_NEWNET));
+  Place deep{SETUP_OK(NetNamespace::OfPid(nested.pid()))};
   Place after;
   Ears in_initial(initial), in_before(before), in_after(after), in_owned(owned), in_owned_too(owned_too);
+  Ears in_of_same_root(of_same_root), in_below(below), in_deep(deep);
   SETUP_OK(initial.ns.WriteSysfs("devices/virtual/mem/full/uevent", "add"));
   const std::string event = "add@/devices/virtual/mem/full";
   EXPECT_THAT(in_initial.Lines(), Contains(event));
@@ -224,6 +233,9 @@ NETNS_TEST(Evt, OfDevicesWithoutNamespaceGoToTheInitialOwnersNamespaces, Covers(
   EXPECT_THAT(in_after.Lines(), Contains(event));
   EXPECT_THAT(in_owned.Lines(), IsEmpty()) << "a child user namespace owns it";
   EXPECT_THAT(in_owned_too.Lines(), IsEmpty()) << "a child user namespace owns it";
+  EXPECT_THAT(in_of_same_root.Lines(), IsEmpty()) << "a child user namespace with the same root owns it";
+  EXPECT_THAT(in_below.Lines(), IsEmpty()) << "a user namespace two below owns it";
+  EXPECT_THAT(in_deep.Lines(), IsEmpty()) << "a user namespace three below owns it";
 }
 
 /// A socket in the namespace of the calling process.

@@ -817,30 +817,62 @@ NETNS_TEST(Life, OnlyTheLastCloseFrees, Covers("LIFE-07"), Needs(UserNs(), Confi
   watched.ExpectFreed("the last of its descriptors was closed");
 }
 
+/// Receives a descriptor of a namespace with the address 192.0.2.7, and uses it for all that one is good for.
+void UseAReceivedDescriptor(const Fd& from) {
+  auto received = SETUP_OK(ReceiveFd(from.get()));
+  EXPECT_EQ(::ioctl(received.get(), NS_GET_NSTYPE), CLONE_NEWNET);
+  EXPECT_EQ(::setns(received.get(), CLONE_NEWUTS), -1) << "control: of another type";
+  EXPECT_EQ(errno, EINVAL);
+  auto rtnl = SETUP_OK(Rtnl::Open());
+  EXPECT_OK(rtnl.NewNsid(ByFd(received.get()), 14)) << "NETNSA_FD, to give an id";
+  auto known = rtnl.GetNsid(ByFd(received.get()));
+  EXPECT_OK(known) << "NETNSA_FD, to ask for an id";
+  if (known.ok()) {
+    EXPECT_EQ(known->nsid, 14);
+  }
+  SETUP_OK(rtnl.AddVeth("gift", "other"));
+  EXPECT_OK(rtnl.MoveLink("gift", ByFd(received.get()))) << "IFLA_NET_NS_FD, to move a device";
+  EXPECT_OK(rtnl.AddVeth("near", PeerSpec{.name = "far", .netns_fd = received.get()})) << "IFLA_NET_NS_FD, to make a device";
+  ASSERT_EQ(::setns(received.get(), CLONE_NEWNET), 0) << ErrnoName(errno);
+  auto there = SETUP_OK(Rtnl::Open());
+  EXPECT_THAT(SETUP_OK(there.Addresses({.family = AF_INET})), SizeIs(1));
+  EXPECT_OK(there.LinkByName("gift"));
+  EXPECT_OK(there.LinkByName("far"));
+}
+
+// setns(2), unix(7), SCM_RIGHTS: a descriptor serves whoever has it, with the rights of that process. Who opened it is nobody's
+// business, nor in which user namespace that was.
 NETNS_TEST(Life, AReceivedDescriptorIsFullyUsable, Covers("LIFE-14"), Needs(UserNs(), Config("VETH"))) {
-  auto space = NetNamespace::Create();
-  SETUP_OK(RtnlIn(space).AddAddress("192.0.2.7/32", "lo"));
-  auto pair = SETUP_OK(SocketPair(SOCK_STREAM));
-  // A forked process in another pid namespace: it shares no descriptor table, and its /proc shows no member.
-  auto receiver = Child::Start(
-      "receiver",
-      [&] {
-        auto received = SETUP_OK(ReceiveFd(pair.second.get()));
-        EXPECT_EQ(::ioctl(received.get(), NS_GET_NSTYPE), CLONE_NEWNET);
-        EXPECT_EQ(::setns(received.get(), CLONE_NEWUTS), -1) << "control: of another type";
-        EXPECT_EQ(errno, EINVAL);
-        auto rtnl = SETUP_OK(Rtnl::Open());
-        SETUP_OK(rtnl.AddVeth("gift", "other"));
-        EXPECT_OK(rtnl.MoveLink("gift", ByFd(received.get()))) << "IFLA_NET_NS_FD";
-        ASSERT_EQ(::setns(received.get(), CLONE_NEWNET), 0) << ErrnoName(errno);
-        auto there = SETUP_OK(Rtnl::Open());
-        EXPECT_THAT(SETUP_OK(there.Addresses({.family = AF_INET})), SizeIs(1));
-        EXPECT_OK(there.LinkByName("gift"));
-      },
-      CLONE_NEWPID);
-  SETUP_OK(SendFd(pair.first.get(), space.fd()));
-  space.Release();
-  SETUP_OK(receiver.Join());
+  for (const bool opened_by_owner : {false, true})
+    for (const bool received_by_owner : {false, true}) {
+      SCOPED_TRACE(std::string("opened by ") + (opened_by_owner ? "root of the owner" : "root of the owner's parent") + ", used by " +
+                   (received_by_owner ? "root of the owner" : "root of the owner's parent"));
+      Actor owner = StartNamespaceRoot("owner");
+      const Fd user = SETUP_OK(Open(owner.Proc("ns/user"), O_RDONLY));
+      SETUP_OK(RtnlIn(SETUP_OK(NetNamespace::OfPid(owner.pid()))).AddAddress("192.0.2.7/32", "lo"));
+      Fd opened = opened_by_owner ? SETUP_OK(owner.Run([] { return Open("/proc/self/ns/net", O_RDONLY); })) : HandleOf(owner);
+      SETUP_OK(owner.Unshare(CLONE_NEWNET));  // the descriptor is all that keeps the first one
+      auto pair = SETUP_OK(SocketPair(SOCK_STREAM));
+      const bool other_user = IsRealRoot();
+      // A forked process in another pid namespace: it shares no descriptor table, and its /proc shows no member.
+      auto receiver = Child::Start(
+          "receiver",
+          [&] {
+            if (received_by_owner) {
+              ASSERT_EQ(::setns(user.get(), CLONE_NEWUSER), 0) << ErrnoName(errno);
+              if (other_user) {
+                ASSERT_EQ(::setresgid(0, 0, 0), 0) << ErrnoName(errno);
+                ASSERT_EQ(::setresuid(0, 0, 0), 0) << ErrnoName(errno);
+              }
+            }
+            ASSERT_EQ(::unshare(CLONE_NEWNET), 0) << ErrnoName(errno);  // where it makes the devices that it gives away
+            UseAReceivedDescriptor(pair.second);
+          },
+          CLONE_NEWPID);
+      SETUP_OK(SendFd(pair.first.get(), opened.get()));
+      opened.Reset();
+      SETUP_OK(receiver.Join());
+    }
 }
 
 /// A TCP connection attempt: ECONNREFUSED shows that the other side's stack answers.

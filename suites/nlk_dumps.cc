@@ -7,6 +7,7 @@
 #include <array>
 #include <map>
 
+#include "suites/support/between.h"
 #include "suites/support/listener.h"
 #include "suites/support/place.h"
 #include "suites/support/uppers.h"
@@ -301,6 +302,56 @@ NETNS_TEST(Nlk, EqualPortsOfManyNamespacesGetTheirOwnMessages, Covers("NLK-03", 
       EXPECT_EQ(SETUP_OK(Receive(receivers[static_cast<std::size_t>(i)])).data[0], 'a' + i);
     }
 }
+
+// netlink(7): a port id is looked up among the sockets of the namespace of the sender, for each protocol, whichever call it is
+// that names it. Where it is not there, nobody gets the message.
+void MessagesStayInside(Place& owner, Place& other) {
+  constexpr std::uint32_t kPort = 0x4e730043, kGroup = 1U << 20;
+  const struct {
+    const char* name;
+    int protocol;
+  } protocols[] = {{"NETLINK_USERSOCK", NETLINK_USERSOCK}, {"NETLINK_ROUTE", NETLINK_ROUTE},
+                   {"NETLINK_GENERIC", NETLINK_GENERIC},   {"NETLINK_KOBJECT_UEVENT", NETLINK_KOBJECT_UEVENT},
+                   {"NETLINK_SOCK_DIAG", NETLINK_SOCK_DIAG}, {"NETLINK_NETFILTER", NETLINK_NETFILTER},
+                   {"NETLINK_XFRM", NETLINK_XFRM},         {"NETLINK_AUDIT", NETLINK_AUDIT}};
+  const std::string message(32, 'm');
+  for (const auto& [name, number] : protocols) {
+    const int protocol = number;
+    auto opened = owner.ns.Socket(AF_NETLINK, SOCK_RAW, protocol);
+    if (!opened.ok()) continue;  // this kernel has no such protocol
+    SCOPED_TRACE(name);
+    const Fd receiver = std::move(*opened);
+    const bool groups = protocol == NETLINK_USERSOCK;  // those of the others are the kernel's
+    SETUP_OK(Bind(receiver, NetlinkAddress(kPort, groups ? kGroup : 0)));
+    const auto socket_in = [protocol](Place& place) { return SETUP_OK(place.ns.Socket(AF_NETLINK, SOCK_RAW, protocol)); };
+    const auto by_sendto = [&](Place& from) { return SendTo(socket_in(from), message, NetlinkAddress(kPort)); };
+    const auto by_connect = [&](Place& from) -> Status {
+      const Fd socket = socket_in(from);
+      const SockAddr to = NetlinkAddress(kPort);
+      if (::connect(socket.get(), to.get(), to.length()) < 0) return ErrnoError("connect");
+      if (::send(socket.get(), message.data(), message.size(), MSG_DONTWAIT) < 0) return ErrnoError("send");
+      return Ok();
+    };
+    EXPECT_THAT(by_sendto(other), FailsWith(ECONNREFUSED)) << "sendto(2) to a port id of another namespace";
+    EXPECT_THAT(by_connect(other), FailsWith(ECONNREFUSED)) << "connect(2) to a port id of another namespace, and send(2)";
+    EXPECT_FALSE(Readable(receiver)) << "a message to a port id crossed";
+    while (Readable(receiver)) SETUP_OK(Receive(receiver));
+    if (groups) {
+      (void)SendTo(socket_in(other), message, NetlinkAddress(0, kGroup)).ok();
+      EXPECT_FALSE(Readable(receiver)) << "a message to a group crossed";
+      while (Readable(receiver)) SETUP_OK(Receive(receiver));
+      (void)SendTo(socket_in(owner), message, NetlinkAddress(0, kGroup)).ok();
+      EXPECT_TRUE(Readable(receiver)) << "control: to a group of its own namespace";
+      while (Readable(receiver)) SETUP_OK(Receive(receiver));
+    }
+    for (const auto& sent : {by_sendto(owner), by_connect(owner)}) {
+      EXPECT_OK(sent) << "control: to a port id of its own namespace";
+      EXPECT_TRUE(Readable(receiver)) << "control: to a port id of its own namespace";
+      if (Readable(receiver)) SETUP_OK(Receive(receiver));
+    }
+  }
+}
+const bool stay_inside = RegisterBetween("Nlk", "UserToUserMessagesOfEveryProtocolStayInside", "", __FILE__, __LINE__, MessagesStayInside, Covers("NLK-03"), Needs());
 
 }  // namespace
 }  // namespace netns

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // NSFS: /proc/PID/ns/net, the handles that it gives, and the questions that they and sockets answer.
+#include <dirent.h>
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/sockios.h>
@@ -13,6 +14,7 @@
 #include <sys/vfs.h>
 
 #include <cstring>
+#include <memory>
 #include <set>
 
 #include "fixtures/net_namespace.h"
@@ -37,8 +39,10 @@ namespace netns {
 namespace {
 
 using testing::AnyOf;
+using testing::Contains;
 using testing::EndsWith;
 using testing::HasSubstr;
+using testing::IsSupersetOf;
 using testing::Not;
 using testing::StartsWith;
 
@@ -133,6 +137,48 @@ NETNS_TEST(Nsfs, TheEntryIsALinkThatNamesTypeAndInode, Covers("NSFS-01")) {
   EXPECT_EQ(SETUP_OK(ReadLinkText("/proc/self/ns/net")), before);
   EXPECT_THAT(ReadLinkText(actor.Proc("ns/uts")), Holds(StartsWith("uts:["))) << "control: another type";
   EXPECT_THAT(ReadLinkText(actor.Proc("net")), Not(Holds(StartsWith("net:[")))) << "control: no namespace link";
+}
+
+/// What readdir(3) gives for a directory of namespaces.
+Result<std::set<std::string>> Listed(const std::string& directory) {
+  std::unique_ptr<DIR, int (*)(DIR*)> open(::opendir(directory.c_str()), ::closedir);
+  if (!open) return ErrnoError("opendir(" + directory + ")");
+  std::set<std::string> names;
+  while (const dirent* entry = ::readdir(open.get()))
+    if (entry->d_name[0] != '.') names.insert(std::string(entry->d_name) + (entry->d_type == DT_LNK ? "" : ", which is no link"));
+  return names;
+}
+
+// namespaces(7): "Each process has a /proc/pid/ns/ subdirectory containing one entry for each namespace": whoever it is, and who
+// looks for it by name or in the directory.
+NETNS_TEST(Nsfs, TheEntryIsListedForProcessesOfEveryUserNamespace, Covers("NSFS-01", "CONF-08"), Needs(UserNs())) {
+  Actor same = Actor::Start("same"), apart = Actor::Start("apart", CLONE_NEWNET), unprivileged = StartUnprivileged("unprivileged");
+  Actor child = Actor::Start("child"), root = StartNamespaceRoot("root"), nested = Actor::Start("nested");
+  SETUP_OK(EnterNewUserNamespace(child));
+  SETUP_OK(EnterNewUserNamespace(nested));
+  SETUP_OK(EnterNewUserNamespace(nested));
+  SETUP_OK(nested.Unshare(CLONE_NEWNET));
+  const struct {
+    const char* who;
+    Actor& actor;
+  } rows[] = {{"a process of the test's namespaces", same},
+              {"one in a network namespace of its own", apart},
+              {"one without any capability", unprivileged},
+              {"one in a child user namespace", child},
+              {"root of a child user namespace, in a network namespace of its own", root},
+              {"one two user namespaces below", nested}};
+  for (const auto& [who, each] : rows) {
+    SCOPED_TRACE(who);
+    Actor& actor = each;
+    const std::string task = "task/" + std::to_string(actor.pid()) + "/ns";
+    for (const std::string& directory : {std::string("/proc/self/ns"), std::string("/proc/thread-self/ns"), actor.Proc("ns"), actor.Proc(task)}) {
+      const auto listed = SETUP_OK(actor.Run([&] { return Listed(directory); }));
+      EXPECT_THAT(listed, IsSupersetOf({"mnt", "uts", "ipc", "user", "pid"})) << "control: other types, in " << directory;
+      EXPECT_THAT(listed, Contains("net")) << "in " << directory << ", as the process itself lists it";
+      EXPECT_THAT(actor.Run([&] { return ReadLinkText(directory + "/net"); }), Holds(StartsWith("net:["))) << directory;
+    }
+    EXPECT_THAT(SETUP_OK(Listed(actor.Proc("ns"))), Contains("net")) << "as its creator lists it";
+  }
 }
 
 // namespaces(7): "If two processes are in the same namespace, then the device IDs and inode numbers ... will be the same".

@@ -71,6 +71,7 @@ const std::vector<Origin>& Origins() {
          Fd fd = Opened(member.Proc("ns/net"), O_PATH);
          return Opened("/proc/self/fd/" + std::to_string(fd.get()));
        }},
+      {"root of its owner, who opened it", [](Actor& member) { return member.Run([] { return Opened("/proc/self/ns/net"); }); }},
       {"a socket",
        [](Actor& member) {
          Fd socket = SETUP_OK(SETUP_OK(NetNamespace::OfPid(member.pid())).Socket(AF_UNIX, SOCK_STREAM));

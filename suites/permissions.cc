@@ -46,6 +46,7 @@
 #include "harness/assertions.h"
 #include "harness/registration.h"
 #include "suites/support/any_link.h"
+#include "suites/support/bare_send.h"
 #include "suites/support/nsfs.h"
 #include "suites/support/rights.h"
 #include "suites/support/tun.h"
@@ -387,6 +388,11 @@ std::vector<Operation> Operations() {
        Request_([](R r, W w) { return r.MoveLink("taken", ByFd(w.home->fd())); }), PutADeviceIntoIt, "VETH"},
       {"MoveADeviceOutByASocketOfRoots", {"USER-11", "USER-27"}, kHome, kNetAdmin, Effect::kTaken,
        [](W w) { return w.root().MoveLink("taken", ByFd(w.home->fd())); }, PutADeviceIntoIt, "VETH"},
+      {"MoveADeviceOutByABareSendOverASocketOfRoots", {"USER-11", "USER-27"}, kHome, kNetAdmin, Effect::kTaken,
+       [](W w) {
+         return AckOfBareSend(w.root().socket().fd(), Request(RTM_NEWLINK).Header(ifinfomsg{}).Text(IFLA_IFNAME, "taken").Fd(IFLA_NET_NS_FD, w.home->fd()).Named("move 'taken'"));
+       },
+       PutADeviceIntoIt, "VETH"},
       {"CreateALinkThereByDescriptor", {"USER-13"}, kHome, kNetAdmin, Effect::kMade,
        Request_([](R r, W w) { return r.AddLink({.name = "made", .kind = "veth", .netns_fd = w.ns->fd()}); }), {}, "VETH"},
       {"CreateALinkThereByPid", {"USER-13"}, kHome, kNetAdmin, Effect::kMade,

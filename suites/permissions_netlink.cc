@@ -10,6 +10,7 @@
 #include "fixtures/bpf.h"
 #include "suites/support/action.h"
 #include "suites/support/any_link.h"
+#include "suites/support/bare_send.h"
 #include "suites/support/rights.h"
 #include "suites/support/tun.h"
 
@@ -130,7 +131,10 @@ Status Ask(World& world, const Request& request) {
   return socket.Ack(request);
 }
 Operation Foreign(const char* name, std::vector<const char*> covers, int protocol, std::function<Request(World&)> request, const char* config) {
-  return {name, std::move(covers), From::kHome, kNetAdmin, Effect::kNone, [=](World& world) { return Ask(world, request(world)); }, MakeASocket(protocol), config};
+  return {name, std::move(covers), From::kHome, kNetAdmin, Effect::kNone,
+          All({{"by sendto(2)", [=](World& world) { return Ask(world, request(world)); }},
+               {"by send(2)", [=](World& world) { return AckOfBareSend(world.socket.get(), request(world)); }}}),
+          MakeASocket(protocol), config};
 }
 Request UpOf(const char* name, World& world) {
   ifinfomsg header{};
@@ -140,15 +144,17 @@ Request UpOf(const char* name, World& world) {
 }
 /// One command of a family that says nothing: who may not give it is told so before that is looked at.
 Operation ForeignCommand(const char* name, const char* family, std::uint8_t command, const char* config) {
+  const auto give = [=](World& world, bool bare) -> Status {
+    ASSIGN_OR_RETURN(Fd same, world.socket.Dup());
+    ASSIGN_OR_RETURN(NetlinkSocket socket, NetlinkSocket::Adopt(std::move(same)));
+    ASSIGN_OR_RETURN(GenericFamily found, socket.ResolveFamily(family));
+    const Request request = std::move(Request(found.id).Named("a command").Header(genlmsghdr{.cmd = command, .version = static_cast<std::uint8_t>(found.version)}));
+    Status answer = bare ? AckOfBareSend(socket.fd(), request) : socket.Ack(request);
+    if (answer.code() == EPERM || answer.code() == EOPNOTSUPP) return answer;
+    return Ok();
+  };
   return {name, {"USER-27", "USER-07"}, From::kHome, kNetAdmin, Effect::kNone,
-          [=](World& world) -> Status {
-            ASSIGN_OR_RETURN(Fd same, world.socket.Dup());
-            ASSIGN_OR_RETURN(NetlinkSocket socket, NetlinkSocket::Adopt(std::move(same)));
-            ASSIGN_OR_RETURN(GenericFamily found, socket.ResolveFamily(family));
-            Status answer = socket.Ack(Request(found.id).Named("a command").Header(genlmsghdr{.cmd = command, .version = static_cast<std::uint8_t>(found.version)}));
-            if (answer.code() == EPERM || answer.code() == EOPNOTSUPP) return answer;
-            return Ok();
-          },
+          All({{"by sendto(2)", [=](World& world) { return give(world, false); }}, {"by send(2)", [=](World& world) { return give(world, true); }}}),
           MakeASocket(NETLINK_GENERIC), config, nullptr, false, [=] { NeedFamily(family, config); }};
 }
 

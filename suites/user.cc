@@ -16,7 +16,10 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
+#include <algorithm>
 #include <climits>
+#include <filesystem>
+#include <map>
 #include <sstream>
 
 #include "fixtures/net_namespace.h"
@@ -25,6 +28,7 @@
 #include "harness/child.h"
 #include "harness/registration.h"
 #include "suites/support/any_link.h"
+#include "suites/support/bare_send.h"
 #include "suites/support/nsfs.h"
 
 namespace netns {
@@ -747,39 +751,52 @@ NETNS_TEST(User, DeviceAttributesBelongToTheRootOfTheOwner, Covers("USER-21"), N
   EXPECT_THAT(child.Run([] { return IdsOf("/sys/class/net/lo/mtu"); }), Holds(kOverflow)) << "control: of a namespace of the parent's";
 }
 
-template <std::size_t N>
-void OwnershipFollowsTheDevice(const char* const (&attributes)[N]) {
+/// The owner of each file and directory below a device's directory in the sysfs of a namespace: the attributes of its queues, or
+/// the rest.
+std::map<std::string, Ids> OwnersBelow(const NetNamespace& space, const std::string& device, bool of_queues) {
+  std::map<std::string, Ids> owners;
+  space.InWithSysfs([&] {
+    const std::filesystem::path base = std::filesystem::canonical("/sys/class/net/" + device);
+    owners["."] = SETUP_OK(IdsOf(base));
+    // Links are not followed: they lead to devices, which are on their own.
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(base))
+      if (!entry.is_symlink()) owners[entry.path().lexically_relative(base)] = SETUP_OK(IdsOf(entry.path()));
+  });
+  std::erase_if(owners, [&](const auto& each) { return (each.first.starts_with("queues/") && std::count(each.first.begin(), each.first.end(), '/') > 1) != of_queues; });
+  return owners;
+}
+void OwnershipFollowsTheDevice(bool of_queues) {
+  constexpr unsigned kQueues = 5;
   Actor root = StartMappedRoot("root");
   auto inner = OfActor(root), outer = NetNamespace::Create();
   auto rtnl = RtnlIn(outer);
-  SETUP_OK(rtnl.AddVeth("moved", "stays"));
-  auto ids = [](const NetNamespace& space, const std::string& path) {
-    Result<Ids> result = Error{EIO, "stat"};
-    space.InWithSysfs([&] { result = IdsOf("/sys/class/net/" + path); });
-    return result;
-  };
+  const auto queues = [](Request& request) { request.U32(IFLA_NUM_TX_QUEUES, kQueues).U32(IFLA_NUM_RX_QUEUES, kQueues); };
+  SETUP_OK(rtnl.AddVeth("moved", PeerSpec{.name = "stays", .more = queues}, LinkSpec{.tx_queues = kQueues, .rx_queues = kQueues}));
   auto check = [&](const NetNamespace& space, const std::string& device, Ids expected, const char* when) {
-    for (const char* attribute : attributes) {
-      auto seen = ids(space, device + "/" + attribute);
-      if (seen.code() == ENOENT) continue;
-      EXPECT_THAT(seen, Holds(expected)) << device << "/" << attribute << ", " << when;
-    }
+    const auto owners = OwnersBelow(space, device, of_queues);
+    for (const auto& [attribute, owner] : owners) EXPECT_EQ(owner, expected) << device << "/" << attribute << ", " << when;
+    return owners.size();
   };
-  check(outer, "moved", kRoot, "control: before");
+  const std::size_t attributes = check(outer, "moved", kRoot, "control: before");
+  const auto listed = OwnersBelow(outer, "moved", of_queues);
+  const std::string last = "queues/tx-" + std::to_string(kQueues - 1);
+  const std::vector<std::string> some = of_queues ? std::vector<std::string>{last + "/tx_timeout"} : std::vector<std::string>{"mtu", "statistics/rx_bytes", last};
+  for (const std::string& attribute : some) EXPECT_TRUE(listed.contains(attribute)) << "control: " << attribute << " is looked at";
   SETUP_OK(rtnl.MoveLink("moved", ByFd(inner.fd())));
-  if (ids(inner, "moved/mtu").ok() && SETUP_OK(ids(inner, "lo/mtu")) == Ids{100000, 100000} &&
-      SETUP_OK(ids(inner, "moved/mtu")) == kRoot && ::access("/proc/sys/net/core/tstamp_allow_data", F_OK) != 0)
+  const auto arrived = OwnersBelow(inner, "moved", false);
+  if (arrived.at("mtu") == kRoot && OwnersBelow(inner, "lo", false).at("mtu") == Ids{100000, 100000} &&
+      ::access("/proc/sys/net/core/tstamp_allow_data", F_OK) != 0)
     throw MissingNeed("needs-feature:sysfs-ownership", "ownership that follows a device, since Linux 5.7", "", LinuxVersion{5, 7});
-  check(inner, "moved", Ids{100000, 100000}, "moved to a namespace of another owner");
+  EXPECT_EQ(check(inner, "moved", Ids{100000, 100000}, "moved to a namespace of another owner"), attributes);
   check(outer, "stays", kRoot, "control: the one that was not moved");
   SETUP_OK(RtnlIn(inner).MoveLink("moved", ByFd(outer.fd())));
   check(outer, "moved", kRoot, "moved back");
 }
 NETNS_TEST(User, OwnershipOfAttributesFollowsTheDevice, Covers("USER-22"), Needs(Root(), UserNs(), Config("VETH"), Config("SYSFS"))) {
-  OwnershipFollowsTheDevice(kAttributes);
+  OwnershipFollowsTheDevice(/*of_queues=*/false);
 }
 NETNS_TEST(User, OwnershipOfAttributesOfItsQueuesFollowsTheDevice, Covers("USER-22"), Needs(Root(), UserNs(), Config("VETH"), Config("SYSFS"))) {
-  OwnershipFollowsTheDevice(kQueueAttributes);
+  OwnershipFollowsTheDevice(/*of_queues=*/true);
 }
 
 NETNS_TEST(User, IdsMustBeMappedFirst, Covers("USER-23"), Needs(UserNs(), Config("SYSFS"))) {
@@ -962,25 +979,12 @@ NETNS_TEST(User, MessagesOfANamespaceGoOnlyToThoseWithRightsOverIt, Covers("USER
   EXPECT_THAT(childs, Not(Contains("lo@7"))) << "root of a child user namespace heard of a namespace of its parent's";
 }
 
-/// Brings lo up (or down) by a datagram without an address, as send(2) makes it. With an explicit one (sendto(2)) the
-/// kernel leaves out the check of the opener, since the sender has chosen the destination (NETLINK_SKB_DST).
-Status SendUp(int socket, bool up) {
+/// Brings lo up by a request without an address, as send(2) makes it.
+Status SendUp(int socket) {
   ifinfomsg header{};
   header.ifi_index = 1;
-  header.ifi_change = IFF_UP;
-  header.ifi_flags = up ? IFF_UP : 0;
-  Request request(RTM_NEWLINK, NLM_F_REQUEST | NLM_F_ACK);
-  request.Header(header);
-  auto bytes = request.bytes();
-  if (::send(socket, bytes.data(), bytes.size(), 0) < 0) return ErrnoError("send of a netlink request");
-  RETURN_IF_ERROR(WaitFor(socket, POLLIN, Deadline::OfTest(), "the answer to a netlink request"));
-  char buffer[8192];
-  ssize_t n = ::recv(socket, buffer, sizeof buffer, 0);
-  if (n < static_cast<ssize_t>(NLMSG_LENGTH(sizeof(nlmsgerr)))) return ErrnoError("recv of a netlink answer");
-  nlmsgerr answer;
-  std::memcpy(&answer, buffer + NLMSG_HDRLEN, sizeof answer);
-  if (answer.error != 0) return Error{-answer.error, "bring lo up"};
-  return Ok();
+  header.ifi_change = header.ifi_flags = IFF_UP;
+  return AckOfBareSend(socket, Request(RTM_NEWLINK).Header(header).Named("bring lo up"));
 }
 
 // netlink_ns_capable(): the opener of the socket and the sender.
@@ -989,11 +993,11 @@ NETNS_TEST(User, NetlinkChecksOpenerAndSender, Covers("USER-27")) {
   Actor nobody = StartUnprivileged("nobody");
   auto open = [] { return NewSocket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE); };
   Fd opened_by_nobody = SETUP_OK(nobody.Run(open)), opened_by_root = SETUP_OK(open());
-  EXPECT_THAT(SendUp(opened_by_nobody.get(), true), FailsWith(EPERM)) << "opened without privilege, sent with it";
-  EXPECT_THAT(nobody.Run([&] { return SendUp(opened_by_root.get(), true); }), FailsWith(EPERM)) << "opened with privilege, sent without it";
-  EXPECT_THAT(nobody.Run([&] { return SendUp(opened_by_nobody.get(), true); }), FailsWith(EPERM)) << "neither";
+  EXPECT_THAT(SendUp(opened_by_nobody.get()), FailsWith(EPERM)) << "opened without privilege, sent with it";
+  EXPECT_THAT(nobody.Run([&] { return SendUp(opened_by_root.get()); }), FailsWith(EPERM)) << "opened with privilege, sent without it";
+  EXPECT_THAT(nobody.Run([&] { return SendUp(opened_by_nobody.get()); }), FailsWith(EPERM)) << "neither";
   EXPECT_FALSE(SETUP_OK(rtnl.LinkByName("lo")).up()) << "a refused request took effect";
-  EXPECT_OK(SendUp(opened_by_root.get(), true)) << "control: both with privilege";
+  EXPECT_OK(SendUp(opened_by_root.get())) << "control: both with privilege";
   EXPECT_TRUE(SETUP_OK(rtnl.LinkByName("lo")).up()) << "control";
 }
 
