@@ -993,42 +993,5 @@ NETNS_TEST(Dev, RenamingIsConfinedToTheNamespace, Covers("DEV-44"), Needs(Config
   EXPECT_THAT(LinkNames(a), ElementsAre("d1", "lo", "theirs"));
 }
 
-// net/core/sysctl_net_core.c: rps_default_mask is per namespace.
-NETNS_TEST(Dev, RpsDefaultMaskIsPerNamespace, Covers("DEV-45"), Needs(Config("RPS"), Config("VETH"))) {
-  Place a, b;
-  if (!a.ns.HasSysctl("net.core.rps_default_mask"))
-    throw MissingNeed("needs-feature:rps_default_mask", "no net.core.rps_default_mask", "use Linux 6.3 or later", LinuxVersion{6, 3});
-  auto cpus = [](Place& place, const std::string& name) {
-    // "0000,00000001" on a machine with many processors
-    std::string text = SETUP_OK(place.ns.ReadSysfs("class/net/" + name + "/queues/rx-0/rps_cpus"));
-    std::erase(text, ',');
-    return std::stoul(text, nullptr, 16);
-  };
-  auto mask = [](Place& place) {
-    std::string text = SETUP_OK(place.ns.Sysctl("net.core.rps_default_mask"));
-    std::erase(text, ',');
-    return std::stoul(text, nullptr, 16);
-  };
-  EXPECT_EQ(mask(a), 0u) << "at birth";
-  AddDevice(a, "before");
-  if (Status set = a.ns.SetSysctl("net.core.rps_default_mask", "1"); set.code() == EACCES || set.code() == EPERM)
-    throw MissingNeed("needs-cap:SYS_ADMIN", "net.core.rps_default_mask is writable for real root only", "run as root");
-  else
-    SETUP_OK(std::move(set));
-  Place later = Place::Inside(a);
-  AddDevice(a, "after");
-  AddDevice(b, "after");
-  AddDevice(later, "after");
-  EXPECT_EQ(mask(a), 1u);
-  EXPECT_EQ(cpus(a, "after"), 1u) << "control: a device that is created later in that namespace";
-  EXPECT_EQ(cpus(a, "before"), 0u);
-  EXPECT_EQ(cpus(a, "lo"), 0u);
-  for (Place* other : {&b, &later}) {
-    EXPECT_EQ(mask(*other), 0u);
-    EXPECT_EQ(cpus(*other, "after"), 0u);
-    EXPECT_EQ(cpus(*other, "lo"), 0u);
-  }
-}
-
 }  // namespace
 }  // namespace netns

@@ -310,5 +310,69 @@ void IsSetInItsNamespace(const Setting& setting, Place& owner, Place& other) {
   return true;
 }();
 
+// --- the default mask of receive packet steering
+
+unsigned long MaskOf(Result<std::string> text) {
+  std::string mask = SETUP_OK(std::move(text));
+  std::erase(mask, ',');  // "0000,00000001" on a machine with many processors
+  return std::stoul(mask, nullptr, 16);
+}
+// net/core/sysctl_net_core.c: rps_default_mask is per namespace.
+void RpsDefaultMaskIsOfTheNamespace(Place& owner, Place& other) {
+  const std::string setting = "net.core.rps_default_mask";
+  if (!other.ns.HasSysctl(setting))
+    throw MissingNeed("needs-feature:rps_default_mask", "no net.core.rps_default_mask", "use Linux 6.3 or later", LinuxVersion{6, 3});
+  const auto cpus = [](Place& place, const std::string& name) { return MaskOf(place.ns.ReadSysfs("class/net/" + name + "/queues/rx-0/rps_cpus")); };
+  const auto mask = [&](Place& place) { return MaskOf(place.ns.Sysctl(setting)); };
+  EXPECT_EQ(mask(owner), 0u) << "before it is set";
+  EXPECT_EQ(mask(other), 0u);
+  const Undo undo([&] {
+    std::ignore = owner.ns.SetSysctl(setting, "0");
+    for (Place* place : {&owner, &other})
+      for (const char* name : {"nscrps0", "nscrps1"}) std::ignore = (*place)->DeleteLink(name);
+  });
+  AddDevice(owner, "nscrps0");
+  if (Status set = owner.ns.SetSysctl(setting, "1"); set.code() == EACCES || set.code() == EPERM)
+    throw MissingNeed("needs-cap:SYS_ADMIN", "net.core.rps_default_mask is writable for real root only", "run as root");
+  else
+    SETUP_OK(std::move(set));
+  Place sibling, inside = Place::Inside(owner);
+  AddDevice(owner, "nscrps1");
+  EXPECT_EQ(mask(owner), 1u);
+  EXPECT_EQ(cpus(owner, "nscrps1"), 1u) << "control: a device that is created later in that namespace";
+  EXPECT_EQ(cpus(owner, "nscrps0"), 0u) << "a device that was created before";
+  EXPECT_EQ(cpus(owner, "lo"), 0u);
+  for (const auto& [place, which] : {std::pair(&other, "that was there before"), std::pair(&sibling, "made by another afterwards"), std::pair(&inside, "made inside it afterwards")}) {
+    SCOPED_TRACE(std::string("a namespace ") + which);
+    AddDevice(*place, "nscrps1");
+    EXPECT_EQ(mask(*place), 0u) << "the mask of another namespace";
+    EXPECT_EQ(cpus(*place, "nscrps1"), 0u) << "a new device has the mask of another namespace";
+    EXPECT_EQ(cpus(*place, "lo"), 0u);
+  }
+}
+NETNS_TEST(Dev, RpsDefaultMaskIsPerNamespace, Covers("DEV-45"), Needs(Config("RPS"), Config("VETH"))) { BetweenTwoNamespaces(RpsDefaultMaskIsOfTheNamespace); }
+NETNS_TEST(Dev, RpsDefaultMaskOfTheInitialNamespaceIsItsOwn, Covers("DEV-45"), Needs(Machine(), Config("RPS"), Config("VETH")), Exclusive{}) {
+  BesideTheInitialNamespace(RpsDefaultMaskIsOfTheNamespace);
+}
+
+// --- where a device went
+
+// net/core/dev.c rtmsg_ifinfo_newnet(): a namespace that the source has no id for gets one by the move.
+void TheSourceIsToldTheIdOfTheTarget(Place& owner, Place& other) {
+  const std::string name = "nscgoes";
+  const Undo undo([&] { std::ignore = other->DeleteLink(name); });
+  AddDevice(owner, name);
+  EXPECT_LT(SETUP_OK(owner->GetNsid(other.ref())).nsid, 0) << "control: it has none yet";
+  auto hears = SETUP_OK(RtnlMonitor::In(owner.ns, {RTNLGRP_LINK}));
+  SETUP_OK(owner->MoveLink(name, other.ref()));
+  ASSERT_OK_AND_ASSIGN(const Message gone, hears.Until(LinkRemoved(name), "RTM_DELLINK in the namespace that it left"));
+  const Link told = ReadLink(gone);
+  EXPECT_THAT(told.new_netnsid, testing::Optional(testing::Ge(0))) << "IFLA_NEW_NETNSID, where the source had no id of the target";
+  EXPECT_EQ(SETUP_OK(owner->GetNsid(other.ref())).nsid, told.new_netnsid.value_or(-2)) << "the id that the source has for the target from then on";
+  EXPECT_EQ(told.new_ifindex, std::optional(SETUP_OK(other->LinkByName(name)).index)) << "IFLA_NEW_IFINDEX";
+}
+[[maybe_unused]] const bool moves =
+    RegisterBetween("Dev", "TheSourceIsToldTheIdOfTheTarget", "", __FILE__, __LINE__, TheSourceIsToldTheIdOfTheTarget, Covers("DEV-30", "NSID-09"), Needs(Config("VETH")));
+
 }  // namespace
 }  // namespace netns

@@ -707,7 +707,7 @@ NETNS_TEST(Dev, TheSourceIsToldWhereADeviceWent, Covers("DEV-30"), Needs(Config(
     const auto gone = departure(in_a.Heard(), name);
     ASSERT_EQ(gone.size(), 1u) << "RTM_DELLINK in the source";
     EXPECT_EQ(gone[0].index, index);
-    EXPECT_TRUE(gone[0].new_netnsid.has_value()) << "IFLA_NEW_NETNSID";
+    EXPECT_THAT(gone[0].new_netnsid, testing::Optional(testing::Ge(0))) << "IFLA_NEW_NETNSID, an id that is made for it where it has none yet";
     EXPECT_EQ(gone[0].new_netnsid, std::optional(SETUP_OK(a->GetNsid(b.ref())).nsid)) << "the id that the source has for it";
     EXPECT_EQ(gone[0].new_ifindex, std::optional(there)) << "IFLA_NEW_IFINDEX";
     const auto heard_there = in_b.Heard();

@@ -15,12 +15,14 @@
 #include <sys/syscall.h>
 
 #include <cstddef>
+#include <functional>
 #include <optional>
 #include <sstream>
 
 #include "fixtures/link_monitor.h"
 #include "fixtures/nic.h"
 #include "fixtures/sockets.h"
+#include "fixtures/user_namespace.h"
 #include "harness/child.h"
 #include "suites/support/place.h"
 #include "suites/support/watched.h"
@@ -363,10 +365,39 @@ T NeedsKeyType(Result<T> added, const char* symbol) {
   return SETUP_OK(std::move(added));
 }
 
+using TwoNamespaces = std::function<void(const NetNamespace& a, const NetNamespace& b)>;
+
+NetNamespace MadeBy(Actor& container) {
+  return container.Run([] { return NetNamespace::Create(); });
+}
+/// Two namespaces, whoever owns them.
+void WhoeverOwnsThem(const TwoNamespaces& body) {
+  const auto between = [&](const char* which, const NetNamespace& a, const NetNamespace& b) {
+    SCOPED_TRACE(which);
+    body(a, b);
+  };
+  Actor container = StartNamespaceRoot("container"), other = StartNamespaceRoot("another container");
+  const auto own = NetNamespace::Create(), of_container = MadeBy(container);
+  between("two namespaces of one owner", own, NetNamespace::Create());
+  between("one of the test, and one of a child user namespace", own, of_container);
+  between("two of one child user namespace", of_container, MadeBy(container));
+  between("two of two child user namespaces", of_container, MadeBy(other));
+}
+/// The same beside the initial namespace.
+void InitialAndWhoever(const TwoNamespaces& body) {
+  const auto initial = InitialNetNamespace(), own = NetNamespace::Create();
+  Actor container = StartNamespaceRoot("container");
+  const auto of_container = MadeBy(container);
+  for (const auto& [which, ns] : {std::pair("one of the same owner", &own), std::pair("one of a child user namespace", &of_container)}) {
+    SCOPED_TRACE(std::string("the initial namespace, and ") + which);
+    body(initial, *ns);
+    body(*ns, initial);
+  }
+}
+
 // include/linux/key.h KEY_TYPE_NET_DOMAIN: keys of a type that is about the network belong to the namespace in which they
 // were added: equal names in one keyring are two keys.
-NETNS_TEST(Misc, KeysOfTheNetworkAreOfOneNamespace, Covers("MISC-09"), Needs(Config("KEYS"), Config("DNS_RESOLVER"))) {
-  auto a = NetNamespace::Create(), b = NetNamespace::Create();
+void KeysAreOfOneNamespace(const NetNamespace& a, const NetNamespace& b) {
   Actor actor = StartSession();
   auto add = [&](const NetNamespace& where, const char* type) {
     SETUP_OK(actor.Enter(where.fd()));
@@ -391,9 +422,14 @@ NETNS_TEST(Misc, KeysOfTheNetworkAreOfOneNamespace, Covers("MISC-09"), Needs(Con
   const Serial plain = SETUP_OK(add(a, "user"));
   EXPECT_THAT(add(b, "user"), Holds(plain)) << "control: a key that is not about the network";
 }
+NETNS_TEST(Misc, KeysOfTheNetworkAreOfOneNamespace, Covers("MISC-09"), Needs(UserNs(), Config("KEYS"), Config("DNS_RESOLVER"))) {
+  WhoeverOwnsThem(KeysAreOfOneNamespace);
+}
+NETNS_TEST(Misc, KeysOfTheNetworkAreNotOfTheInitialNamespace, Covers("MISC-09"), Needs(Machine(), UserNs(), Config("KEYS"), Config("DNS_RESOLVER"))) {
+  InitialAndWhoever(KeysAreOfOneNamespace);
+}
 
-NETNS_TEST(Misc, KeysOfTheNetworkAreFoundFromTheirNamespace, Covers("MISC-09"), Needs(Config("KEYS"), Config("AF_RXRPC"))) {
-  auto a = NetNamespace::Create(), b = NetNamespace::Create();
+void KeysAreFoundFromTheirNamespace(const NetNamespace& a, const NetNamespace& b) {
   (void)::close(::socket(AF_RXRPC, SOCK_DGRAM | SOCK_CLOEXEC, AF_INET));  // asks for the module that brings the type
   Actor actor = StartSession();
   auto search = [&](const NetNamespace& where, const char* type) {
@@ -409,6 +445,12 @@ NETNS_TEST(Misc, KeysOfTheNetworkAreFoundFromTheirNamespace, Covers("MISC-09"), 
   const Serial in_b = actor.Run([&] { return SETUP_OK(AddKey("rxrpc", "cell.example", "")); });
   EXPECT_THAT(search(b, "rxrpc"), Holds(in_b));
   EXPECT_THAT(search(a, "rxrpc"), Holds(in_a));
+}
+NETNS_TEST(Misc, KeysOfTheNetworkAreFoundFromTheirNamespace, Covers("MISC-09"), Needs(UserNs(), Config("KEYS"), Config("AF_RXRPC"))) {
+  WhoeverOwnsThem(KeysAreFoundFromTheirNamespace);
+}
+NETNS_TEST(Misc, KeysOfTheNetworkAreNotFoundFromTheInitialNamespace, Covers("MISC-09"), Needs(Machine(), UserNs(), Config("KEYS"), Config("AF_RXRPC"))) {
+  InitialAndWhoever(KeysAreFoundFromTheirNamespace);
 }
 
 // --------------------------------------------------------------------------------------------------- helper programs

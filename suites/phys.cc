@@ -236,17 +236,22 @@ void SeveralReturnTogether() {
   auto nics = PhysicalNic::Leased();
   auto initial = InitialNetNamespace();
   Rtnl in_initial = SETUP_OK(Rtnl::In(initial));
+  std::vector<std::string> names;
+  for (const auto& nic : nics) names.push_back(nic.name());
   {
     Actor member = Actor::Start("member");
     SETUP_OK(member.Unshare(CLONE_NEWNET));
     for (const auto& nic : nics) SETUP_OK(in_initial.MoveLink(nic.name(), ByPid(member.pid())));
     for (const auto& nic : nics) EXPECT_THAT(nic.InInitial(), FailsWith(ENODEV));
+    ReturnsTold told(initial, names);
+    told.ExpectNone();
     member.Kill();
     for (const auto& nic : nics) {
       ASSERT_OK_AND_ASSIGN(Link back, nic.WaitUntilBack());
       EXPECT_EQ(nic.mac(), back.address) << "every card of the freed namespace returns, each as itself";
       EXPECT_EQ(nic.name(), back.name);
     }
+    told.ExpectAll();
   }
   {
     std::vector<Actor> members;
@@ -255,8 +260,11 @@ void SeveralReturnTogether() {
       SETUP_OK(members.back().Unshare(CLONE_NEWNET));
       SETUP_OK(in_initial.MoveLink(nic.name(), ByPid(members.back().pid())));
     }
+    ReturnsTold told(initial, names);
+    told.ExpectNone();
     for (Actor& member : members) member.Kill();
     for (const auto& nic : nics) ASSERT_OK(nic.WaitUntilBack()) << "from two namespaces freed at the same time";
+    told.ExpectAll();
   }
 }
 
@@ -753,7 +761,7 @@ struct Scenario {
       {"ReturnsWhenTheLastProcessEnds", {"PHYS-03", "VETH-09", "VETH-10"}, ReturnsWhenTheLastProcessEnds, true},
       {"ReturnsToTheInitialNamespaceNotToTheParent", {"PHYS-04", "PHYS-05"}, ReturnsToTheInitialNamespaceNotToTheParent, true},
       {"StaysAwayWhileTheNamespaceIsPinned", {"PHYS-06", "PHYS-40"}, StaysAwayWhileTheNamespaceIsPinned, true},
-      {"SeveralReturnTogether", {"PHYS-07"}, SeveralReturnTogether, true},
+      {"SeveralReturnTogether", {"PHYS-07", "PHYS-26"}, SeveralReturnTogether, true, "USER_NS"},
       {"KeepsANameGivenInsideIfItIsFree", {"PHYS-08"}, KeepsANameGivenInsideIfItIsFree, false},
       {"ReturnsAsDevIfindexWhenItsNameIsTaken", {"PHYS-09", "PHYS-10"}, ReturnsAsDevIfindexWhenItsNameIsTaken, true, nullptr, true},
       {"DropsOnlyAltnamesThatClash", {"PHYS-11"}, DropsOnlyAltnamesThatClash, false},

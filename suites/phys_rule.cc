@@ -117,10 +117,13 @@ void ALineReturnsAndVirtualDevicesDie(int discipline, const char* symbol) {
       EXPECT_OK(in_a.LinkByName(line.name()));
     }
     EXPECT_THAT(in_initial.LinkByName(line.name()), FailsWith(ENODEV)) << "control: while the namespace is pinned";
+    ReturnsTold told(initial, {line.name(), second.name()});
+    told.ExpectNone();
     Free(std::move(a));
     EXPECT_EVENTUALLY("both lines to return to the initial namespace", [&] {
       return in_initial.LinkByName(line.name()).ok() && in_initial.LinkByName(second.name()).ok();
     });
+    told.ExpectAll();
     EXPECT_EVENTUALLY("the virtual devices to be destroyed", [&] { return in_parent.LinkByName("witness").code() == ENODEV; });
     for (const char* name : {"nsvirt0", "nsvcan0", "nsveth0"}) {
       EXPECT_THAT(in_initial.LinkByName(name), FailsWith(ENODEV)) << name << " is virtual";
@@ -129,12 +132,12 @@ void ALineReturnsAndVirtualDevicesDie(int discipline, const char* symbol) {
   }
 }
 
-NETNS_TEST(Phys, ASlipLineReturnsAndVirtualDevicesDie, Covers("PHYS-31"), Needs(Machine(), Config("SLIP"), Config("VETH")),
+NETNS_TEST(Phys, ASlipLineReturnsAndVirtualDevicesDie, Covers("PHYS-31", "PHYS-26"), Needs(Machine(), UserNs(), Config("SLIP"), Config("VETH")),
            Exclusive{}, Within{60s}) {
   ALineReturnsAndVirtualDevicesDie(N_SLIP, "SLIP");
 }
-NETNS_TEST(Phys, ASerialCanLineReturnsAndVirtualDevicesDie, Covers("PHYS-31"),
-           Needs(Machine(), Config("CAN_SLCAN"), Config("VETH")), Exclusive{}, Within{60s}) {
+NETNS_TEST(Phys, ASerialCanLineReturnsAndVirtualDevicesDie, Covers("PHYS-31", "PHYS-26"),
+           Needs(Machine(), UserNs(), Config("CAN_SLCAN"), Config("VETH")), Exclusive{}, Within{60s}) {
   ALineReturnsAndVirtualDevicesDie(N_SLCAN, "CAN_SLCAN");
 }
 

@@ -11,6 +11,7 @@
 #include <filesystem>
 
 #include "fixtures/user_namespace.h"
+#include "suites/support/between.h"
 #include "suites/support/place.h"
 
 namespace netns {
@@ -20,6 +21,7 @@ using testing::AnyOf;
 using testing::Contains;
 using testing::ElementsAre;
 using testing::IsEmpty;
+using testing::HasSubstr;
 using testing::Not;
 
 constexpr auto kFreed = std::chrono::seconds(25);
@@ -519,6 +521,43 @@ NETNS_TEST(Sysfs, BondingMastersListsTheBondsOfTheNamespace, Covers("SYSFS-10"),
   EXPECT_OK(b.ns.WriteSysfs("class/net/bonding_masters", "-bonda"));
   EXPECT_THAT(masters(a), ElementsAre("bonda")) << "one was deleted, of another namespace";
 }
+
+// drivers/net/bonding/bond_sysfs.c: who writes to the instance of one namespace while in another one makes and deletes bonds,
+// and gives them ports, in the namespace of the instance. The file is of root of the initial user namespace.
+void BondsAreOfTheNamespaceOfTheInstance(Place& owner, Place& writer) {
+  const std::string bond = "nsinstbond", port = "nsinstport", masters = "/class/net/bonding_masters";
+  const LinkSpec spec{.name = bond, .kind = "bond"};
+  const auto has = [&](Place& place, const std::string& name) { return place->LinkByName(name).ok(); };
+  const Undo remove([&] {
+    for (Place* place : {&owner, &writer})
+      for (const std::string& name : {bond, port}) (void)(*place)->DeleteLink(name).ok();
+  });
+  Status probe = owner->AddLink(spec);
+  RequireBuiltIn(probe, "BONDING");
+  SETUP_OK(std::move(probe));
+  SETUP_OK(owner->DeleteLink(bond));
+  Mounter mounter("writer");
+  const std::string theirs = mounter.Mount(owner.ns, "theirs"), own = mounter.Mount(writer.ns, "own");
+  mounter.Enter(writer.ns);
+  ASSERT_OK(mounter.Write(theirs + masters, "+" + bond)) << "the name is free in the namespace of the instance";
+  EXPECT_FALSE(has(writer, bond)) << "the bond was made in the namespace of the writer, not in that of the sysfs";
+  ASSERT_TRUE(has(owner, bond)) << "the bond was not made in the namespace of the sysfs";
+  EXPECT_THAT(mounter.Read(theirs + masters), Holds(HasSubstr(bond)));
+  EXPECT_THAT(mounter.Read(own + masters), Holds(Not(HasSubstr(bond)))) << "control: the instance of the writer's namespace";
+  // A port: the device of that name in the namespace of the bond.
+  for (Place* place : {&owner, &writer}) AddDevice(*place, port);
+  EXPECT_OK(mounter.Write(theirs + "/class/net/" + bond + "/bonding/slaves", "+" + port));
+  EXPECT_EQ(SETUP_OK(owner->LinkByName(port)).master, SETUP_OK(owner->LinkByName(bond)).index) << "the port in the namespace of the sysfs";
+  EXPECT_FALSE(SETUP_OK(writer->LinkByName(port)).master.has_value()) << "the device of that name in the namespace of the writer";
+  EXPECT_OK(mounter.Write(own + masters, "+" + bond)) << "control: the instance of the writer's namespace";
+  EXPECT_TRUE(has(writer, bond)) << "control";
+  EXPECT_OK(mounter.Write(theirs + masters, "-" + bond));
+  EXPECT_FALSE(has(owner, bond)) << "the bond in the namespace of the sysfs was not deleted";
+  EXPECT_TRUE(has(writer, bond)) << "the bond of that name in the namespace of the writer was deleted";
+}
+[[maybe_unused]] const bool bonds =
+    RegisterBetween("Sysfs", "BondsAreOfTheNamespaceOfTheInstance", "", __FILE__, __LINE__, BondsAreOfTheNamespaceOfTheInstance,
+                    Covers("SYSFS-07", "VIRT-18"), Needs(Root(), Config("BONDING"), Config("VETH")));
 
 // The queues of a device are objects of the device's namespace too.
 NETNS_TEST(Sysfs, QueuesFollowTheirDevice, Covers("SYSFS-10", "SYSFS-06"), Needs(Config("VETH"))) {

@@ -10,6 +10,7 @@
 #include "fixtures/sockets.h"
 #include "fixtures/topology.h"
 #include "fixtures/user_namespace.h"
+#include "suites/support/between.h"
 #include "suites/support/listener.h"
 #include "suites/support/uppers.h"
 
@@ -189,6 +190,35 @@ NETNS_TEST(Virt, VrfsOfTwoNamespacesAreIndependent, Covers("VIRT-17"), Needs(Con
   EXPECT_THAT(a->AddLink({.name = "blue", .kind = "vrf", .data = second}), Not(Succeeds())) << "one VRF for one table";
   EXPECT_OK(nested->AddLink({.name = "blue", .kind = "vrf", .data = second})) << "control: where it is not strict";
 }
+
+// Documentation/networking/vrf.rst, strict_mode: "By default, the value is 0"; in every new namespace, whatever others have.
+void StrictnessOfVrfsIsNotInherited(Place& owner, Place& other) {
+  const std::string strict = "net/vrf/strict_mode";
+  const auto vrf = [](const char* name) { return LinkSpec{.name = name, .kind = "vrf", .data = [](Request& r) { r.U32(1 /* IFLA_VRF_TABLE */, 10); }}; };
+  Place before = Place::Inside(owner);
+  Add(before, "NET_VRF", vrf("red"));
+  if (!before.ns.HasSysctl(strict))
+    throw MissingNeed("needs-feature:" + strict, "this kernel has no " + strict, "", LinuxVersion{5, 8});
+  const std::string old = SETUP_OK(owner.ns.Sysctl(strict)), of_other = SETUP_OK(other.ns.Sysctl(strict));
+  const Undo restore([&] { std::ignore = owner.ns.SetSysctl(strict, old); });
+  SETUP_OK(owner.ns.SetSysctl(strict, "1"));
+  EXPECT_THAT(owner.ns.Sysctl(strict), Holds("1")) << "control: where it was set";
+  EXPECT_THAT(other.ns.Sysctl(strict), Holds(of_other)) << "a namespace that was there before";
+  Place sibling, inside = Place::Inside(owner);
+  SETUP_OK(sibling->AddLink(vrf("red")));
+  SETUP_OK(inside->AddLink(vrf("red")));
+  for (const auto& [place, which] : {std::pair(&before, "made before it was set"), std::pair(&sibling, "made afterwards by another"),
+                                     std::pair(&inside, "made afterwards inside the one where it was set")}) {
+    SCOPED_TRACE(std::string("a namespace ") + which);
+    EXPECT_THAT(place->ns.Sysctl(strict), Holds("0")) << "it does not start with the default of net.vrf.strict_mode";
+    EXPECT_OK((*place)->AddLink(vrf("blue"))) << "a second VRF for one table, which only strict mode refuses";
+    (void)(*place)->DeleteLink("blue").ok();
+    SETUP_OK(place->ns.SetSysctl(strict, "1"));
+    EXPECT_THAT((*place)->AddLink(vrf("blue")), Not(Succeeds())) << "control: where it is strict";
+  }
+}
+[[maybe_unused]] const bool strictness =
+    RegisterBetween("Virt", "StrictnessOfVrfsIsNotInherited", "", __FILE__, __LINE__, StrictnessOfVrfsIsNotInherited, Covers("VIRT-17"), Needs(Config("NET_VRF")));
 
 // Devices that are bound to the namespace in which they were made (NETIF_F_NETNS_LOCAL, later netns_immutable).
 void CannotBeMoved(const std::string& kind, const char* symbol) {

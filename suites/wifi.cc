@@ -27,7 +27,7 @@ using testing::Not;
 
 // drivers/net/wireless/virtual/mac80211_hwsim.h, which is no UAPI header.
 constexpr std::uint8_t kNewRadio = 4, kGetRadio = 6;
-constexpr std::uint16_t kRadioName = 17;
+constexpr std::uint16_t kRadioId = 10, kRadioName = 17;
 
 /// Generic netlink to one family, inside a namespace.
 class Generic {
@@ -93,6 +93,15 @@ struct Air {
     for (const Message& message : SETUP_OK(radios.socket().Dump(radios.Make(kGetRadio, "list the radios"))))
       if (auto name = message.AttributesAfter<genlmsghdr>().Text(kRadioName)) names.push_back(*name);
     return names;
+  }
+  /// The number of a radio that hwsim lists.
+  std::uint32_t NumberOf(const std::string& phy) {
+    for (const Message& message : SETUP_OK(radios.socket().Dump(radios.Make(kGetRadio, "list the radios")))) {
+      const auto attributes = message.AttributesAfter<genlmsghdr>();
+      const auto number = attributes.U32(kRadioId);
+      if (attributes.Text(kRadioName) == phy && number) return *number;
+    }
+    throw SetupFailure("hwsim lists no number of the radio " + phy, std::source_location::current());
   }
   /// Names in /sys/class/ieee80211 of the namespace's sysfs.
   std::vector<std::string> SysPhys() {
@@ -424,11 +433,48 @@ NETNS_TEST(Wifi, NumbersOfOtherNamespacesMeanNothing, Covers("WIFI-06"),
   }
 }
 
+// mac80211_hwsim.h HWSIM_CMD_GET_RADIO: the numbers of radios are of the machine, and known where the PHY is.
+NETNS_TEST(Wifi, RadiosOfOtherNamespacesAreNotFoundByTheirNumbers, Covers("WIFI-06"),
+           Needs(Machine(), Config("MAC80211_HWSIM"), Config("MAC80211_RC_MINSTREL")), Exclusive{}) {
+  Air init = Initial(), a, b;
+  struct Radio {
+    Air& home;
+    const char* phy;
+    std::uint32_t number = 0;
+  };
+  std::vector<Radio> radios = {{init, "nsphy0"}, {a, "inside0"}, {b, "inside1"}};
+  Removed cleanup{init, {"nsphy0"}}, cleanup_a{a, {"inside0", "nsphy0"}}, cleanup_b{b, {"inside1"}};
+  for (Radio& radio : radios) {
+    radio.home.AddRadio(radio.phy);
+    radio.number = radio.home.NumberOf(radio.phy);
+  }
+  const auto name_of = [](Air& air, std::uint32_t number) -> Result<std::string> {
+    ASSIGN_OR_RETURN(Message told, air.radios.socket().Get(air.radios.Make(kGetRadio, "ask for a radio by its number").U32(kRadioId, number)));
+    return told.AttributesAfter<genlmsghdr>().Text(kRadioName).value_or("a radio without a name");
+  };
+  const auto found_where_the_phy_is = [&](const Radio& radio, const Air& where) {
+    for (Air* air : {&init, &a, &b}) {
+      SCOPED_TRACE(air == &init ? "asked in the initial namespace" : air == &a ? "asked in the first namespace" : "asked in the second namespace");
+      if (air == &where) {
+        EXPECT_THAT(name_of(*air, radio.number), Holds(radio.phy)) << "control: where its PHY is";
+      } else {
+        EXPECT_THAT(name_of(*air, radio.number), FailsWith(ENODEV)) << "HWSIM_CMD_GET_RADIO finds a radio of another namespace";
+      }
+    }
+  };
+  for (const Radio& radio : radios) {
+    SCOPED_TRACE(radio.phy);
+    found_where_the_phy_is(radio, radio.home);
+  }
+  SCOPED_TRACE("a radio of the initial namespace that has moved");
+  SETUP_OK(init.MovePhy("nsphy0", Fd(a.place.fd())));
+  found_where_the_phy_is(radios.front(), a);
+}
+
 // mac80211_hwsim.h: a radio is deleted by its number or by its name, in the namespace of its PHY.
 NETNS_TEST(Wifi, RadiosOfOtherNamespacesCannotBeDeleted, Covers("WIFI-06", "USER-30"),
            Needs(Machine(), Config("MAC80211_HWSIM"), Config("MAC80211_RC_MINSTREL")), Exclusive{}) {
   constexpr std::uint8_t kDeleteRadio = 5;
-  constexpr std::uint16_t kRadioId = 10;
   Air init = Initial(), a, b;
   struct Radio {
     Air& air;
@@ -439,14 +485,7 @@ NETNS_TEST(Wifi, RadiosOfOtherNamespacesCannotBeDeleted, Covers("WIFI-06", "USER
   Removed cleanup{init, {"nsphy0"}}, cleanup_a{a, {"inside0"}}, cleanup_b{b, {"inside1"}};
   for (Radio& radio : radios) {
     radio.air.AddRadio(radio.phy);
-    bool listed = false;
-    for (const Message& message : SETUP_OK(radio.air.radios.socket().Dump(radio.air.radios.Make(kGetRadio, "list the radios")))) {
-      const auto attributes = message.AttributesAfter<genlmsghdr>();
-      if (attributes.Text(kRadioName) != radio.phy) continue;
-      radio.number = attributes.U32(kRadioId).value_or(0);
-      listed = attributes.Has(kRadioId);
-    }
-    ASSERT_TRUE(listed) << "control: its number";
+    radio.number = radio.air.NumberOf(radio.phy);
   }
   const auto by_number = [](Air& air, std::uint32_t number) {
     return air.radios.socket().Ack(air.radios.Make(kDeleteRadio, "delete a radio by its number").U32(kRadioId, number));

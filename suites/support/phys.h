@@ -17,6 +17,7 @@
 #include <utility>
 #include <vector>
 
+#include "fixtures/link_monitor.h"
 #include "fixtures/net_namespace.h"
 #include "fixtures/nic.h"
 #include "fixtures/rtnl.h"
@@ -137,6 +138,33 @@ class FreedProbe {
  private:
   FreedOracle oracle_;
   NetNamespace fence_;
+};
+
+/// What the initial namespace is told of the return of devices, which are away when this is made.
+class ReturnsTold {
+ public:
+  ReturnsTold(const NetNamespace& initial, std::vector<std::string> names)
+      : names_(std::move(names)), links_(SETUP_OK(RtnlMonitor::In(initial, {RTNLGRP_LINK}))), devices_(SETUP_OK(UeventMonitor::In(initial))) {}
+  void ExpectNone() {
+    const auto links = SETUP_OK(links_.ThroughFence());
+    for (const std::string& name : names_) EXPECT_THAT(links, testing::Not(testing::Contains(testing::Truly(LinkAdded(name))))) << "control: " << name << " is away";
+  }
+  /// Once their namespaces have been let go.
+  void ExpectAll() {
+    SETUP_OK(freed_.WaitUntilFreedAfter());
+    const auto links = SETUP_OK(links_.ThroughFence());
+    const auto devices = SETUP_OK(devices_.DrainNow());
+    for (const std::string& name : names_) {
+      EXPECT_THAT(links, testing::Contains(testing::Truly(LinkAdded(name)))) << "no RTM_NEWLINK told the initial namespace of the return of " << name;
+      EXPECT_THAT(devices, testing::Contains(testing::Truly(UeventOf("add", name)))) << "no uevent 'add' told the initial namespace of the return of " << name;
+    }
+  }
+
+ private:
+  std::vector<std::string> names_;
+  RtnlMonitor links_;
+  UeventMonitor devices_;
+  FreedProbe freed_;
 };
 
 /// Brings a device up with an address of each family, and waits until it runs. `net4` is a /24 with its last dot.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Devices that stand on another one (vlan, macvlan, ipvlan, xfrm) or send through the namespace in which they were made
+// Devices that stand on another one (vlan, macvlan, macsec, ipvlan, xfrm) or send through the namespace in which they were made
 // (tunnels): one row for each kind, so that a rule for all of them is checked for each.
 #pragma once
 
@@ -87,6 +87,10 @@ inline const std::vector<UpperKind>& UpperKinds() {
        [](Request& r, int nr, int, Text, Text) { r.U16(IFLA_VLAN_ID, static_cast<std::uint16_t>(10 + nr)); }},
       {"Macvlan", "MACVLAN", "macvlan", true, false, false, 0,
        [](Request& r, int, int, Text, Text) { r.U32(IFLA_MACVLAN_MODE, MACVLAN_MODE_BRIDGE); }},
+      {"Macvtap", "MACVTAP", "macvtap", true, false, false, 0,
+       [](Request& r, int, int, Text, Text) { r.U32(IFLA_MACVLAN_MODE, MACVLAN_MODE_BRIDGE); }},
+      {"Macsec", "MACSEC", "macsec", true, false, false, EBUSY,
+       [](Request& r, int nr, int, Text, Text) { r.Be16(IFLA_MACSEC_PORT, static_cast<std::uint16_t>(1 + nr)); }},
       {"Ipvlan", "IPVLAN", "ipvlan", true, false, false, 0,
        [](Request& r, int, int, Text, Text) { r.U16(IFLA_IPVLAN_MODE, IPVLAN_MODE_L2); }},
       {"Xfrm", "XFRM_INTERFACE", "xfrm", false, false, false, EEXIST,
