@@ -500,7 +500,8 @@ NETNS_TEST(Sysfs, AttributesAgreeWithNetlink, Covers("SYSFS-12"), Needs(Config("
 }
 
 // drivers/net/bonding: bonding_masters lists the bonds of the mounter's namespace.
-NETNS_TEST(Sysfs, BondingMastersListsTheBondsOfTheNamespace, Covers("SYSFS-10"), Needs(Config("BONDING"))) {
+// The file belongs to the root of the machine: no other may write it, whoever owns the namespace.
+NETNS_TEST(Sysfs, BondingMastersListsTheBondsOfTheNamespace, Covers("SYSFS-10"), Needs(Root(), Config("BONDING"))) {
   Place a, b;
   RequireBuiltIn(a->AddLink({.name = "bonda", .kind = "bond"}), "BONDING");
   SETUP_OK(b->AddLink({.name = "bondb", .kind = "bond"}));

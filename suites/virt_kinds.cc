@@ -246,7 +246,7 @@ void CannotBeMoved(const std::string& kind, const char* symbol) {
 }
 
 // drivers/net/bonding (bond_net).
-NETNS_TEST(Virt, BondsArePerNamespace, Covers("VIRT-18"), Needs(Config("BONDING"), Config("VETH"))) {
+NETNS_TEST(Virt, BondsArePerNamespace, Covers("VIRT-18"), Needs(Root(), Config("BONDING"), Config("VETH"))) {
   Place a, b;
   Place nested = Place::Inside(a);
   Add(a, "BONDING", {.name = "probe", .kind = "bond"});
