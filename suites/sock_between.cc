@@ -38,9 +38,10 @@ struct Transport {
   bool told;  ///< Whether a kernel configuration tells of it: UDP-Lite went with INET until it was removed.
   const char *covers4, *covers6;
 };
+constexpr int kMptcp = 262;  // IPPROTO_MPTCP
 constexpr Transport kTransports[] = {{"UdpLite", SOCK_DGRAM, IPPROTO_UDPLITE, "UDPLITE", "UDPLITE", false, "SOCK-06", "SOCK-06"},
                                      {"Sctp", SOCK_STREAM, IPPROTO_SCTP, "IP_SCTP", "IP_SCTP", true, "SOCK-05", "SOCK-05"},
-                                     {"Mptcp", SOCK_STREAM, 262 /* IPPROTO_MPTCP */, "MPTCP", "MPTCP_IPV6", true, "SOCK-01", "SOCK-02"}};
+                                     {"Mptcp", SOCK_STREAM, kMptcp, "MPTCP", "MPTCP_IPV6", true, "SOCK-01", "SOCK-02"}};
 
 Result<Fd> Open(const Place& at, const Transport& transport, bool six) {
   auto opened = at.ns.Socket(six ? AF_INET6 : AF_INET, transport.type, transport.protocol);
@@ -56,7 +57,10 @@ Result<Fd> Serve(const Place& at, const Transport& transport, const SockAddr& ad
 }
 /// Whether somebody serves there: a connection is made, or a datagram is not refused until `server` has received it.
 Status Reach(const Place& at, const Transport& transport, const SockAddr& to, const Fd* server) {
-  ASSIGN_OR_RETURN(const Fd client, Open(at, transport, to.family() == AF_INET6));
+  // A client of TCP is refused likewise, and it does not matter how MPTCP passes that on.
+  Transport by = transport;
+  if (server == nullptr && by.protocol == kMptcp) by.protocol = IPPROTO_TCP;
+  ASSIGN_OR_RETURN(const Fd client, Open(at, by, to.family() == AF_INET6));
   RETURN_IF_ERROR(Connect(client, to));
   if (transport.type == SOCK_STREAM) return Ok();
   RETURN_IF_ERROR(Send(client, "hello"));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// SOCK, sixth part: listings show a connection in each of its states to its own namespace only; sockets of rare families.
+// SOCK, sixth part: listings show a connection in each of its states, and AF_XDP sockets, to their own namespace only.
 #include <sys/stat.h>
 
 #include "suites/support/sockets.h"
