@@ -136,6 +136,22 @@ Operation Foreign(const char* name, std::vector<const char*> covers, int protoco
                {"by send(2)", [=](World& world) { return AckOfBareSend(world.socket.get(), request(world)); }}}),
           MakeASocket(protocol), config};
 }
+/// A request to one subsystem of netfilter. The right is asked for before what the request says is looked at, for each subsystem.
+Operation ForeignNetfilter(const char* name, std::vector<const char*> covers, const char* config, std::uint16_t subsystem, std::uint8_t type, std::uint8_t protocol = 0) {
+  const auto make = [=] {
+    Request request(static_cast<std::uint16_t>(subsystem << 8 | type));
+    request.Named(name).Header(NetfilterHeader{});
+    if (protocol != 0) request.Raw(1 /* IPSET_ATTR_PROTOCOL */, Bytes(reinterpret_cast<const std::byte*>(&protocol), 1));
+    return request;
+  };
+  Operation made = Foreign(name, std::move(covers), NETLINK_NETFILTER, [=](World&) { return make(); }, config);
+  made.look = [=] {
+    NetlinkSocket socket = SETUP_OK(NetlinkSocket::Open(NETLINK_NETFILTER));
+    if (const Status answer = socket.Ack(make()); answer.code() == EINVAL || answer.code() == EOPNOTSUPP || answer.code() == EPROTONOSUPPORT)
+      throw MissingNeed(std::string("needs-config:") + config, answer.error().ToString());
+  };
+  return made;
+}
 Request UpOf(const char* name, World& world) {
   ifinfomsg header{};
   header.ifi_index = SETUP_OK(world.root().LinkByName(name)).index;
@@ -311,6 +327,11 @@ std::vector<Operation> Operations() {
       // IPCTNL_MSG_CT_DELETE, "conntrack -F"
       Foreign("FlushConnectionsByASocketOfRoots", {"FW-21", "USER-27"}, NETLINK_NETFILTER,
               [](W) { return std::move(Request(1 << 8 | 2).Header(NetfilterHeader{}).Named("flush connections")); }, "NF_CT_NETLINK"),
+      ForeignNetfilter("FlushExpectationsByASocketOfRoots", {"FW-21", "USER-27"}, "NF_CT_NETLINK", 2, 2 /* IPCTNL_MSG_EXP_DELETE */),
+      ForeignNetfilter("FlushIpSetsByASocketOfRoots", {"FW-21", "USER-27"}, "IP_SET", 6, 4 /* IPSET_CMD_FLUSH */, 6 /* IPSET_PROTOCOL_MIN */),
+      ForeignNetfilter("FlushAccountsByASocketOfRoots", {"FW-21", "USER-27"}, "NETFILTER_NETLINK_ACCT", 7, 3 /* NFNL_MSG_ACCT_DEL */),
+      ForeignNetfilter("FlushTimeoutsByASocketOfRoots", {"FW-21", "USER-27"}, "NF_CT_NETLINK_TIMEOUT", 8, 2 /* IPCTNL_MSG_TIMEOUT_DELETE */),
+      ForeignNetfilter("AskNftablesByASocketOfRoots", {"FW-21", "USER-27"}, "NF_TABLES", 10, 16 /* NFT_MSG_GETGEN */),
       Foreign("FlushIpsecStatesByASocketOfRoots", {"USER-27", "STACK-17"}, NETLINK_XFRM,
               [](W) { return std::move(Request(28 /* XFRM_MSG_FLUSHSA */).Header(std::uint32_t{0}).Named("flush states")); }, "XFRM_USER"),
       ForeignCommand("ConfigureWireGuardByASocketOfRoots", "wireguard", 1 /* WG_CMD_SET_DEVICE */, "WIREGUARD"),

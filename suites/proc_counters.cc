@@ -106,6 +106,27 @@ Status Abort(const NetNamespace& ns, const char* loopback) {
   return WaitFor(client.get(), POLLIN, Deadline::OfTest(), "the reset");
 }
 
+/// The same over UDP-Lite, which goes with UDP until it was removed.
+Status DeliverLite(const NetNamespace& ns, const char* loopback) {
+  std::ignore = NeedsConfig("UDPLITE", ns.Socket(Inet(loopback, 0).family(), SOCK_DGRAM, IPPROTO_UDPLITE), "socket(UDP-Lite)");
+  return Deliver(ns, loopback, 1, IPPROTO_UDPLITE);
+}
+/// A connection of MPTCP over which something is sent.
+Status ConnectByPaths(const NetNamespace& ns, const char* loopback) {
+  constexpr int kMptcp = 262;  // IPPROTO_MPTCP
+  const bool six = Inet(loopback, 0).family() == AF_INET6;
+  const Fd listener = NeedsConfig(six ? "MPTCP_IPV6" : "MPTCP", ns.Socket(six ? AF_INET6 : AF_INET, SOCK_STREAM, kMptcp), "socket(MPTCP)");
+  RETURN_IF_ERROR(Bind(listener, Inet(loopback, 0)));
+  RETURN_IF_ERROR(Listen(listener));
+  ASSIGN_OR_RETURN(const SockAddr to, GetSockName(listener));
+  ASSIGN_OR_RETURN(const Fd client, ns.Socket(to.family(), SOCK_STREAM, kMptcp));
+  RETURN_IF_ERROR(Connect(client, to));
+  RETURN_IF_ERROR(Send(client, "x"));
+  ASSIGN_OR_RETURN(const Fd server, Accept(listener));
+  auto received = ReceiveExactly(server, 1);
+  return received.ok() ? Ok() : Status(received.error());
+}
+
 const std::vector<Counted>& Rows() {
   static const std::vector<Counted> rows = {
       {"EchoRequests", {}, {"Icmp InMsgs", "Icmp OutMsgs", "Icmp InEchos", "Icmp OutEchoReps", "IcmpMsg InType8", "IcmpMsg OutType0", "Ip InReceives",
@@ -119,6 +140,8 @@ const std::vector<Counted>& Rows() {
        [](auto& ns) { return ToNobody(ns, kLoopback6); }},
       {"Datagrams", {}, {"Udp InDatagrams", "Udp OutDatagrams"}, [](auto& ns) { return Deliver(ns, kLoopback4); }},
       {"DatagramsOfIpv6", {"IPV6"}, {"Udp6InDatagrams", "Udp6OutDatagrams"}, [](auto& ns) { return Deliver(ns, kLoopback6); }},
+      {"DatagramsOfUdpLite", {}, {"UdpLite InDatagrams", "UdpLite OutDatagrams"}, [](auto& ns) { return DeliverLite(ns, kLoopback4); }},
+      {"DatagramsOfUdpLiteOverIpv6", {"IPV6"}, {"UdpLite6InDatagrams", "UdpLite6OutDatagrams"}, [](auto& ns) { return DeliverLite(ns, kLoopback6); }},
       {"DatagramsWithoutARoute", {}, {"Ip OutNoRoutes"}, [](auto& ns) { return ToNowhere(ns, "203.0.113.9"); }},
       {"DatagramsOfIpv6WithoutARoute", {"IPV6"}, {"Ip6OutNoRoutes"}, [](auto& ns) { return ToNowhere(ns, "2001:db8:77::9"); }},
       {"Fragments", {}, {"Ip FragCreates", "Ip FragOKs", "Ip ReasmReqds", "Ip ReasmOKs"},
@@ -141,6 +164,8 @@ const std::vector<Counted>& Rows() {
       {"RefusedConnectionsOfIpv6", {"IPV6"}, {"Tcp ActiveOpens", "Tcp AttemptFails", "Tcp OutRsts", "Tcp InSegs", "Tcp OutSegs"}, [](auto& ns) { return Refuse(ns, kLoopback6); }},
       {"AbortedConnections", {}, {"Tcp PassiveOpens", "Tcp EstabResets", "TcpExt TCPAbortOnClose"}, [](auto& ns) { return Abort(ns, kLoopback4); }},
       {"AbortedConnectionsOfIpv6", {"IPV6"}, {"Tcp PassiveOpens", "Tcp EstabResets", "TcpExt TCPAbortOnClose"}, [](auto& ns) { return Abort(ns, kLoopback6); }},
+      {"ConnectionsOfMptcp", {"MPTCP"}, {"MPTcpExt MPCapableSYNRX", "MPTcpExt MPCapableACKRX"}, [](auto& ns) { return ConnectByPaths(ns, kLoopback4); }},
+      {"ConnectionsOfMptcpOverIpv6", {"MPTCP_IPV6"}, {"MPTcpExt MPCapableSYNRX", "MPTcpExt MPCapableACKRX"}, [](auto& ns) { return ConnectByPaths(ns, kLoopback6); }},
   };
   return rows;
 }

@@ -820,29 +820,5 @@ NETNS_TEST(Life, TheEndOfANamespaceTakesNothingOfAnother, Covers("LIFE-01", "PRO
     }
 }
 
-// What /proc/net/ip6_flowlabel lists: ipv6(7), flow labels are leased from a table of the namespace.
-NETNS_TEST(Proc, AFlowLabelIsTakenOnlyInItsNamespace, Covers("PROC-33"), Needs(Config("IPV6"))) {
-  auto before = NetNamespace::Create(), here = NetNamespace::Create();
-  auto nested = here.In([] { return NetNamespace::Create(); });
-  for (const NetNamespace* ns : {&before, &here, &nested}) LoopbackUp(*ns);
-  std::vector<Fd> owners;
-  const auto lease = [&](const NetNamespace& ns) -> Status {
-    ASSIGN_OR_RETURN(Fd socket, ns.Socket(AF_INET6, SOCK_DGRAM));
-    in6_flowlabel_req request{};
-    request.flr_label = htonl(0x000C3D4E);
-    request.flr_action = IPV6_FL_A_GET;
-    request.flr_share = IPV6_FL_S_EXCL;
-    request.flr_flags = IPV6_FL_F_CREATE | IPV6_FL_F_EXCL;
-    request.flr_dst = in6addr_loopback;
-    if (::setsockopt(socket.get(), IPPROTO_IPV6, IPV6_FLOWLABEL_MGR, &request, sizeof request) < 0) return ErrnoError("IPV6_FLOWLABEL_MGR");
-    owners.push_back(std::move(socket));
-    return Ok();
-  };
-  SETUP_OK(lease(here));
-  EXPECT_FALSE(lease(here).ok()) << "control: a label that is leased for one alone is taken";
-  EXPECT_OK(lease(before)) << "a label that is leased in another namespace is free";
-  EXPECT_OK(lease(nested)) << "a label that is leased in another namespace is free";
-}
-
 }  // namespace
 }  // namespace netns

@@ -1,14 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// SOCK: families with tables of their own (TIPC, RxRPC), and multicast routers: what is listed, asked and taken of one namespace,
-// also beside the initial one and by a process that is elsewhere.
+// SOCK and UNIX: ports, families with tables of their own (TIPC, RxRPC, Phonet), unix sockets by their number, and multicast
+// routers: what is listed, asked and taken of one namespace, also beside the initial one and by a process that is elsewhere.
 #include <arpa/inet.h>
 #include <linux/mroute.h>
 #include <linux/mroute6.h>
+#include <linux/phonet.h>
 #include <linux/rxrpc.h>
 #include <linux/sock_diag.h>
 #include <linux/tipc.h>
 #include <linux/tipc_netlink.h>
 #include <linux/tipc_sockets_diag.h>
+#include <linux/unix_diag.h>
+#include <sys/stat.h>
+
+#include <map>
+#include <set>
+#include <sstream>
 
 #include "fixtures/sockets.h"
 #include "suites/support/between.h"
@@ -20,6 +27,195 @@ namespace {
 
 using testing::Contains;
 using testing::Not;
+
+// --- Ports ------------------------------------------------------------------------------------------------------------
+
+/// What has ports of its own beside TCP and UDP, or comes to the ports of TCP by another way.
+struct Transport {
+  const char* name;
+  int type, protocol;
+  const char *config4, *config6;
+  bool told;  ///< Whether a kernel configuration tells of it: UDP-Lite went with INET until it was removed.
+  const char *covers4, *covers6;
+};
+constexpr int kMptcp = 262;  // IPPROTO_MPTCP
+constexpr Transport kTransports[] = {{"UdpLite", SOCK_DGRAM, IPPROTO_UDPLITE, "UDPLITE", "UDPLITE", false, "SOCK-06", "SOCK-06"},
+                                     {"Sctp", SOCK_STREAM, IPPROTO_SCTP, "IP_SCTP", "IP_SCTP", true, "SOCK-05", "SOCK-05"},
+                                     {"Mptcp", SOCK_STREAM, kMptcp, "MPTCP", "MPTCP_IPV6", true, "SOCK-01", "SOCK-02"}};
+
+Result<Fd> Open(const Place& at, const Transport& transport, bool six) {
+  auto opened = at.ns.Socket(six ? AF_INET6 : AF_INET, transport.type, transport.protocol);
+  if (!opened.ok()) RequireBuiltIn(opened.error(), six ? transport.config6 : transport.config4);
+  return opened;
+}
+/// An exclusive use of a port.
+Result<Fd> Serve(const Place& at, const Transport& transport, const SockAddr& address) {
+  ASSIGN_OR_RETURN(Fd socket, Open(at, transport, address.family() == AF_INET6));
+  RETURN_IF_ERROR(Bind(socket, address));
+  if (transport.type == SOCK_STREAM) RETURN_IF_ERROR(Listen(socket));
+  return socket;
+}
+/// Whether somebody serves there: a connection is made, or a datagram is not refused until `server` has received it.
+Status Reach(const Place& at, const Transport& transport, const SockAddr& to, const Fd* server) {
+  // A client of TCP is refused likewise, and it does not matter how MPTCP passes that on.
+  Transport by = transport;
+  if (server == nullptr && by.protocol == kMptcp) by.protocol = IPPROTO_TCP;
+  ASSIGN_OR_RETURN(const Fd client, Open(at, by, to.family() == AF_INET6));
+  RETURN_IF_ERROR(Connect(client, to));
+  if (transport.type == SOCK_STREAM) return Ok();
+  RETURN_IF_ERROR(Send(client, "hello"));
+  auto received = Receive(server != nullptr ? *server : client);
+  return received.ok() ? Ok() : Status(received.error());
+}
+// network_namespaces(7): "port numbers (sockets)" are isolated, ip(7): a port is taken, chosen and found in one namespace.
+void PortsAreOfOneNamespace(const Transport& transport, bool six, Place& owner, Place& other) {
+  const char *loopback = six ? kLoopback6 : kLoopback4, *any = six ? "::" : "0.0.0.0";
+  for (Place* place : {&owner, &other}) LoopbackUp(place->ns);
+  static std::uint16_t port = 17200;  // one for each round: closed connections keep theirs for a while
+  for (const char* mine_at : {loopback, any})
+    for (const char* theirs_at : {loopback, any}) {
+      SCOPED_TRACE(std::string("bound to ") + mine_at + " by the one and to " + theirs_at + " by the other");
+      const SockAddr to = Inet(loopback, ++port);
+      ASSERT_OK_AND_ASSIGN(const Fd mine, Serve(owner, transport, Inet(mine_at, port)));
+      EXPECT_THAT(Serve(owner, transport, Inet(mine_at, port)), FailsWith(EADDRINUSE)) << "control: taken in its namespace";
+      EXPECT_THAT(Reach(other, transport, to, nullptr), FailsWith(ECONNREFUSED)) << "the port is served in another namespace only";
+      const auto theirs = Serve(other, transport, Inet(theirs_at, port));
+      ASSERT_OK(theirs) << "network_namespaces(7): the port is in use in another namespace only";
+      EXPECT_THAT(Serve(other, transport, Inet(theirs_at, port)), FailsWith(EADDRINUSE)) << "control: now it is taken there, too";
+      EXPECT_OK(Reach(other, transport, to, &*theirs)) << "control: now it is served there, too";
+      EXPECT_FALSE(Readable(mine)) << "what was sent in another namespace has come here";
+      EXPECT_OK(Reach(owner, transport, to, &mine)) << "control: it still is here";
+    }
+  // ip-sysctl.rst, ip_local_port_range: where one port is left to choose, it is free whatever another namespace has.
+  const SockAddr only = Inet(loopback, ++port);
+  const char* range = "net/ipv4/ip_local_port_range";
+  const std::string before = SETUP_OK(other.ns.Sysctl(range));
+  Undo undo([&] { (void)other.ns.SetSysctl(range, before).ok(); });
+  SETUP_OK(other.ns.SetSysctl(range, std::to_string(port) + " " + std::to_string(port)));
+  ASSERT_OK_AND_ASSIGN(const Fd mine, Serve(owner, transport, only));
+  const auto chosen = Serve(other, transport, Inet(loopback));
+  ASSERT_OK(chosen) << "ip_local_port_range: the only port to choose is in use in another namespace only";
+  EXPECT_EQ(SETUP_OK(GetSockName(*chosen)).port(), port) << "control: ip_local_port_range";
+  EXPECT_THAT(Serve(other, transport, Inet(loopback)), FailsWith(EADDRINUSE)) << "control: no port is left to choose";
+}
+[[maybe_unused]] const bool ports = [] {
+  for (const Transport& transport : kTransports)
+    for (bool six : {false, true}) {
+      Needs needs(Config(six ? "IPV6" : "INET"), Config("SYSCTL"));
+      if (transport.told) needs.list.push_back(Config(six ? transport.config6 : transport.config4));
+      RegisterBetween("Sock", "PortsAreTakenChosenAndFoundInOneNamespace", std::string(transport.name) + "OverIpv" + (six ? "6" : "4"), __FILE__, __LINE__,
+                      [&transport, six](Place& owner, Place& other) { PortsAreOfOneNamespace(transport, six, owner, other); },
+                      Covers(six ? transport.covers6 : transport.covers4), needs);
+    }
+  return true;
+}();
+
+// --- Phonet -----------------------------------------------------------------------------------------------------------
+
+// Documentation/networking/phonet.rst: object numbers are like ports; datagrams and pipes share them.
+void PhonetObjectsAreOfOneNamespace(Place& owner, Place& other) {
+  const auto bind = [](const Place& at, int type, unsigned char object) -> Result<Fd> {
+    auto made = at.ns.Socket(AF_PHONET, type, type == SOCK_DGRAM ? PN_PROTO_PHONET : PN_PROTO_PIPE);
+    if (!made.ok()) RequireBuiltIn(made.error(), "PHONET");
+    ASSIGN_OR_RETURN(Fd socket, std::move(made));
+    sockaddr_pn address{};
+    address.spn_family = AF_PHONET;
+    address.spn_obj = object;
+    address.spn_resource = 0x70;
+    sockaddr_storage aligned{};
+    std::memcpy(&aligned, &address, sizeof address);
+    if (::bind(socket.get(), reinterpret_cast<const sockaddr*>(&aligned), sizeof address) < 0) return ErrnoError("bind(Phonet object " + std::to_string(object) + ")");
+    return socket;
+  };
+  /// The local objects that /proc/net/phonet lists: "PROTOCOL LOCAL:REMOTE:RESOURCE ...".
+  const auto listed = [](const Place& at) {
+    std::istringstream lines(SETUP_OK(at.ns.ReadProcNet("phonet")));
+    std::set<std::string> objects;
+    for (std::string line; std::getline(lines, line);)
+      if (line.size() > 8 && line[7] == ':') objects.insert(line.substr(3, 4));
+    return objects;
+  };
+  // Pipes are of another module, which may not be there.
+  std::vector<int> types = {SOCK_DGRAM};
+  if (owner.ns.Socket(AF_PHONET, SOCK_SEQPACKET, PN_PROTO_PIPE).ok()) types.push_back(SOCK_SEQPACKET);
+  unsigned char object = 0x51;
+  for (int type : types) {
+    SCOPED_TRACE(type == SOCK_DGRAM ? "a datagram socket" : "a pipe");
+    auto mine = bind(owner, type, ++object);
+    ASSERT_OK(mine);
+    const std::string line = type == SOCK_DGRAM ? "0052" : "0053";
+    EXPECT_THAT(listed(owner), Contains(line)) << "control: /proc/net/phonet of its namespace";
+    EXPECT_THAT(listed(other), Not(Contains(line))) << "/proc/net/phonet: an object of another namespace is listed";
+    for (int another : types) EXPECT_THAT(bind(owner, another, object), FailsWith(EADDRINUSE)) << "control: taken in its namespace";
+    for (int another : types) EXPECT_OK(bind(other, another, object)) << "phonet.rst: the object is taken in another namespace only";
+    const auto theirs = bind(other, type, object);
+    ASSERT_OK(theirs) << "phonet.rst: the object is taken in another namespace only";
+    EXPECT_THAT(listed(other), Contains(line)) << "control: now it is there, too";
+    mine->Reset();
+    EXPECT_THAT(listed(owner), Not(Contains(line))) << "/proc/net/phonet: an object of another namespace is listed";
+    EXPECT_OK(bind(owner, type, object)) << "control: given up in its namespace";
+    EXPECT_THAT(bind(other, type, object), FailsWith(EADDRINUSE)) << "given up in another namespace only";
+  }
+}
+[[maybe_unused]] const bool phonet = RegisterBetween("Sock", "PhonetObjectsAreTakenAndListedInOneNamespace", "", __FILE__, __LINE__, PhonetObjectsAreOfOneNamespace,
+                                                     Covers("SOCK-27", "PROC-28"), Needs(Root(), Config("PHONET")));
+
+// --- Unix sockets by their number ------------------------------------------------------------------------------------
+
+NetlinkSocket DiagIn(const Place& at) { return SETUP_OK(NetlinkSocket::Adopt(SETUP_OK(at.ns.Socket(AF_NETLINK, SOCK_RAW, NETLINK_SOCK_DIAG)))); }
+unix_diag_req DiagRequest() {
+  unix_diag_req request{};
+  request.sdiag_family = AF_UNIX;
+  request.udiag_states = ~0u;
+  request.udiag_show = UDIAG_SHOW_NAME;
+  return request;
+}
+std::set<std::uint32_t> UnixSockets(const Place& at) {
+  auto all = DiagIn(at).Dump(Request(SOCK_DIAG_BY_FAMILY).Header(DiagRequest()).Named("list the unix sockets"));
+  if (!all.ok()) RequireBuiltIn(all.error(), "UNIX_DIAG");
+  std::set<std::uint32_t> numbers;
+  for (const Message& message : SETUP_OK(std::move(all))) numbers.insert(message.Header<unix_diag_msg>().udiag_ino);
+  return numbers;
+}
+/// The number of the socket that is shown.
+Result<std::uint32_t> UnixSocketByNumber(const Place& at, std::uint32_t number) {
+  unix_diag_req request = DiagRequest();
+  request.udiag_ino = number;
+  request.udiag_cookie[0] = request.udiag_cookie[1] = ~0u;  // INET_DIAG_NOCOOKIE
+  ASSIGN_OR_RETURN(const Message message, DiagIn(at).Get(Request(SOCK_DIAG_BY_FAMILY).Header(request).Named("a unix socket by its number")));
+  return message.Header<unix_diag_msg>().udiag_ino;
+}
+// sock_diag(7), "UNIX domain sockets": udiag_ino is the number to ask for, the namespace is that of the asking socket.
+void UnixSocketsAreFoundInOneNamespace(Place& owner, Place& other) {
+  std::map<std::uint32_t, std::string> mine;
+  std::vector<Fd> open;
+  const auto add = [&](Fd socket, const std::string& what) {
+    struct stat info{};
+    SETUP_OK(::fstat(socket.get(), &info) < 0 ? Status(ErrnoError("fstat")) : Ok());
+    mine[static_cast<std::uint32_t>(info.st_ino)] = what;
+    open.push_back(std::move(socket));
+  };
+  for (auto [type, text] : {std::pair{SOCK_STREAM, "a stream socket"}, {SOCK_DGRAM, "a datagram socket"}, {SOCK_SEQPACKET, "a seqpacket socket"}}) {
+    add(SETUP_OK(owner.ns.Socket(AF_UNIX, type)), std::string(text) + " without a name");
+    Fd named = SETUP_OK(owner.ns.Socket(AF_UNIX, type));
+    SETUP_OK(Bind(named, AbstractUnix("nsconf-number-" + std::to_string(type))));
+    if (type != SOCK_DGRAM) SETUP_OK(Listen(named));
+    add(std::move(named), std::string(text) + " with an abstract name");
+    int pair[2];
+    SETUP_OK(owner.ns.In([&, type = type]() -> Status { return ::socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, pair) < 0 ? Status(ErrnoError("socketpair")) : Ok(); }));
+    for (int fd : pair) add(Fd(fd), std::string(text) + " of a pair");
+  }
+  const auto there = UnixSockets(owner), elsewhere = UnixSockets(other);
+  for (const auto& [number, what] : mine) {
+    SCOPED_TRACE(what);
+    EXPECT_THAT(there, Contains(number)) << "control: listed where it is";
+    EXPECT_THAT(elsewhere, Not(Contains(number))) << "sock_diag(7): a socket of another namespace is listed";
+    EXPECT_THAT(UnixSocketByNumber(owner, number), Holds(number)) << "control: asked for where it is";
+    EXPECT_THAT(UnixSocketByNumber(other, number), FailsWith(ENOENT)) << "sock_diag(7): a socket of another namespace is shown";
+  }
+}
+[[maybe_unused]] const bool unix_diag = RegisterBetween("Unix", "DiagFindsSocketsOfItsNamespaceByTheirNumber", "", __FILE__, __LINE__, UnixSocketsAreFoundInOneNamespace,
+                                                        Covers("UNIX-09"), Needs(Config("UNIX_DIAG")));
 
 // --- TIPC -------------------------------------------------------------------------------------------------------------
 

@@ -273,34 +273,6 @@ void L2tpOverIp(const Family& family) {
 NETNS_TEST(Sock, L2tpConnectionsOverIpv4AreOfOneNamespace, Covers("VIRT-21", "SOCK-27"), Needs(Config("L2TP_IP"))) { L2tpOverIp(Families()[0]); }
 NETNS_TEST(Sock, L2tpConnectionsOverIpv6AreOfOneNamespace, Covers("VIRT-21", "SOCK-27"), Needs(Config("L2TP_IP"), Config("IPV6"))) { L2tpOverIp(Families()[1]); }
 
-// Documentation/networking/phonet.rst: a socket is an object of its namespace's network.
-NETNS_TEST(Sock, PhonetObjectsAreOfOneNamespace, Covers("SOCK-27", "PROC-28"), Needs(Root(), Config("PHONET"))) {
-  auto [here, there] = CreateTwoWithLoopback();
-  const auto open = [](const NetNamespace& where) -> Result<Fd> {
-    ASSIGN_OR_RETURN(Fd socket, where.Socket(35 /* AF_PHONET */, SOCK_DGRAM, 1 /* PN_PROTO_PHONET */));
-    struct {
-      sa_family_t family;
-      std::uint8_t object, device, resource, zero[11];
-    } address{35, 0x51, 0, 0, {}};
-    static_assert(sizeof address == 16);
-    if (::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0) return ErrnoError("bind(phonet object 0x51)");
-    return socket;
-  };
-  const auto lines = [](const NetNamespace& where) {
-    const std::string text = SETUP_OK(where.ReadProcNet("phonet"));
-    return std::count(text.begin(), text.end(), '\n') - 1;
-  };
-  auto first = open(here);
-  if (!first.ok()) RequireBuiltIn(first.code(), "PHONET");
-  ASSERT_OK(first);
-  EXPECT_THAT(open(here), FailsWith(EADDRINUSE)) << "control: taken in one namespace";
-  EXPECT_EQ(lines(here), 1) << "control: /proc/net/phonet";
-  EXPECT_EQ(lines(there), 0) << "an object of another namespace is listed";
-  auto second = open(there);
-  EXPECT_THAT(second, Succeeds()) << "phonet.rst: the object is taken in another namespace";
-  EXPECT_EQ(lines(here), 1) << "an object of another namespace is listed";
-}
-
 // packet(7) --------------------------------------------------------------------------------------------------------------------
 
 // Sockets that are bound to no device get the frames of all devices: of their namespace.

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// SOCK, sixth part: listings show a connection in each of its states to its own namespace only; sockets of rare families.
-#include <linux/phonet.h>
+// SOCK, sixth part: listings show a connection in each of its states, and AF_XDP sockets, to their own namespace only.
 #include <sys/stat.h>
 
 #include "suites/support/sockets.h"
@@ -125,33 +124,6 @@ NETNS_TEST(Sock, DiagListsXdpSocketsOfItsNamespace, Covers("SOCK-25"), Needs(Con
   EXPECT_THAT(listed(NetNamespace::Current()), IsEmpty());
   socket.Reset();
   EXPECT_EVENTUALLY("the closed socket to vanish from the list", [&] { return listed(here).empty(); });
-}
-
-// Documentation/networking/phonet.rst: object numbers are like ports; pn_find_sock_by_sa() looks in one namespace.
-NETNS_TEST(Sock, APhonetObjectMayBeTakenInEveryNamespace, Covers("SOCK-27"), Needs(Root(), Config("PHONET"))) {
-  auto before = NetNamespace::Create(), here = NetNamespace::Create(), after = NetNamespace::Create();
-  const auto bind = [](const NetNamespace& where, unsigned char object) -> Result<Fd> {
-    auto made = where.Socket(AF_PHONET, SOCK_DGRAM, PN_PROTO_PHONET);
-    if (!made.ok() && made.code() != EPERM) RequireBuiltIn(made.code(), "PHONET");
-    ASSIGN_OR_RETURN(Fd socket, std::move(made));
-    sockaddr_pn address{};
-    address.spn_family = AF_PHONET;
-    address.spn_obj = object;
-    address.spn_resource = 0x70;
-    sockaddr_storage aligned{};
-    std::memcpy(&aligned, &address, sizeof address);
-    if (::bind(socket.get(), reinterpret_cast<sockaddr*>(&aligned), sizeof address) < 0) return ErrnoError("bind(AF_PHONET)");
-    return socket;
-  };
-  for (unsigned char object : {0x51, 0x52}) {
-    ASSERT_OK_AND_ASSIGN(Fd first, bind(here, object));
-    EXPECT_THAT(bind(here, object), FailsWith(EADDRINUSE)) << "control: taken in its own namespace";
-    EXPECT_OK(bind(before, object)) << "taken in another namespace only";
-    EXPECT_OK(bind(after, object)) << "taken in another namespace only";
-    EXPECT_OK(bind(NetNamespace::Current(), object)) << "taken in another namespace only";
-    first.Reset();
-    EXPECT_OK(bind(here, object)) << "control: given up";
-  }
 }
 
 }  // namespace
