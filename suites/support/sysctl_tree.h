@@ -45,19 +45,12 @@ class SysctlView {
   Status Write(const std::string& path, const std::string& value) {
     return actor_.Run([&] { return WriteFile(kRoot + path, value); });
   }
-  /// All files whose path `wanted` accepts.
+  /// All files whose path `wanted` accepts. In the initial namespace other tests' devices come and go meanwhile: what a
+  /// directory lists can then lack an entry that is there.
   SysctlTree Tree(const std::function<bool(const std::string&)>& wanted) {
     return actor_.Run([&] {
       SysctlTree tree;
-      std::error_code ignored;
-      std::filesystem::recursive_directory_iterator at(kRoot, ignored), end;
-      while (!ignored && at != end) {
-        struct stat info{};
-        if (std::string path = at->path().string().substr(kRoot.size());  // asked first: of a thousand files few are wanted
-            wanted(path) && ::stat(at->path().c_str(), &info) == 0 && S_ISREG(info.st_mode))
-          tree[path] = {info.st_mode & 07777u, (info.st_mode & 0400) != 0 ? ReadHere(path) : "!write-only"};
-        at.increment(ignored);
-      }
+      AddTree(kRoot, wanted, tree);
       return tree;
     });
   }
@@ -82,6 +75,21 @@ class SysctlView {
 
  private:
   static inline const std::string kRoot = "/proc/sys/net/";
+
+  /// Directory by directory: one that goes away meanwhile would end a std::filesystem::recursive_directory_iterator.
+  static void AddTree(const std::string& directory, const std::function<bool(const std::string&)>& wanted, SysctlTree& tree) {
+    std::error_code gone;
+    std::vector<std::filesystem::directory_entry> entries;
+    for (std::filesystem::directory_iterator at(directory, gone), end; !gone && at != end; at.increment(gone)) entries.push_back(*at);
+    for (const auto& entry : entries) {
+      struct stat info{};
+      const std::string name = entry.path().string(), path = name.substr(kRoot.size());
+      if (entry.is_directory(gone))
+        AddTree(name, wanted, tree);
+      else if (wanted(path) && ::stat(name.c_str(), &info) == 0 && S_ISREG(info.st_mode))  // of a thousand files few are wanted
+        tree[path] = {info.st_mode & 07777u, (info.st_mode & 0400) != 0 ? ReadHere(path) : "!write-only"};
+    }
+  }
 
   static std::string ReadHere(const std::string& path) {
     auto text = ReadFile(kRoot + path);
