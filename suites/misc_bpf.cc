@@ -183,6 +183,27 @@ NETNS_TEST(Misc, FlowDissectorsActInTheirNamespace, Covers("MISC-01"), Needs(Roo
   EXPECT_OK(Eventually("the dissector to be detached", [&] { return AttachedBpf(a.fd(), BPF_FLOW_DISSECTOR)->empty(); }));
 }
 
+// The older way names no namespace: the program goes to that of the process.
+NETNS_TEST(Misc, AFlowDissectorIsAttachedInTheNamespaceOfTheProcess, Covers("MISC-01"),
+           Needs(Machine(), Config("BPF_SYSCALL"), Config("PACKET")), Exclusive{}) {
+  auto initial = InitialNetNamespace(), a = NetNamespace::Create(), b = NetNamespace::Create();
+  const Fd seen = SETUP_OK(CreateBpfMap(BPF_MAP_TYPE_ARRAY, 8));
+  const Fd dissector = CountingDissector(seen);
+  const auto detach = [&] { return DetachBpf(dissector, 0, BPF_FLOW_DISSECTOR); };
+  ASSERT_OK(a.In([&] { return AttachBpf(dissector, 0, BPF_FLOW_DISSECTOR); }));
+  DissectOnce(b);
+  EXPECT_EQ(Count(seen), 0u) << "a packet of another namespace";
+  DissectOnce(a);
+  EXPECT_GT(Count(seen), 0u) << "control: a packet of its own";
+  const std::uint32_t id = SETUP_OK(GetBpfProgramId(dissector));
+  EXPECT_THAT(AttachedBpf(a.fd(), BPF_FLOW_DISSECTOR), Holds(ElementsAre(id)));
+  EXPECT_THAT(AttachedBpf(b.fd(), BPF_FLOW_DISSECTOR), Holds(IsEmpty()));
+  EXPECT_THAT(AttachedBpf(initial.fd(), BPF_FLOW_DISSECTOR), Holds(IsEmpty()));
+  EXPECT_THAT(b.In(detach), FailsWith(ENOENT)) << "there is none in this namespace";
+  EXPECT_THAT(initial.In(detach), FailsWith(ENOENT)) << "nor in the initial one";
+  EXPECT_OK(a.In(detach)) << "control";
+}
+
 NETNS_TEST(Misc, AFlowDissectorOfTheInitialNamespaceExcludesOthers, Covers("MISC-02"),
            Needs(Machine(), Config("BPF_SYSCALL"), Config("PACKET")), Exclusive{}) {
   auto initial = InitialNetNamespace();
