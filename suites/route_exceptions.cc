@@ -154,6 +154,36 @@ class Believer : public Host {
   const Family& family_ = Families()[0];
   std::vector<std::pair<std::string, std::string>> before_;
 };
+// RFC 4861, 8: routers speak by their link-local addresses, and so do their redirects.
+class Ipv6Believer : public Host {
+ public:
+  explicit Ipv6Believer(NetNamespace where) : Host(std::move(where)) {
+    Rtnl here = RtnlIn(ns()), there = RtnlIn(router());
+    SETUP_OK(here.AddAddress("fe80::1/64", kDevice, {.nodad = true}));
+    SETUP_OK(there.AddAddress(std::string(kRouter) + "/64", "eth0", {.nodad = true}));
+    SETUP_OK(here.AddRoute({.to = kFar, .via = kRouter, .dev = kDevice}));
+    SETUP_OK(here.AddNeighbour({.to = kOther, .address = "02:00:00:00:00:03", .dev = kDevice}));
+    for (auto [name, value] : {std::pair("forwarding", "0"), std::pair("accept_redirects", "1")})
+      SETUP_OK(ns().SetSysctl(std::string("net/ipv6/conf/") + kDevice + "/" + name, value));
+  }
+  /// Its router says that kFar is reached by another one.
+  void HearOfAnother() const {
+    const auto link = static_cast<std::uint32_t>(SETUP_OK(RtnlIn(router()).LinkByName("eth0")).index);
+    const Fd raw = SETUP_OK(router().Socket(AF_INET6, SOCK_RAW, IPPROTO_ICMPV6));
+    SETUP_OK(Bind(raw, SockAddr::Ip(kRouter, 0, link)));
+    SETUP_OK(SetOption(raw, SOL_IPV6, IPV6_UNICAST_HOPS, 255));  // from this link, or it is not believed
+    nd_redirect redirect{};
+    redirect.nd_rd_type = ND_REDIRECT;
+    ::inet_pton(AF_INET6, kOther, &redirect.nd_rd_target);
+    ::inet_pton(AF_INET6, kFar, &redirect.nd_rd_dst);
+    SETUP_OK(SendTo(raw, BytesOf(redirect), SockAddr::Ip("fe80::1", 0, link)));
+  }
+  bool GoesByAnother() const { return SETUP_OK(RtnlIn(ns()).GetRoute(kFar)).via == kOther; }
+
+ private:
+  static constexpr const char *kRouter = "fe80::2", *kOther = "fe80::3", *kFar = "2001:db8:f::19";
+};
+template <class Believer>
 void Redirects(const Believer& here, const Believer& there) {
   for (const Believer* each : {&here, &there}) ASSERT_FALSE(each->GoesByAnother()) << "control: before";
   here.HearOfAnother();
@@ -172,6 +202,17 @@ NETNS_TEST(Route, RedirectsAreLearnedByOneNamespaceBesideTheInitial, Covers("ROU
   for (bool initial_first : {false, true}) {
     SCOPED_TRACE(initial_first ? "told to the initial namespace" : "told to an ordinary namespace");
     const Believer initial(InitialNetNamespace()), fresh(NetNamespace::Create());
+    Redirects(initial_first ? initial : fresh, initial_first ? fresh : initial);
+  }
+}
+NETNS_TEST(Route, Ipv6RedirectsAreLearnedByOneNamespace, Covers("ROUTE-11"), Needs(Config("VETH"), Config("IPV6"))) {
+  const Ipv6Believer here(NetNamespace::Create()), there(NetNamespace::Create());
+  Redirects(there, here);
+}
+NETNS_TEST(Route, Ipv6RedirectsAreLearnedByOneNamespaceBesideTheInitial, Covers("ROUTE-11"), Needs(Machine(), Config("VETH"), Config("IPV6")), Exclusive{}) {
+  for (bool initial_first : {false, true}) {
+    SCOPED_TRACE(initial_first ? "told to the initial namespace" : "told to an ordinary namespace");
+    const Ipv6Believer initial(InitialNetNamespace()), fresh(NetNamespace::Create());
     Redirects(initial_first ? initial : fresh, initial_first ? fresh : initial);
   }
 }
