@@ -55,6 +55,26 @@ Status ChangeIpv6(Place& at, std::uint16_t type, const std::string& address, int
   PutAddress(request, IFA_LOCAL, address.substr(0, address.find('/')));
   return at->socket().Ack(request);
 }
+/// Many of something of nftables, in one transaction.
+void FillNftables(Place& at, const std::function<void(NftBatch&, int n)>& add) {
+  auto nft = SETUP_OK(Nftables::In(at.ns));
+  NftBatch batch;
+  batch.AddTable(NFPROTO_INET, "t").AddChain({.table = "t", .name = "c"});
+  for (int n = 0; n < kMany; ++n) add(batch, n);
+  NeedsNftables(nft.Commit(batch), "three hundred of them");
+}
+Request DumpOfNftables(int message) {
+  nfgenmsg header{};
+  header.nfgen_family = NFPROTO_INET;
+  Request dump(static_cast<std::uint16_t>(NFNL_SUBSYS_NFTABLES << 8 | message), NLM_F_REQUEST | NLM_F_DUMP);
+  dump.Header(header);
+  return dump;
+}
+void ChangeNftables(Place& at) {
+  auto nft = SETUP_OK(Nftables::In(at.ns));
+  NeedsNftables(nft.Commit(NftBatch().AddTable(NFPROTO_INET, "nsconf-other")), "a table");
+  SETUP_OK(nft.Commit(NftBatch().DeleteTable(NFPROTO_INET, "nsconf-other")));
+}
 Request BlackholeNexthop(std::uint32_t id) {
   nhmsg header{};
   header.nh_family = AF_INET;
@@ -93,23 +113,30 @@ const std::vector<Listed>& AllListed() {
        }},
       // nft(8): rules are listed as of one generation of the ruleset, which is the namespace's.
       {"RulesOfNftables", {"FW-22", "NLK-14"}, {"NF_TABLES", "NF_TABLES_INET"}, NETLINK_NETFILTER,
+       [](Place& at) { FillNftables(at, [](NftBatch& batch, int) { batch.AddRule({.table = "t", .chain = "c", .counter = true}); }); },
+       [] { return DumpOfNftables(NFT_MSG_GETRULE); }, ChangeNftables},
+      {"ChainsOfNftables", {"FW-22", "NLK-14"}, {"NF_TABLES", "NF_TABLES_INET"}, NETLINK_NETFILTER,
+       [](Place& at) { FillNftables(at, [](NftBatch& batch, int n) { batch.AddChain({.table = "t", .name = "chain" + std::to_string(n)}); }); },
+       [] { return DumpOfNftables(NFT_MSG_GETCHAIN); }, ChangeNftables},
+      {"SetsOfNftables", {"FW-22", "NLK-14"}, {"NF_TABLES", "NF_TABLES_INET"}, NETLINK_NETFILTER,
        [](Place& at) {
-         auto nft = SETUP_OK(Nftables::In(at.ns));
-         NftBatch batch;
-         batch.AddTable(NFPROTO_INET, "t").AddChain({.table = "t", .name = "c"});
-         for (int n = 0; n < kMany; ++n) batch.AddRule({.table = "t", .chain = "c", .counter = true});
-         NeedsNftables(nft.Commit(batch), "three hundred rules");
+         FillNftables(at, [](NftBatch& batch, int n) {
+           batch.Add(NFT_MSG_NEWSET, NFPROTO_INET, NLM_F_CREATE, "add a set", [n](Request& r) {
+             r.Text(NFTA_SET_TABLE, "t").Text(NFTA_SET_NAME, "set" + std::to_string(n)).Be32(NFTA_SET_KEY_TYPE, 7 /* ipv4_addr */).Be32(NFTA_SET_KEY_LEN, 4).Be32(NFTA_SET_ID, static_cast<std::uint32_t>(1 + n));
+           });
+         });
        },
-       [] {
-         nfgenmsg header{};
-         header.nfgen_family = NFPROTO_INET;
-         return DumpOf(NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETRULE, header);
-       },
+       [] { return DumpOfNftables(NFT_MSG_GETSET); }, ChangeNftables},
+      // (Not elements of sets: their dumps are never marked.)
+      {"ObjectsOfNftables", {"FW-22", "NLK-14"}, {"NF_TABLES", "NF_TABLES_INET"}, NETLINK_NETFILTER,
        [](Place& at) {
-         auto nft = SETUP_OK(Nftables::In(at.ns));
-         SETUP_OK(nft.Commit(NftBatch().AddTable(NFPROTO_INET, "other")));
-         SETUP_OK(nft.Commit(NftBatch().DeleteTable(NFPROTO_INET, "other")));
-       }},
+         FillNftables(at, [](NftBatch& batch, int n) {
+           batch.Add(NFT_MSG_NEWOBJ, NFPROTO_INET, NLM_F_CREATE, "add a counter", [n](Request& r) {
+             r.Text(NFTA_OBJ_TABLE, "t").Text(NFTA_OBJ_NAME, "counter" + std::to_string(n)).Be32(NFTA_OBJ_TYPE, NFT_OBJECT_COUNTER).Nest(NFTA_OBJ_DATA, [](Request&) {});
+           });
+         });
+       },
+       [] { return DumpOfNftables(NFT_MSG_GETOBJ); }, ChangeNftables},
   };
   return listed;
 }
@@ -139,12 +166,18 @@ Dumped DumpInParts(Place& place, const Listed& listed, const std::function<void(
       if (header.nlmsg_type == NLMSG_DONE) return dumped;
       at += NLMSG_ALIGN(header.nlmsg_len);
     }
-    meanwhile();
+    if (dumped.buffers <= 3) meanwhile();
   }
 }
 
 // netlink(7), NLM_F_DUMP_INTR: what was dumped has changed meanwhile - in the namespace of the dump.
-void IsInterruptedByItsOwnNamespaceOnly(const Listed& listed) {
+void IsInterruptedByItsOwnNamespaceOnly(const Listed& listed, Place& dumps, Place& changes) {
+  const Dumped dumped = DumpInParts(dumps, listed, [&] { listed.change(changes); });
+  EXPECT_GE(dumped.buffers, 3) << "control: it takes several buffers";
+  EXPECT_FALSE(dumped.interrupted) << "NLM_F_DUMP_INTR: interrupted by changes in another namespace";
+  EXPECT_TRUE(DumpInParts(dumps, listed, [&] { listed.change(dumps); }).interrupted) << "control: changes in the same namespace";
+}
+void OfTwoNamespaces(const Listed& listed) {
   Place older, younger;
   for (Place* place : {&older, &younger}) {
     SETUP_OK((*place)->Up("lo"));
@@ -152,11 +185,14 @@ void IsInterruptedByItsOwnNamespaceOnly(const Listed& listed) {
   }
   for (auto [dumps, changes, which] : {std::tuple(&older, &younger, "the older namespace"), std::tuple(&younger, &older, "the younger namespace")}) {
     SCOPED_TRACE(std::string("a dump in ") + which);
-    const Dumped dumped = DumpInParts(*dumps, listed, [&, place = changes] { listed.change(*place); });
-    EXPECT_GE(dumped.buffers, 3) << "control: it takes several buffers";
-    EXPECT_FALSE(dumped.interrupted) << "NLM_F_DUMP_INTR: interrupted by changes in another namespace";
-    EXPECT_TRUE(DumpInParts(*dumps, listed, [&, place = dumps] { listed.change(*place); }).interrupted) << "control: changes in the same namespace";
+    IsInterruptedByItsOwnNamespaceOnly(listed, *dumps, *changes);
   }
+}
+void BesideTheInitial(const Listed& listed) {
+  Place initial(InitialNetNamespace()), other;
+  for (Place* place : {&initial, &other}) SETUP_OK((*place)->Up("lo"));
+  listed.fill(other);
+  IsInterruptedByItsOwnNamespaceOnly(listed, other, initial);
 }
 const bool interruptions = [] {
   for (const Listed& listed : AllListed()) {
@@ -164,8 +200,11 @@ const bool interruptions = [] {
     covers.list.assign(listed.covers.begin(), listed.covers.end());
     Needs needs;
     for (const char* symbol : listed.configs) needs.list.push_back(Config(symbol));
-    RegisterBody("Nlk", std::string("ChangesElsewhereDoNotInterruptADumpOf/") + listed.name, __FILE__, __LINE__, [&listed] { IsInterruptedByItsOwnNamespaceOnly(listed); },
-                 covers, needs, Within{std::chrono::seconds(120)});
+    RegisterBody("Nlk", std::string("ChangesElsewhereDoNotInterruptADumpOf/") + listed.name, __FILE__, __LINE__, [&listed] { OfTwoNamespaces(listed); }, covers, needs,
+                 Within{std::chrono::seconds(120)});
+    needs.list.push_back(Machine());
+    RegisterBody("Nlk", std::string("ChangesInTheInitialNamespaceDoNotInterruptADumpOf/") + listed.name, __FILE__, __LINE__, [&listed] { BesideTheInitial(listed); }, covers, needs,
+                 Within{std::chrono::seconds(120)}, Exclusive{});
   }
   return true;
 }();

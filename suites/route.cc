@@ -729,9 +729,25 @@ NETNS_TEST(Route, IoamNamespaceIdsAreSeparate, Covers("ROUTE-14"), Needs(Config(
   EXPECT_EQ(count(there), birth + 1);
 }
 
-// A device that leaves takes its routes along for good.
+/// An IPv6 route with a path by each of the devices.
+Status AddPaths(const NetNamespace& where, const std::string& to, std::initializer_list<int> devices) {
+  std::string paths;
+  for (int device : devices) {
+    in6_addr via{};
+    ::inet_pton(AF_INET6, "fe80::99", &via);
+    rtattr gateway{RTA_LENGTH(sizeof via), RTA_GATEWAY};
+    rtnexthop hop{};
+    hop.rtnh_len = static_cast<unsigned short>(sizeof hop + gateway.rta_len);
+    hop.rtnh_ifindex = device;
+    paths.append(reinterpret_cast<const char*>(&hop), sizeof hop).append(reinterpret_cast<const char*>(&gateway), sizeof gateway).append(reinterpret_cast<const char*>(&via), sizeof via);
+  }
+  return RtnlIn(where).AddRoute(RouteSpec{.to = to, .scope = std::uint8_t{RT_SCOPE_UNIVERSE}, .family = AF_INET6,
+                                          .more = [&](Request& request) { request.Raw(RTA_MULTIPATH, std::as_bytes(std::span(paths))); }});
+}
+// A device that leaves takes its routes along for good, and of a route with several paths its own.
 void RoutesOfAMovedDevice(const Family& family) {
   auto here = CreateTwin(), there = CreateWithLoopback();
+  const bool v4 = family.domain == AF_INET;
   const std::string stays = family.domain == AF_INET ? "203.0.113.0/24" : "2001:db8:e::/48";
   SETUP_OK(RtnlIn(here).AddRoute(RouteSpec{.to = Far(family), .via = family.Host(2), .dev = "eth0"}));
   SETUP_OK(RtnlIn(here).AddRoute(RouteSpec{.to = Far(family), .dev = "eth0", .table = 100}));
@@ -739,6 +755,22 @@ void RoutesOfAMovedDevice(const Family& family) {
   SETUP_OK(AddNexthop(here, family, 7, kEth0));
   SETUP_OK(AddNexthop(here, family, 8, kEth1));
   SETUP_OK(AddGroup(here, 9, {7, 8}));
+  // Destinations that are reached by both, and afterwards by eth1.
+  struct Both {
+    const char *what, *to, *host;
+  };
+  std::vector<Both> both = {{"a group of nexthops", v4 ? "198.18.1.0/24" : "2001:db8:a::/48", v4 ? "198.18.1.9" : "2001:db8:a::9"}};
+  SETUP_OK(RtnlIn(here).AddRoute(RouteSpec{.to = both[0].to, .scope = std::uint8_t{RT_SCOPE_UNIVERSE}, .family = family.domain,
+                                           .more = [](Request& request) { request.U32(RTA_NH_ID, 9); }}));
+  if (!v4) {
+    both.push_back({"two paths", "2001:db8:b::/48", "2001:db8:b::9"});
+    SETUP_OK(AddPaths(here, both[1].to, {kEth0, kEth1}));
+    both.push_back({"two paths, of which the second is by the device that leaves", "2001:db8:c::/48", "2001:db8:c::9"});
+    SETUP_OK(AddPaths(here, both[2].to, {kEth1, kEth0}));
+  }
+  const auto stay = [&] {
+    for (const Both& each : both) EXPECT_EQ(DeviceTo(here, each.host), kEth1) << each.what << ": the path by the device that stayed has gone with the other one";
+  };
   const auto by_eth0 = [&](const NetNamespace& where) {
     std::vector<Route> found;
     for (const Route& route : SETUP_OK(RtnlIn(where).Routes(RouteFilter{.family = family.domain})))
@@ -747,11 +779,14 @@ void RoutesOfAMovedDevice(const Family& family) {
   };
   EXPECT_EQ(DeviceTo(here, FarHost(family)), kEth0) << "control";
   EXPECT_THAT(by_eth0(here), Not(IsEmpty())) << "control";
+  for (const Both& each : both) EXPECT_THAT(DeviceTo(here, each.host), testing::AnyOf(kEth0, kEth1)) << "control: " << each.what;
   SETUP_OK(RtnlIn(here).MoveLink("eth0", ByFd(there.fd())));
+  stay();
   EXPECT_THAT(by_eth0(here), IsEmpty());
   EXPECT_THAT(by_eth0(there), IsEmpty()) << "it arrives without routes";
   EXPECT_THAT(Nexthops(here), testing::ElementsAre(8U, 9U)) << "ip-nexthop(8): the one by the device that left is gone, the other stays";
   EXPECT_THAT(Nexthops(there), IsEmpty()) << "it arrives without nexthops";
+  for (const Both& each : both) EXPECT_EQ(DeviceTo(there, each.host), -ENETUNREACH) << each.what << ": it arrives without routes";
   EXPECT_EQ(DeviceTo(here, FarHost(family)), -ENETUNREACH);
   EXPECT_THAT(To(here, family, stays), testing::SizeIs(1)) << "control: the route of another device";
   SETUP_OK(RtnlIn(there).Up("eth0"));
@@ -759,6 +794,7 @@ void RoutesOfAMovedDevice(const Family& family) {
   SETUP_OK(RtnlIn(there).MoveLink("eth0", ByFd(here.fd())));
   SETUP_OK(RtnlIn(here).Up("eth0"));
   EXPECT_THAT(To(here, family, Far(family)), IsEmpty()) << "nothing comes back with it";
+  stay();
   EXPECT_EQ(DeviceTo(here, FarHost(family)), -ENETUNREACH);
   EXPECT_THAT(To(here, family, stays), testing::SizeIs(1));
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// SOCK and UNIX: ports, families with tables of their own (TIPC, RxRPC, Phonet), unix sockets by their number, and multicast
-// routers: what is listed, asked and taken of one namespace, also beside the initial one and by a process that is elsewhere.
+// SOCK and UNIX: ports, families with tables of their own (TIPC, RxRPC, Phonet), unix sockets by their number, multicast routers,
+// listeners and echo sockets: what is listed, asked and taken of one namespace, also beside the initial one and by a process
+// that is elsewhere.
 #include <arpa/inet.h>
 #include <linux/mroute.h>
 #include <linux/mroute6.h>
@@ -21,6 +22,7 @@
 #include "suites/support/between.h"
 #include "suites/support/generic.h"
 #include "suites/support/in_namespace.h"
+#include "suites/support/wire.h"
 
 namespace netns {
 namespace {
@@ -515,6 +517,131 @@ void RegisterDeviceStays(bool six, std::uint32_t table, Place& owner, Place& oth
       RegisterBetween("Dev", "RegisterDevicesOfMulticastRoutersCannotBeMoved", std::string(six ? "Ipv6" : "Ipv4") + (table == RT_TABLE_DEFAULT ? "" : "OfAnotherTable"), __FILE__,
                       __LINE__, [six, table](Place& owner, Place& other) { RegisterDeviceStays(six, table, owner, other); }, Covers("DEV-28", "SOCK-24"), needs);
     }
+  return true;
+}();
+
+// --- Listeners --------------------------------------------------------------------------------------------------------
+
+/// A protocol that listens, in either family.
+struct Listening {
+  const char* name;
+  int protocol;
+  const char* symbol;
+  std::vector<std::string> covers4, covers6;
+};
+constexpr int kOfSctp = 132, kOfMptcp = 262;
+
+// socket(7), SO_REUSEADDR: many may be bound to a port, and the first to listen takes it: in its namespace.
+void ListeningTakesAPortInItsNamespace(const Listening& row, bool six, Place& owner, Place& other) {
+  for (Place* place : {&owner, &other}) LoopbackUp(place->ns);
+  const int domain = six ? AF_INET6 : AF_INET;
+  if (auto probe = owner.ns.Socket(domain, SOCK_STREAM, row.protocol); !probe.ok()) RequireBuiltIn(probe.error(), row.symbol);
+  for (const char* text : {six ? kLoopback6 : kLoopback4, six ? "::" : "0.0.0.0"}) {
+    SCOPED_TRACE(text);
+    const auto bound = [&](const Place& at) -> Result<Fd> {
+      ASSIGN_OR_RETURN(Fd socket, at.ns.Socket(domain, SOCK_STREAM, row.protocol));
+      RETURN_IF_ERROR(SetSockOpt(socket, SOL_SOCKET, SO_REUSEADDR, 1));
+      RETURN_IF_ERROR(Bind(socket, Inet(text, 47481)));
+      return socket;
+    };
+    Fd listener = SETUP_OK(bound(owner));
+    ASSERT_OK_AND_ASSIGN(Fd second, bound(owner));
+    ASSERT_OK_AND_ASSIGN(Fd early, bound(other));
+    ASSERT_OK(Listen(listener));
+    EXPECT_THAT(Listen(second), FailsWith(EADDRINUSE)) << "control: there is a listener in this namespace";
+    EXPECT_OK(Listen(early)) << "listen(2): a listener of another namespace is in the way of one that was bound before";
+    early.Reset();
+    ASSERT_OK_AND_ASSIGN(Fd late, bound(other));
+    EXPECT_OK(Listen(late)) << "listen(2): a listener of another namespace is in the way of one that was bound behind it";
+    EXPECT_THAT(bound(other), FailsWith(EADDRINUSE)) << "control: now there is one in this namespace";
+    listener.Reset();
+    EXPECT_OK(Listen(second)) << "listen(2): given up in this namespace, only another one still has a listener";
+  }
+}
+[[maybe_unused]] const bool listening = [] {
+  static const Listening rows[] = {{"Tcp", 0, "INET", {"SOCK-01"}, {"SOCK-02"}},
+                                   {"Mptcp", kOfMptcp, "MPTCP", {"SOCK-01"}, {"SOCK-02"}},
+                                   {"Sctp", kOfSctp, "IP_SCTP", {"SOCK-05"}, {"SOCK-05"}}};
+  for (const Listening& row : rows)
+    for (bool six : {false, true}) {
+      Covers covers;
+      covers.list = six ? row.covers6 : row.covers4;
+      Needs needs(Config(row.symbol));
+      if (six) needs.list.push_back(Config("IPV6"));
+      RegisterBetween("Sock", "ListeningTakesAPortInItsNamespace", std::string(row.name) + (six ? "OverIpv6" : "OverIpv4"), __FILE__, __LINE__,
+                      [&row, six](Place& owner, Place& other) { ListeningTakesAPortInItsNamespace(row, six, owner, other); }, covers, needs);
+    }
+  return true;
+}();
+
+// --- Echo sockets -----------------------------------------------------------------------------------------------------
+
+constexpr unsigned kIdentifier = 47482;
+// icmp(7): a datagram socket gets the replies that have its identifier. `other` has none with it, so that nobody there is to be told.
+void EchoesAreOfTheNamespace(bool six, Place& owner, Place& other) {
+  const SockAddr host = Inet(six ? kLoopback6 : kLoopback4), any = Inet(six ? "::" : "0.0.0.0");
+  const int domain = six ? AF_INET6 : AF_INET, protocol = six ? int{IPPROTO_ICMPV6} : int{IPPROTO_ICMP};
+  for (Place* place : {&owner, &other}) LoopbackUp(place->ns);
+  const char* range = "net.ipv4.ping_group_range";
+  const std::string before = SETUP_OK(owner.ns.Sysctl(range)), group = std::to_string(::getegid());
+  Undo undo([&] { (void)owner.ns.SetSysctl(range, before).ok(); });
+  SETUP_OK(owner.ns.SetSysctl(range, group + " " + group));
+  // Messages as they are on the wire. (The kernel adds the checksum of ICMPv6.)
+  const auto echo = [&](const std::string& text, unsigned identifier = kIdentifier) {
+    const std::string rest = wire::B16(identifier) + wire::B16(1) + text;
+    return six ? wire::B16(128 << 8) + wire::B16(0) + rest : wire::Icmp(8, 0, rest);
+  };
+  const auto unreachable = [&] {
+    const std::string lost = echo("lost");
+    if (!six) return wire::Icmp(3, 3, wire::B32(0) + wire::Ip(INADDR_LOOPBACK, INADDR_LOOPBACK, IPPROTO_ICMP, lost));
+    const std::string loopback = std::string(15, '\0') + '\1';
+    return wire::B16(1 << 8 | 4) + wire::B16(0) + wire::B32(0) + wire::B32(0x60000000) + wire::B16(static_cast<unsigned>(lost.size())) + wire::B16(IPPROTO_ICMPV6 << 8 | 64) +
+           loopback + loopback + lost;
+  };
+  /// Sends an echo request, and waits until the namespace has had the reply to it.
+  const auto ping = [&](const Fd& raw, const std::string& text, unsigned identifier) {
+    SETUP_OK(SendTo(raw, echo(text, identifier), host));
+    for (;;) {
+      const std::string got = SETUP_OK(Receive(raw)).data;
+      if (wire::At(got, six ? 0 : 20) == (six ? 129u : 0u) && got.find(text) != std::string::npos) return;
+    }
+  };
+  /// What came before has come to whom it will when the replies to these are there.
+  const auto fence = [&](const Fd& raw) {
+    for (const char* text : {"fence1", "fence2"}) ping(raw, text, kIdentifier + 1);
+  };
+  const auto drain = [](const Fd& socket) {
+    std::vector<std::string> all;
+    while (Readable(socket)) {
+      auto next = Receive(socket);
+      all.push_back(next.ok() ? next->data : next.error().ToString());
+    }
+    return all;
+  };
+  for (const SockAddr& address : {host, any}) {
+    SCOPED_TRACE("an echo socket that is bound to " + address.WithPort(kIdentifier).ToString());
+    const Fd socket = SETUP_OK(owner.ns.Socket(domain, SOCK_DGRAM, protocol));
+    SETUP_OK(SetSockOpt(socket, six ? int{IPPROTO_IPV6} : int{IPPROTO_IP}, six ? int{IPV6_RECVERR} : int{IP_RECVERR}, 1));
+    SETUP_OK(Bind(socket, address.WithPort(kIdentifier)));
+    const Fd there = SETUP_OK(other.ns.Socket(domain, SOCK_RAW, protocol)), here = SETUP_OK(owner.ns.Socket(domain, SOCK_RAW, protocol));
+    ping(there, "stray", kIdentifier);
+    fence(there);
+    EXPECT_THAT(drain(socket), testing::IsEmpty()) << "icmp(7): an echo reply of another namespace came to it";
+    EXPECT_THAT(drain(here), Not(Contains(testing::HasSubstr("stray")))) << "raw(7): an echo of another namespace came to a raw socket";
+    SETUP_OK(SendTo(there, unreachable(), host));
+    fence(there);
+    EXPECT_THAT(drain(socket), testing::IsEmpty()) << "icmp(7): an error of another namespace came to it";
+    // Of its own namespace.
+    ping(here, "own", kIdentifier);
+    EXPECT_THAT(Receive(socket), Holds(testing::Field(&Datagram::data, testing::EndsWith("own")))) << "control: a reply of the same namespace";
+    SETUP_OK(SendTo(here, unreachable(), host));
+    EXPECT_THAT(Receive(socket), FailsWith(ECONNREFUSED)) << "control: an error of the same namespace";
+  }
+}
+[[maybe_unused]] const bool echoes = [] {
+  for (bool six : {false, true})
+    RegisterBetween("Sock", "EchoesReachTheSocketsOfTheirNamespaceOnly", six ? "Ipv6" : "Ipv4", __FILE__, __LINE__,
+                    [six](Place& owner, Place& other) { EchoesAreOfTheNamespace(six, owner, other); }, Covers("STACK-04", "SOCK-09", "SOCK-18"), six ? Needs(Config("IPV6")) : Needs());
   return true;
 }();
 

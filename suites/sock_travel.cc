@@ -218,17 +218,51 @@ NETNS_TEST(Sysctl, TheFirstLookIsOfTheCallingThread, Covers("SYSCTL-01"), Needs(
 
 // proc(5): an open file of /proc/sys/net is of the namespace in which it was opened. Those with a handler of their own too,
 // which could look at the writer instead.
-NETNS_TEST(Sysctl, OpenFilesWithAHandlerOfTheirOwnStayAtHome, Covers("SYSCTL-03", "CREATE-23"), Needs(Config("SYSCTL"))) {
-  struct Row {
-    const char *name, *at_home, *away, *written;
-  };
-  const Row rows[] = {{"ipv4/ip_local_port_range", "20000\t30000", "21000\t31000", "22000\t32000"},
+struct OpenFile {
+  const char* name;
+  std::string at_home, away, written;
+};
+void StayAtHome(Journey& journey, const std::vector<OpenFile>& rows) {
+  int seen = 0;
+  for (const OpenFile& row : rows) {
+    const std::string name = std::string("net/") + row.name, path = "/proc/sys/" + name;
+    if (!journey.home.HasSysctl(name) || !journey.home.SetSysctl(name, row.at_home).ok()) continue;  // not in this kernel, or not for this owner
+    SCOPED_TRACE(row.name);
+    ++seen;
+    SETUP_OK(journey.away.SetSysctl(name, row.away));
+    const Fd carried = SETUP_OK(journey.home.OpenIn(path, O_RDWR));
+    const auto read = [&]() -> Result<std::string> {
+      char text[256] = "";
+      const ssize_t size = ::pread(carried.get(), text, sizeof text, 0);
+      if (size < 0) return ErrnoError("pread");
+      return std::string(text, static_cast<std::size_t>(size));
+    };
+    journey.traveller.Run([&] {
+      EXPECT_THAT(read(), Holds(row.at_home + "\n")) << "proc(5): the value of where the reader is";
+      EXPECT_EQ(::pwrite(carried.get(), row.written.data(), row.written.size(), 0), static_cast<ssize_t>(row.written.size())) << ErrnoName(errno);
+      EXPECT_THAT(read(), Holds(row.written + "\n")) << "proc(5): what was written through the same file";
+    });
+    EXPECT_THAT(journey.home.Sysctl(name), Holds(row.written)) << "the write did not act where the file was opened";
+    EXPECT_THAT(journey.away.Sysctl(name), Holds(row.away)) << "the write acted where the writer is";
+    EXPECT_THAT(journey.traveller.Run([&] { return ReadFile(path); }), Holds(row.away + "\n")) << "control: opened where the process is";
+    (void)journey.home.SetSysctl(name, row.at_home).ok();
+  }
+  EXPECT_GT(seen, 0) << "control: none of the files is there";
+}
+NETNS_TEST(Sysctl, OpenFilesWithAHandlerOfTheirOwnStayAtHome, Covers("SYSCTL-03", "CREATE-23", "STACK-14"), Needs(Config("SYSCTL"))) {
+  Journey journey;
+  // The algorithm that is the default, and the one that every kernel has and allows. A second row has them the other way round.
+  const std::string algorithm = SETUP_OK(journey.home.Sysctl("net/ipv4/tcp_congestion_control"));
+  StayAtHome(journey,
+                     {{"ipv4/ip_local_port_range", "20000\t30000", "21000\t31000", "22000\t32000"},
                       {"ipv4/ip_unprivileged_port_start", "500", "600", "700"},
                       {"ipv4/ip_local_reserved_ports", "8080", "9090", "7070-7072"},
                       {"ipv4/ip_forward", "0", "0", "1"},
                       {"ipv4/conf/all/forwarding", "0", "0", "1"},
                       {"ipv4/conf/default/rp_filter", "1", "2", "0"},
-                      {"ipv4/tcp_congestion_control", "reno", "reno", "reno"},
+                      {"ipv4/tcp_congestion_control", "reno", "reno", algorithm},
+                      {"ipv4/tcp_congestion_control", "reno", algorithm, "reno"},
+                      {"ipv4/tcp_fastopen_key", "00000001-00000002-00000003-00000004", "00000011-00000012-00000013-00000014", "00000021-00000022-00000023-00000024"},
                       {"ipv4/tcp_fin_timeout", "31", "32", "33"},
                       {"ipv4/tcp_rmem", "4096\t131072\t6291456", "4097\t131073\t6291457", "4098\t131074\t6291458"},
                       {"ipv4/neigh/lo/base_reachable_time_ms", "31000", "32000", "33000"},
@@ -240,30 +274,22 @@ NETNS_TEST(Sysctl, OpenFilesWithAHandlerOfTheirOwnStayAtHome, Covers("SYSCTL-03"
                       {"ipv6/conf/default/addr_gen_mode", "0", "0", "1"},
                       {"ipv6/flowlabel_reflect", "1", "2", "3"},
                       {"netfilter/nf_conntrack_udp_timeout", "31", "32", "33"},
-                      {"core/xfrm_acq_expires", "31", "32", "33"}};
+                      {"ipv6/conf/default/stable_secret", "2001:0db8:0000:0000:0000:0000:0000:0001", "2001:0db8:0000:0000:0000:0000:0000:0002", "2001:0db8:0000:0000:0000:0000:0000:0003"},
+                      {"core/xfrm_acq_expires", "31", "32", "33"},
+                      {"mpls/platform_labels", "100", "200", "300"}});
+}
+// (Once they all looked at the namespace of the writer.)
+NETNS_TEST(Sysctl, OpenFilesOfSctpStayAtHome, Covers("SYSCTL-03", "CREATE-23", "STACK-19"), Needs(Config("SYSCTL"), Config("IP_SCTP"))) {
   Journey journey;
-  for (const Row& row : rows) {
-    const std::string name = std::string("net/") + row.name, path = "/proc/sys/" + name;
-    if (!journey.home.HasSysctl(name) || !journey.home.SetSysctl(name, row.at_home).ok()) continue;  // not in this kernel, or not for this owner
-    SCOPED_TRACE(row.name);
-    SETUP_OK(journey.away.SetSysctl(name, row.away));
-    const Fd carried = SETUP_OK(journey.home.OpenIn(path, O_RDWR));
-    const auto read = [&]() -> Result<std::string> {
-      char text[256] = "";
-      const ssize_t size = ::pread(carried.get(), text, sizeof text, 0);
-      if (size < 0) return ErrnoError("pread");
-      return std::string(text, static_cast<std::size_t>(size));
-    };
-    journey.traveller.Run([&] {
-      EXPECT_THAT(read(), Holds(std::string(row.at_home) + "\n"));
-      EXPECT_EQ(::pwrite(carried.get(), row.written, std::strlen(row.written), 0), static_cast<ssize_t>(std::strlen(row.written))) << ErrnoName(errno);
-      EXPECT_THAT(read(), Holds(std::string(row.written) + "\n"));
-    });
-    EXPECT_THAT(journey.home.Sysctl(name), Holds(std::string(row.written)));
-    EXPECT_THAT(journey.away.Sysctl(name), Holds(std::string(row.away))) << "the write acted where the writer is";
-    EXPECT_THAT(journey.traveller.Run([&] { return ReadFile(path); }), Holds(std::string(row.away) + "\n")) << "control: opened where the process is";
-    (void)journey.home.SetSysctl(name, row.at_home).ok();
-  }
+  const auto probe = journey.home.Socket(AF_INET, SOCK_STREAM, 132 /* IPPROTO_SCTP */);
+  if (!probe.ok()) RequireBuiltIn(probe.code(), "IP_SCTP");
+  const std::string hmac = SETUP_OK(journey.home.Sysctl("net/sctp/cookie_hmac_alg"));
+  StayAtHome(journey,
+                     {{"sctp/rto_min", "501", "502", "503"},
+                      {"sctp/rto_max", "61000", "62000", "63000"},
+                      {"sctp/cookie_hmac_alg", "none", "none", hmac},
+                      {"sctp/auth_enable", "0", "0", "1"},
+                      {"sctp/plpmtud_probe_interval", "6001", "6002", "6003"}});
 }
 
 }  // namespace

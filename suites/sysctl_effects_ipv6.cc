@@ -12,7 +12,7 @@ namespace {
 
 using namespace wire;
 
-constexpr unsigned kTooBig = 2, kUnreachable = 1, kEcho = 128, kEchoReply = 129, kReportV1 = 131, kSolicitation = 135, kAdvertisement = 136;
+constexpr unsigned kTooBig = 2, kUnreachable = 1, kEcho = 128, kEchoReply = 129, kReportV1 = 131, kRouterAdvertisement = 134, kSolicitation = 135, kAdvertisement = 136;
 constexpr unsigned kHopByHop = 0, kRouting = 43, kDestination = 60;
 constexpr unsigned kLabel = 0x12345;
 
@@ -164,6 +164,41 @@ Result<int> KeepsAddress(const NetNamespace& ns) {
   return kept;
 }
 
+// --- Routers ----------------------------------------------------------------------------------------------------------
+
+/// Whether who tells of itself says that it is a router (RFC 4861, 4.4).
+int IsRouter(const string& frame) { return static_cast<int>(At(frame, 58) >> 7); }
+/// What a router tells everybody of itself, with a prefix to make addresses of; another each time, since addresses stay.
+string Advertise(string& prefix) {
+  static int number = 0x100;
+  char text[32];
+  std::snprintf(text, sizeof text, "2001:db8:%x:", ++number);
+  prefix = text;
+  const Ip6Fields fields{.from = Address6("fe80::ff:fe00:2"), .to = Address6("ff02::1"), .hops = 255};
+  const string option = Byte(3) + Byte(4) + Byte(64) + Byte(0xC0 /* on link, autonomous */) + B32(86400) + B32(43200) + B32(0) + Address6((prefix + ":").c_str());
+  return Frame6(Ip6(IPPROTO_ICMPV6, Icmp6(kRouterAdvertisement, Byte(64) + Byte(0) + B16(1800) + B32(0) + B32(0) + option, fields), fields), string("\x33\x33\0\0\0\1", 6));
+}
+/// How many addresses are made of the prefix that a router tells, or how many of those are temporary (RFC 8981).
+Result<int> AddressesMade(const NetNamespace& ns, bool temporary) {
+  ASSIGN_OR_RETURN(Wire wire, Wire::Of(ns));
+  string prefix;
+  ASSIGN_OR_RETURN(std::vector<string> answers, wire.Answers(Advertise(prefix)));
+  ASSIGN_OR_RETURN(std::vector<Address> all, RtnlIn(ns).Addresses({.family = AF_INET6}));
+  return static_cast<int>(std::count_if(all.begin(), all.end(), [&](const Address& each) { return each.address.starts_with(prefix) && (!temporary || (each.flags & IFA_F_TEMPORARY) != 0); }));
+}
+/// A device that believes routers.
+void PrepareHost(const NetNamespace& ns) {
+  With(PrepareWire6, {{"net/ipv6/conf/one/accept_ra", "1"}, {"net/ipv6/conf/one/accept_ra_pinfo", "1"}, {"net/ipv6/conf/one/autoconf", "1"}, {"net/ipv6/conf/one/addr_gen_mode", "0"}})(ns);
+}
+/// The same of a device that is made anew, with what is the default then.
+Result<int> TemporaryAddressesOfANewDevice(const NetNamespace& ns) {
+  RETURN_IF_ERROR(RtnlIn(ns).DeleteLink("one"));
+  PrepareHost(ns);
+  ASSIGN_OR_RETURN(const int made, AddressesMade(ns, false));
+  if (made == 0) return Error{ENOENT, "an address of the prefix that a router told"};
+  return AddressesMade(ns, true);
+}
+
 // --- ICMPv6 -----------------------------------------------------------------------------------------------------------
 
 Result<int> AnswersTwenty(const NetNamespace& ns) {
@@ -253,6 +288,10 @@ const std::vector<Effect>& Effects() {
       {"SolicitationsForOthers", "net/ipv6/conf/all/proxy_ndp", "1", CountAnswers({Solicit("2001:db8::77", several, grouped)}, Kind(kAdvertisement)), 1, PrepareProxy},
       {"SolicitationsSentToOthers", "net/ipv6/conf/all/proxy_ndp", "1", CountAnswers({Solicit("2001:db8::77", Address6("2001:db8::77"), kOne)}, Kind(kAdvertisement)), 1, PrepareProxy},
       {"ClassOfAdvertisements", "net/ipv6/conf/one/ndisc_tclass", "192", FromAnswer(Solicit("2001:db8::1", kOwn6, kOne), Kind(kAdvertisement), ClassOf), 192, PrepareWire6},
+      {"RouterFlagOfAdvertisements", "net/ipv6/conf/all/forwarding", "1", FromAnswer(Solicit("2001:db8::1", kOwn6, kOne), Kind(kAdvertisement), IsRouter), 1, PrepareWire6, {}, {"STACK-08"}},
+      // A router does not believe others: with accept_ra=1 a host does.
+      {"AddressesThatRoutersTell", "net/ipv6/conf/all/forwarding", "1", [](auto& ns) { return AddressesMade(ns, false); }, 0, PrepareHost, {}, {"STACK-09"}},
+      {"TemporaryAddresses", "net/ipv6/conf/default/use_tempaddr", "2", TemporaryAddressesOfANewDevice, 1, With(PrepareHost, {{"net/ipv6/conf/default/use_tempaddr", "0"}}), {}, {"STACK-09"}},
       {"DuplicateAddressDetection", "net/ipv6/conf/all/accept_dad", "1", [](auto& ns) { return Probes(ns, false); }, 1, WithDad({{"net/ipv6/conf/one/dad_transmits", "1"}})},
       {"NumberOfProbes", "net/ipv6/conf/one/dad_transmits", "3", [](auto& ns) { return Probes(ns, false); }, 3, WithDad({{"net/ipv6/conf/all/accept_dad", "1"}, {"net/ipv6/conf/one/dad_transmits", "1"}})},
       {"NumbersInProbes", "net/ipv6/conf/all/enhanced_dad", "1", [](auto& ns) { return Probes(ns, true); }, 1,

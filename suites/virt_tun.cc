@@ -170,24 +170,58 @@ NETNS_TEST(Virt, ATapDeviceKeepsItsFileWhenItIsMoved, Covers("VIRT-11"), Needs(C
   }
 }
 
+// drivers/net/tun.c tun_chr_write_iter(), tun_chr_read_iter(): each file that was attached to the device, and either kind of device.
 NETNS_TEST(Virt, ATapFileGoesBadWithTheNamespaceOfTheDevice, Covers("VIRT-12"), Needs(Config("TUN"))) {
+  struct Attached {
+    const char* what;
+    Fd file;
+    bool tap;
+  };
   Place a;
-  auto b = std::make_unique<Place>();
-  const Fd tun = OpenTun(a.ns), other = OpenTun(a.ns);
-  SETUP_OK(SetIff(tun, "tap0"));
-  SETUP_OK(SetIff(other, "stays"));
-  SETUP_OK(a->Up("stays"));
-  SETUP_OK(a->MoveLink("tap0", b->ref()));
-  SETUP_OK((*b)->Up("tap0"));
-  EXPECT_OK(WriteFrame(tun, "alive")) << "control: as long as the namespace lives";
+  FreedOracle oracle;
+  auto b = std::make_unique<Place>(oracle.Create());
+  std::vector<Attached> dying, staying;
+  for (auto* into : {&dying, &staying}) {
+    const bool dies = into == &dying;
+    const auto attach = [&](const char* what, const std::string& name, int flags) {
+      Fd file = OpenTun(a.ns);
+      SETUP_OK(SetIff(file, (dies ? "" : "stays") + name, flags | IFF_NO_PI));
+      into->push_back({what, std::move(file), (flags & IFF_TAP) != 0});
+    };
+    attach("tap", "tap0", IFF_TAP);
+    attach("tun", "tun0", IFF_TUN);
+    attach("the first queue of a tap", "tapq0", IFF_TAP | IFF_MULTI_QUEUE);
+    attach("the second queue of a tap", "tapq0", IFF_TAP | IFF_MULTI_QUEUE);
+    for (const std::string name : {"tap0", "tun0", "tapq0"}) {
+      if (dies) SETUP_OK(a->MoveLink(name, b->ref()));
+      SETUP_OK(dies ? (*b)->Up(name) : a->Up("stays" + name));
+    }
+  }
+  const auto write = [](const Attached& attached) -> Status {
+    const std::string packet = attached.tap ? Frame("x") : std::string(1, '\x45') + std::string(59, '\0');
+    const ssize_t size = ::write(attached.file.get(), packet.data(), packet.size());
+    if (size < 0) return ErrnoError("write to the file");
+    return Ok();
+  };
+  const auto read = [](const Attached& attached) -> Status {
+    std::array<char, 4096> buffer{};
+    if (::read(attached.file.get(), buffer.data(), buffer.size()) < 0) return ErrnoError("read of the file");
+    return Ok();
+  };
+  for (const Attached& each : dying) EXPECT_OK(write(each)) << "control: " << each.what << ", as long as the namespace of the device lives";
   b.reset();
-  ASSERT_EVENTUALLY("the file to go bad when the namespace of its device is freed",
-                    [&] { return WriteFrame(tun, "dead").code() == EBADFD; });
-  char byte;
-  EXPECT_EQ(::read(tun.get(), &byte, 1), -1);
-  EXPECT_EQ(errno, EBADFD);
-  EXPECT_OK(WriteFrame(other, "alive")) << "control: a device of a namespace that lives";
-  EXPECT_FALSE(HasLink(a, "tap0")) << "the device does not come back to where it was made";
+  ASSERT_OK(oracle.WaitUntilFreed());
+  for (const Attached& each : dying) {
+    SCOPED_TRACE(each.what);
+    EXPECT_THAT(write(each), FailsWith(EBADFD)) << "the device went with its namespace";
+    EXPECT_THAT(read(each), FailsWith(EBADFD)) << "the device went with its namespace";
+  }
+  for (const Attached& each : staying) {
+    SCOPED_TRACE(each.what);
+    EXPECT_OK(write(each)) << "control: a device of a namespace that lives";
+    EXPECT_NE(read(each).code(), EBADFD) << "control: a device of a namespace that lives";
+  }
+  for (const char* name : {"tap0", "tun0", "tapq0"}) EXPECT_FALSE(HasLink(a, name)) << name << ": the device comes back to where it was made";
 }
 
 NETNS_TEST(Virt, APersistentTapDiesWithItsNamespace, Covers("VIRT-13"), Needs(Config("TUN"))) {

@@ -25,6 +25,12 @@ struct Effect {
   std::vector<const char*> covers = {};                      ///< Besides the documents of the setting.
 };
 
+/// "X_high_thresh" may not be lower than "X_low_thresh", whose name this is; empty for other settings.
+inline std::string LowerThreshold(const std::string& sysctl) {
+  constexpr std::string_view kHigh = "_high_thresh";
+  return sysctl.ends_with(kHigh) ? sysctl.substr(0, sysctl.size() - kHigh.size()) + "_low_thresh" : "";
+}
+
 // Documents: ip-sysctl.rst, net.rst, nf_conntrack-sysctl.rst. What was set in one namespace must act there, and nowhere else.
 inline void ActsInItsOwnNamespace(const Effect& effect) {
   auto a = NetNamespace::Create(), b = NetNamespace::Create();
@@ -47,7 +53,9 @@ inline void ActsInItsOwnNamespace(const Effect& effect) {
   prepare(third);
   EXPECT_EQ(SETUP_OK(effect.observe(third)), before) << "a third namespace, made afterwards, behaves as ever";
   // The test is in the namespace that the three were made from; what is of a device may not be there.
-  if (const auto creator = NetNamespace::Current(); creator.HasSysctl(effect.sysctl) && creator.SetSysctl(effect.sysctl, effect.value).ok()) {
+  const auto creator = NetNamespace::Current();
+  if (const std::string low = LowerThreshold(effect.sysctl); !low.empty() && creator.HasSysctl(low)) SETUP_OK(creator.SetSysctl(low, "0"));
+  if (creator.HasSysctl(effect.sysctl) && creator.SetSysctl(effect.sysctl, effect.value).ok()) {
     EXPECT_EQ(SETUP_OK(effect.observe(b)), before) << effect.sysctl << " = " << effect.value << " of the namespace from which it was made acts in another";
     EXPECT_EQ(SETUP_OK(effect.observe(third)), before) << effect.sysctl << " = " << effect.value << " of the namespace from which it was made acts in another";
   }
@@ -84,7 +92,12 @@ inline void InitialValueActsNowhereElse(const Effect& effect) {
     throw MissingNeed("needs-feature:" + std::string(effect.sysctl), "this kernel has no " + std::string(effect.sysctl) + " in a new namespace");
   const std::string old = SETUP_OK(a.Sysctl(effect.sysctl));
   const int before = SETUP_OK(effect.observe(a));
+  std::optional<Borrowed> low;  // restored behind the other
+  if (const std::string name = LowerThreshold(effect.sysctl); !name.empty()) SETUP_OK(low.emplace(InitialNetNamespace(), name).Set("0"));
   Borrowed initial(InitialNetNamespace(), effect.sysctl);
+  // Once a threshold could only be lowered, for good.
+  if (low && !initial.Set(std::to_string(std::stoull(initial.old()) + 1)).ok())
+    throw MissingNeed("needs-feature:raised-threshold", std::string(effect.sysctl) + " of the initial namespace cannot be raised", "use Linux 6.9 or later", LinuxVersion{6, 9});
   SETUP_OK(initial.Set(effect.value));
   EXPECT_THAT(a.Sysctl(effect.sysctl), Holds(testing::Eq(old)));
   EXPECT_EQ(SETUP_OK(effect.observe(a)), before) << effect.sysctl << " = " << effect.value << " of the initial namespace acts in another";
@@ -101,9 +114,9 @@ inline void RegisterEffect(const char* suite, const Effect& effect, Covers cover
   for (const char* id : effect.covers) covers.list.push_back(id);
   for (const char* symbol : effect.configs) needs.list.push_back(Config(symbol));
   RegisterBody(suite, std::string("ValueActsInItsOwnNamespace/") + effect.name, file, line, [row] { ActsInItsOwnNamespace(*row); }, covers, needs);
-  // Devices of a test are not in the initial namespace, its loopback device is in use, and an upper threshold needs a lower one.
+  // Devices of a test are not in the initial namespace, and its loopback device is in use.
   const std::string_view sysctl = effect.sysctl;
-  for (const std::string_view part : {"/one/", "/lo/", "_high_thresh"})
+  for (const std::string_view part : {"/one/", "/lo/"})
     if (sysctl.find(part) != sysctl.npos) return;
   needs.list.push_back(Machine());
   RegisterBody(suite, std::string("ValueOfTheInitialNamespaceActsNowhereElse/") + effect.name, file, line, [row] { InitialValueActsNowhereElse(*row); }, covers, needs, Exclusive{});
