@@ -232,15 +232,17 @@ void LoopbackIsConfined(const Family& family) {
   auto [here, there] = CreateTwoWithLoopback();
   auto nested = here.In([] { return NetNamespace::Create(); });
   LoopbackUp(nested);
+  std::uint16_t port = kPort;  // another one each time: what is left of a connection may hold its port for a while
   for (const char* bound_to : {family.loopback, family.any}) {
     SCOPED_TRACE(bound_to);
-    ASSERT_OK_AND_ASSIGN(Fd server, Listener(here, SockAddr::Ip(bound_to, kPort)));
-    ASSERT_OK_AND_ASSIGN(Fd udp, Bound(here, SOCK_DGRAM, SockAddr::Ip(bound_to, kPort)));
+    ++port;
+    ASSERT_OK_AND_ASSIGN(Fd server, Listener(here, SockAddr::Ip(bound_to, port)));
+    ASSERT_OK_AND_ASSIGN(Fd udp, Bound(here, SOCK_DGRAM, SockAddr::Ip(bound_to, port)));
     std::vector<std::string> targets = {family.loopback};
     if (family.domain == AF_INET && std::string(bound_to) == family.any) targets.push_back("127.8.9.10");
     for (const std::string& text : targets) {
       SCOPED_TRACE(text);
-      const SockAddr target = SockAddr::Ip(text, kPort);
+      const SockAddr target = SockAddr::Ip(text, port);
       for (const NetNamespace* other : {&there, &nested}) {
         EXPECT_THAT(TryConnect(*other, target), FailsWith(ECONNREFUSED));
         ASSERT_OK_AND_ASSIGN(Fd sender, Connected(*other, SOCK_DGRAM, target));
