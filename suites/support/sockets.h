@@ -176,7 +176,10 @@ inline Result<Fd> Bound(const NetNamespace& where, int type, const SockAddr& add
   return socket;
 }
 inline Result<Fd> Listener(const NetNamespace& where, const SockAddr& address, int protocol = 0, int type = SOCK_STREAM) {
-  ASSIGN_OR_RETURN(Fd socket, Bound(where, type, address, protocol));
+  ASSIGN_OR_RETURN(Fd socket, where.Socket(address.family(), type, protocol));
+  // As servers do: what is left of the connections of one before must not stand in the way. Two listeners collide all the same.
+  RETURN_IF_ERROR(SetOption(socket, SOL_SOCKET, SO_REUSEADDR, 1));
+  RETURN_IF_ERROR(Bind(socket, address));
   RETURN_IF_ERROR(Listen(socket));
   return socket;
 }
