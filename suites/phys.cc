@@ -452,6 +452,7 @@ void UppersOfThisKindDieAndTheCardReturns(const char* kind) {
   auto nics = PhysicalNic::Leased();
   Rtnl in_initial = SETUP_OK(Rtnl::In(InitialNetNamespace()));
   const std::string upper = Own("u", nics[0]), control = Own("c", nics[0]);
+  const NothingStays no_upper(in_initial, upper), no_control(in_initial, control);
   auto ns = NetNamespace::Create();
   SETUP_OK(nics[0].MoveTo(ns));
   Rtnl inside = SETUP_OK(Rtnl::In(ns));
@@ -474,6 +475,7 @@ void AnUpperOfThisKindElsewhere(const char* kind) {
   auto nics = PhysicalNic::Leased();
   Rtnl in_initial = SETUP_OK(Rtnl::In(InitialNetNamespace()));
   const std::string upper = Own("u", nics[0]);
+  const NothingStays no_upper(in_initial, upper);
   SETUP_OK(in_initial.Up(nics[0].name()));
   SETUP_OK(in_initial.AddAddress(std::string(kInInitial) + "/24", nics[0].name()));
   {
@@ -485,7 +487,7 @@ void AnUpperOfThisKindElsewhere(const char* kind) {
     Free(std::move(ns));
     SETUP_OK(freed.WaitUntilFreedAfter());
   }
-  EXPECT_THAT(in_initial.LinkByName(upper), FailsWith(ENODEV)) << "a " << kind << " must not come to the initial namespace";
+  ASSERT_THAT(in_initial.LinkByName(upper), FailsWith(ENODEV)) << "a " << kind << " of a card in the initial namespace must not come there, but die with its own";
   ASSERT_OK_AND_ASSIGN(Link card, nics[0].InInitial());
   EXPECT_TRUE(card.up()) << "the card below is not affected";
   EXPECT_THAT(in_initial.Addresses({.family = AF_INET, .index = card.index}), Holds(Contains(Field(&Address::address, kInInitial))));
@@ -511,6 +513,7 @@ void UppersDieAndTheCardReturns() {
   auto nics = PhysicalNic::Leased();
   Rtnl in_initial = SETUP_OK(Rtnl::In(InitialNetNamespace()));
   const std::string vlan = Own("v10", nics[0]), control = Own("c10", nics[0]);
+  const NothingStays no_vlan(in_initial, vlan), no_control(in_initial, control);
   auto ns = NetNamespace::Create();
   SETUP_OK(nics[0].MoveTo(ns));
   Rtnl inside = SETUP_OK(Rtnl::In(ns));
@@ -529,6 +532,7 @@ void AnUpperInAnotherNamespaceDiesAlone() {
   auto nics = PhysicalNic::Leased();
   Rtnl in_initial = SETUP_OK(Rtnl::In(InitialNetNamespace()));
   const std::string vlan = Own("v11", nics[0]);
+  const NothingStays no_vlan(in_initial, vlan);
   auto ns = NetNamespace::Create();
   SETUP_OK(in_initial.Up(nics[0].name()));
   SETUP_OK(in_initial.AddAddress(std::string(kInInitial) + "/24", nics[0].name()));
@@ -541,7 +545,7 @@ void AnUpperInAnotherNamespaceDiesAlone() {
   FreedProbe freed;
   Free(std::move(ns));
   SETUP_OK(freed.WaitUntilFreedAfter());
-  EXPECT_THAT(in_initial.LinkByName(vlan), FailsWith(ENODEV)) << "it must not come to the initial namespace";
+  EXPECT_THAT(in_initial.LinkByName(vlan), FailsWith(ENODEV)) << "a VLAN of a card in the initial namespace must not come there, but die with its own";
   ASSERT_OK_AND_ASSIGN(Link card, nics[0].InInitial());
   EXPECT_TRUE(card.up()) << "the card below is not affected";
   EXPECT_THAT(in_initial.Addresses({.family = AF_INET, .index = card.index}), Holds(Contains(Field(&Address::address, kInInitial))));
@@ -551,6 +555,7 @@ void AnUpperStaysWhenTheCardMoves() {
   auto nics = PhysicalNic::Leased();
   Rtnl in_initial = SETUP_OK(Rtnl::In(InitialNetNamespace()));
   const std::string name = Own("v12", nics[0]);
+  const NothingStays no_vlan(in_initial, name);
   auto ns = NetNamespace::Create();
   AddOrMiss(in_initial, Vlan(name, nics[0].name(), 12));
   EXPECT_FALSE(SETUP_OK(in_initial.LinkByName(name)).link_netnsid.has_value()) << "control: same namespace, no id";
