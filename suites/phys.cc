@@ -25,6 +25,7 @@
 #include "fixtures/user_namespace.h"
 #include "harness/assertions.h"
 #include "harness/registration.h"
+#include "suites/support/features.h"
 #include "suites/support/phys.h"
 
 namespace netns {
@@ -414,6 +415,58 @@ void KeepsItsLinkLayerAttributes() {
   }
 }
 
+/// Offloads and other features that were asked for, or not, inside.
+void KeepsItsFeatures() {
+  auto nics = PhysicalNic::Leased();
+  const NetNamespace initial = InitialNetNamespace();
+  using Wish = std::map<std::string, bool>;
+  const auto wishes = [](const NetNamespace& where, const std::string& name) {
+    Wish requested;
+    for (const auto& [feature, state] : DeviceFeatures(where, name).All())
+      if (state.changeable) requested[feature] = state.requested;
+    return requested;
+  };
+  const auto changes = [](const std::map<std::string, DeviceFeature>& before, const std::map<std::string, DeviceFeature>& after) {
+    std::vector<std::string> changed;
+    for (const auto& [feature, state] : before) {
+      const DeviceFeature& now = after.at(feature);
+      if (now.requested != state.requested) changed.push_back(feature + (now.requested ? ": asked for now" : ": not asked for any more"));
+      if (now.active != state.active) changed.push_back(feature + (now.active ? ": on now" : ": off now"));
+    }
+    return changed;
+  };
+  const Wish at_first = wishes(initial, nics[0].name());
+  Wish all_off, inverted;
+  for (const auto& [feature, on] : at_first) {
+    all_off[feature] = false;
+    inverted[feature] = !on;
+  }
+  ASSERT_THAT(at_first, Contains(std::pair<const std::string, bool>("rx-gro", true))) << "control: of every card, in software";
+  const struct {
+    const char* what;
+    const Wish& wish;
+  } steps[] = {{"control: nothing is changed", at_first}, {"all are switched off", all_off}, {"each is switched over", inverted}};
+  for (const auto& [what, wish] : steps) {
+    SCOPED_TRACE(what);
+    auto ns = NetNamespace::Create();
+    SETUP_OK(nics[0].MoveTo(ns));
+    const auto inside = [&] {
+      const DeviceFeatures features(ns, nics[0].name());
+      for (const auto& [feature, on] : wish) {  // one by one: what the driver refuses is left as it was
+        SETUP_OK(features.Ask({{feature, on}}));
+        if (features.All().at(feature).active != on) SETUP_OK(features.Ask({{feature, at_first.at(feature)}}));
+      }
+      return features.All();
+    }();
+    EXPECT_EQ(inside.at("rx-gro").active, wish.at("rx-gro")) << "control: no driver refuses this one";
+    Free(std::move(ns));
+    ASSERT_OK_AND_ASSIGN(Link back, nics[0].WaitUntilBack());
+    EXPECT_THAT(changes(inside, DeviceFeatures(initial, back.name).All()), IsEmpty()) << "the return changed these features of the card";
+    SETUP_OK(DeviceFeatures(initial, back.name).Ask(at_first));
+    EXPECT_EQ(wishes(initial, back.name), at_first) << "control";
+  }
+}
+
 // --- PHYS-15 to PHYS-18: with others on top or above --------------------------------------------------------------
 
 void ReturnsReleasedFromItsMaster(const char* kind) {
@@ -765,6 +818,7 @@ struct Scenario {
       {"TakesANewIfindexOnlyWhenItsOwnIsTaken", {"PHYS-12"}, TakesANewIfindexOnlyWhenItsOwnIsTaken, false, nullptr, true},
       {"ReturnsDownAndWithoutLayer3State", {"PHYS-13"}, ReturnsDownAndWithoutLayer3State, true},
       {"KeepsItsLinkLayerAttributes", {"PHYS-14"}, KeepsItsLinkLayerAttributes, false},
+      {"KeepsItsFeatures", {"PHYS-14"}, KeepsItsFeatures, false},
       {"ReturnsReleasedFromABridge", {"PHYS-15"}, [] { ReturnsReleasedFromItsMaster("bridge"); }, false, "BRIDGE"},
       {"ReturnsReleasedFromABond", {"PHYS-15"}, [] { ReturnsReleasedFromItsMaster("bond"); }, false, "BONDING"},
       {"ReturnsReleasedFromAVrf", {"PHYS-15"}, [] { ReturnsReleasedFromItsMaster("vrf"); }, false, "NET_VRF"},
