@@ -532,13 +532,13 @@ void AnUpperOfThisKindElsewhere(const char* kind) {
   SETUP_OK(in_initial.Up(nics[0].name()));
   SETUP_OK(in_initial.AddAddress(std::string(kInInitial) + "/24", nics[0].name()));
   {
-    auto ns = NetNamespace::Create();
+    FreedOracle oracle;
+    auto ns = oracle.Create();
     AddOrMiss(in_initial, Above(kind, upper, nics[0].name()));
     SETUP_OK(in_initial.MoveLink(upper, ByFd(ns.fd())));
     EXPECT_THAT(SETUP_OK(Rtnl::In(ns)).LinkByName(upper), Succeeds()) << "control: it is in the namespace";
-    FreedProbe freed;
     Free(std::move(ns));
-    SETUP_OK(freed.WaitUntilFreedAfter());
+    SETUP_OK(oracle.WaitUntilFreed());
   }
   ASSERT_THAT(in_initial.LinkByName(upper), FailsWith(ENODEV)) << "a " << kind << " of a card in the initial namespace must not come there, but die with its own";
   ASSERT_OK_AND_ASSIGN(Link card, nics[0].InInitial());
@@ -586,7 +586,8 @@ void AnUpperInAnotherNamespaceDiesAlone() {
   Rtnl in_initial = SETUP_OK(Rtnl::In(InitialNetNamespace()));
   const std::string vlan = Own("v11", nics[0]);
   const NothingStays no_vlan(in_initial, vlan);
-  auto ns = NetNamespace::Create();
+  FreedOracle oracle;
+  auto ns = oracle.Create();
   SETUP_OK(in_initial.Up(nics[0].name()));
   SETUP_OK(in_initial.AddAddress(std::string(kInInitial) + "/24", nics[0].name()));
   AddOrMiss(in_initial, Vlan(vlan, nics[0].name(), 11));
@@ -595,9 +596,8 @@ void AnUpperInAnotherNamespaceDiesAlone() {
     Rtnl inside = SETUP_OK(Rtnl::In(ns));
     EXPECT_THAT(inside.LinkByName(vlan), Succeeds()) << "control: the VLAN is in the namespace";
   }
-  FreedProbe freed;
   Free(std::move(ns));
-  SETUP_OK(freed.WaitUntilFreedAfter());
+  SETUP_OK(oracle.WaitUntilFreed());
   EXPECT_THAT(in_initial.LinkByName(vlan), FailsWith(ENODEV)) << "a VLAN of a card in the initial namespace must not come there, but die with its own";
   ASSERT_OK_AND_ASSIGN(Link card, nics[0].InInitial());
   EXPECT_TRUE(card.up()) << "the card below is not affected";
@@ -644,12 +644,12 @@ void WorksInItsNamespaceOnly() {
 void MovesBetweenTwoNamespacesAndTheSourceMayDie() {
   auto nics = PhysicalNic::Leased();
   auto initial = InitialNetNamespace();
-  auto a = NetNamespace::Create(), b = NetNamespace::Create();
+  FreedOracle oracle;
+  auto a = oracle.Create(), b = NetNamespace::Create();
   SETUP_OK(nics[0].MoveTo(a));
   ASSERT_OK(SETUP_OK(Rtnl::In(a)).MoveLink(nics[0].name(), ByFd(b.fd()))) << "from one namespace to another, neither the initial one";
-  FreedProbe freed;
   Free(std::move(a));
-  SETUP_OK(freed.WaitUntilFreedAfter());
+  SETUP_OK(oracle.WaitUntilFreed());
   EXPECT_THAT((Places{{"init", &initial}, {"b", &b}}.Holding(nics[0])), ElementsAre("b"))
       << "freeing the namespace that it left does not affect it";
   Free(std::move(b));

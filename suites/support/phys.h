@@ -138,21 +138,6 @@ class NothingStays {
   std::string name_;
 };
 
-/// Tells when a namespace that was let go before WaitUntilFreedAfter() has really been freed: the kernel frees them in
-/// the order in which they lose their last reference, so one that is let go later is a fence.
-class FreedProbe {
- public:
-  FreedProbe() : fence_(oracle_.Create()) {}
-  Status WaitUntilFreedAfter() {
-    (void)fence_.Release();
-    return oracle_.WaitUntilFreed();
-  }
-
- private:
-  FreedOracle oracle_;
-  NetNamespace fence_;
-};
-
 /// Brings a device up with an address of each family, and waits until it runs. `net4` is a /24 with its last dot.
 inline void Configure(const NetNamespace& ns, const std::string& name, int host, const std::string& net4 = "192.0.2.") {
   Rtnl rtnl = SETUP_OK(Rtnl::In(ns));
