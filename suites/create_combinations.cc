@@ -297,8 +297,16 @@ int LookAround(void* argument) {
   return 0;  // clone(3): ends the task, not its process
 }
 
-/// clone(2) of a task that looks around, in the process `creator`.
-Result<Look> CloneAndLook(Actor& creator, unsigned long flags) {
+/// The thread that asks for it.
+struct Caller {
+  template <class F>
+  auto Run(F&& closure) const {
+    return closure();
+  }
+};
+/// clone(2) of a task that looks around, by the process or thread `creator`.
+template <class Creator>
+Result<Look> CloneAndLook(Creator& creator, unsigned long flags) {
   ASSIGN_OR_RETURN(auto pipe, Pipe());
   alignas(16) static char stack[1 << 16];
   static pid_t alive;
@@ -445,6 +453,59 @@ NETNS_TEST(Create, UnshareHonoursTheFlagWhateverElseIsUnshared, Covers("CREATE-0
     });
     EXPECT_OK(child.Join());
   }
+}
+
+/// One of several threads that is in `there` and asks for a new namespace of `type`; `others` are those of its process.
+template <class By>
+void StaysWhereItIs(By& asks, const Type& type, const NetNamespace& there, const std::vector<std::string>& others) {
+  const ino_t here = InodeOf(others[0]);
+  const auto expect_there = [&](const std::string& after) {
+    EXPECT_EQ(asks.Run([] { return InodeOf("/proc/thread-self/ns/net"); }), there.Inode()) << "of the caller, after " << after;
+    for (const std::string& other : others) EXPECT_EQ(InodeOf(other), here) << "of another thread, after " << after;
+  };
+  SETUP_OK(asks.Run([&] { return SetNs(there.fd(), CLONE_NEWNET); }));
+  ASSERT_NE(here, there.Inode()) << "control";
+  expect_there("setns(2) (control)");
+  const unsigned long flag = static_cast<unsigned>(type.flag);
+  const auto of_child = [&](unsigned long flags) { return SETUP_OK(CloneAndLook(asks, flags)).net; };
+  if (type.flag != kNewTime) {  // not of clone(2)
+    for (unsigned long more : {0, int{CLONE_NEWUSER}})
+      EXPECT_EQ(of_child(flag | more), there.Inode()) << "of its child by clone(2)" << (more != 0 ? ", in a new user namespace too" : "");
+    const ino_t made = of_child(flag | CLONE_NEWNET);
+    EXPECT_TRUE(made != here && made != there.Inode()) << "control: with CLONE_NEWNET its child is in neither";
+    expect_there("clone(2)");
+  }
+  SETUP_OK(asks.Run([&] { return UnshareHere(type.flag); }));
+  expect_there("unshare(2)");
+  EXPECT_EQ(of_child(0), there.Inode()) << "of its child, after unshare(2)";
+  // What it has left it may join again, unless that is of the machine.
+  if (type.flag == CLONE_NEWUTS || type.flag == CLONE_NEWIPC || type.flag == CLONE_NEWCGROUP) {
+    const Fd left = SETUP_OK(Open(others[0].substr(0, others[0].rfind('/') + 1) + type.file, O_RDONLY));
+    const Status joined = asks.Run([&] { return SetNs(left.get(), type.flag); });
+    EXPECT_TRUE(joined.ok() || joined.code() == EPERM) << "control: " << joined.error().ToString();
+    expect_there("setns(2) to another type");
+  }
+}
+
+// setns(2), unshare(2): "the calling thread". Whatever else a thread asks for, its network namespace remains its own, not that
+// of the thread group's leader, and its children are in it.
+NETNS_TEST(Create, AThreadElsewhereStaysThereWhateverElseIsNew, Covers("CREATE-04", "CREATE-07", "CREATE-12"), Needs(UserNs()), Within{std::chrono::seconds(60)}) {
+  std::vector<Type> types = TypesHere();
+  std::erase_if(types, [](const Type& type) { return type.flag == CLONE_NEWNET; });
+  const auto there = NetNamespace::Create();
+  for (bool leader : {false, true})
+    for (const Type& type : types) {
+      SCOPED_TRACE(std::string(leader ? "the leader" : "a thread") + ", elsewhere than the rest of its process, and a new " + type.name + " namespace");
+      Child child = Child::Start(type.name, [&] {
+        Thread mover, bystander;
+        Caller caller;
+        if (leader)
+          StaysWhereItIs(caller, type, there, {bystander.Proc("ns/net"), mover.Proc("ns/net")});
+        else
+          StaysWhereItIs(mover, type, there, {bystander.Proc("ns/net"), "/proc/self/ns/net"});
+      });
+      EXPECT_OK(child.Join());
+    }
 }
 
 // ---------------------------------------------------------------------------------------------------------- execve(2)

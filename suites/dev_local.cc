@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // DEV: devices that stay in their namespace, and die with it.
-#include <linux/ethtool.h>
 #include <linux/if_link.h>
 
 #include <optional>
 
 #include "fixtures/link_monitor.h"
 #include "fixtures/nic.h"
+#include "suites/support/features.h"
 #include "suites/support/place.h"
 #include "suites/support/watched.h"
 
@@ -96,34 +96,9 @@ NETNS_TEST(Dev, VirtualDevicesDoNotComeToTheInitialNamespace, Covers("DEV-32", "
 
 /// What ethtool's feature "netns-local" says (until 6.11); nothing where there is no such feature.
 std::optional<bool> NetnsLocalFeature(Place& place, const std::string& device) {
-  const Fd socket = SETUP_OK(place.ns.Socket(AF_INET, SOCK_DGRAM));
-  auto ethtool = [&](void* command) -> Status {
-    ifreq request = NamedIfreq(device);
-    request.ifr_data = static_cast<char*>(command);
-    return NETNS_IOCTL(socket, SIOCETHTOOL, request);
-  };
-  std::vector<std::uint64_t> set_storage(sizeof(ethtool_sset_info) / 8 + 1);
-  auto* sets = reinterpret_cast<ethtool_sset_info*>(set_storage.data());
-  sets->cmd = ETHTOOL_GSSET_INFO;
-  sets->sset_mask = 1ull << ETH_SS_FEATURES;
-  if (!ethtool(sets).ok() || sets->data[0] == 0) return std::nullopt;
-  const std::uint32_t count = sets->data[0];
-  std::vector<std::uint32_t> storage((sizeof(ethtool_gstrings) + count * ETH_GSTRING_LEN) / 4 + 1);
-  auto* names = reinterpret_cast<ethtool_gstrings*>(storage.data());
-  names->cmd = ETHTOOL_GSTRINGS;
-  names->string_set = ETH_SS_FEATURES;
-  names->len = count;
-  SETUP_OK(ethtool(names));
-  std::uint32_t bit = 0;
-  while (bit < count && std::string(reinterpret_cast<char*>(names->data) + bit * ETH_GSTRING_LEN) != "netns-local") ++bit;
-  if (bit == count) return std::nullopt;
-  const std::uint32_t blocks = (count + 31) / 32;
-  std::vector<std::uint32_t> values(sizeof(ethtool_gfeatures) / 4 + blocks * sizeof(ethtool_get_features_block) / 4);
-  auto* features = reinterpret_cast<ethtool_gfeatures*>(values.data());
-  features->cmd = ETHTOOL_GFEATURES;
-  features->size = blocks;
-  SETUP_OK(ethtool(features));
-  return (features->features[bit / 32].active >> bit % 32 & 1) != 0;
+  const auto features = DeviceFeatures(place.ns, device).All();
+  const auto found = features.find("netns-local");
+  return found == features.end() ? std::nullopt : std::optional(found->second.active);
 }
 /// Whether the kernel says that a device cannot move; nothing where it has no word for it (6.12 to 6.14).
 std::optional<bool> ToldImmovable(Place& place, const std::string& device) {

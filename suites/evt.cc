@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // EVT: kernel uevents of network devices, and which namespaces hear them.
+#include <fcntl.h>
 #include <linux/capability.h>
 #include <poll.h>
 
@@ -17,6 +18,7 @@ namespace {
 
 using testing::Contains;
 using testing::ElementsAre;
+using testing::ElementsAreArray;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::IsSupersetOf;
@@ -91,6 +93,21 @@ void OnlyItsNamespaceHears(Place& a, const std::vector<std::pair<std::string, Pl
   a.ns.InWithSysfs([] { SETUP_OK(WriteFile("/sys/class/net/south/uevent", "change")); });
   EXPECT_THAT(here.Lines(), Contains("change@/devices/virtual/net/south"));
   nobody_else("a change that was asked for", "south");
+  // Whoever asks: a file of sysfs is of the device for which it was opened, wherever its writer is.
+  Fd file;
+  a.ns.InWithSysfs([&] { file = SETUP_OK(Open("/sys/class/net/south/uevent", O_WRONLY)); });
+  std::vector<std::string> expected;
+  for (const auto& [where, place] : others)
+    for (const std::string& action : {std::string("change"), std::string("add")}) {
+      const std::string text = action == "add" ? action + " 8fbd2d4a-3c1c-4a53-9d36-0c3f0b8a7e11 FROM=elsewhere" : action;
+      SETUP_OK(place->ns.In([&]() -> Status {
+        if (::write(file.get(), text.data(), text.size()) < 0) return ErrnoError("write(uevent)");
+        return Ok();
+      }));
+      expected.push_back(action + "@/devices/virtual/net/south");
+    }
+  EXPECT_THAT(here.About("south"), ElementsAreArray(expected)) << "changes that processes in the other namespaces asked for by the file uevent of the device: heard in that of the device";
+  nobody_else("changes that processes in the other namespaces asked for by the file uevent of the device", "south");
   SETUP_OK(a->DeleteLink("south"));
   EXPECT_THAT(here.Lines(), Contains("remove@/devices/virtual/net/south"));
   nobody_else("deletion", "south");

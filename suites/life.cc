@@ -57,6 +57,27 @@ struct Pin {
 
 Fd HandleOf(const Actor& member) { return SETUP_OK(Open(member.Proc("ns/net"), O_RDONLY)); }
 
+Status SetQueue(const Fd& tun, short flags) {
+  ifreq request{};
+  request.ifr_flags = flags;
+  if (::ioctl(tun.get(), TUNSETQUEUE, &request) < 0) return ErrnoError(flags == IFF_DETACH_QUEUE ? "TUNSETQUEUE(IFF_DETACH_QUEUE)" : "TUNSETQUEUE(IFF_ATTACH_QUEUE)");
+  return Ok();
+}
+/// A descriptor of /dev/net/tun with a device "tun9", to which `then` is done.
+Release TunPin(Actor& member, int flags, const std::function<Status(const Fd&)>& then = {}) {
+  auto tun = member.Run([&, file = TunFile()]() -> Result<Fd> {
+    ASSIGN_OR_RETURN(Fd fd, Open(file, O_RDWR));
+    ifreq request{};
+    std::strcpy(request.ifr_name, "tun9");
+    request.ifr_flags = static_cast<short>(flags | IFF_NO_PI);
+    if (::ioctl(fd.get(), TUNSETIFF, &request) < 0) return ErrnoError("TUNSETIFF");
+    return fd;
+  });
+  if (!tun.ok()) throw MissingNeed("needs-config:TUN", "/dev/net/tun cannot be used: " + tun.error().ToString());
+  if (then) SETUP_OK(member.Run([&] { return then(*tun); }));
+  return Holding(std::move(*tun));
+}
+
 Release SocketPin(Actor& member, int family, int type, int protocol, const char* symbol) {
   auto socket = member.Run([&]() -> Result<Fd> {
     int fd = ::socket(family, type | SOCK_CLOEXEC, protocol);
@@ -272,18 +293,34 @@ std::vector<Pin> Pins() {
          return Holding(std::move(*tun));
        },
        {"LIFE-23"}, "TUN"},
-      {"TunDescriptorWithADevice",
-       [](Actor& member, const std::string&) {
-         auto tun = member.Run([file = TunFile()]() -> Result<Fd> {
-           ASSIGN_OR_RETURN(Fd fd, Open(file, O_RDWR));
-           ifreq request{};
-           std::strcpy(request.ifr_name, "tun9");
-           request.ifr_flags = IFF_TAP | IFF_NO_PI;
-           if (::ioctl(fd.get(), TUNSETIFF, &request) < 0) return ErrnoError("TUNSETIFF");
-           return fd;
+      {"TunDescriptorWithADevice", [](Actor& m, const std::string&) { return TunPin(m, IFF_TAP); }, {"LIFE-23"}, "TUN"},
+      {"TunDescriptorWithADetachedQueue",
+       [](Actor& m, const std::string&) { return TunPin(m, IFF_TAP | IFF_MULTI_QUEUE, [](const Fd& tun) { return SetQueue(tun, IFF_DETACH_QUEUE); }); },
+       {"LIFE-23"}, "TUN"},
+      {"TunDescriptorWithAQueueThatWasDetachedForAWhile",
+       [](Actor& m, const std::string&) {
+         return TunPin(m, IFF_TUN | IFF_MULTI_QUEUE, [](const Fd& tun) -> Status {
+           RETURN_IF_ERROR(SetQueue(tun, IFF_DETACH_QUEUE));
+           return SetQueue(tun, IFF_ATTACH_QUEUE);
          });
-         if (!tun.ok()) throw MissingNeed("needs-config:TUN", "/dev/net/tun cannot be used: " + tun.error().ToString());
-         return Holding(std::move(*tun));
+       },
+       {"LIFE-23"}, "TUN"},
+      {"TunDescriptorWhoseDeviceIsDeleted",
+       [](Actor& m, const std::string&) { return TunPin(m, IFF_TUN, [](const Fd&) { return SETUP_OK(Rtnl::Open()).DeleteLink("tun9"); }); }, {"LIFE-23"}, "TUN"},
+      {"TunDescriptorWithADetachedQueueWhoseDeviceIsDeleted",
+       [](Actor& m, const std::string&) {
+         return TunPin(m, IFF_TAP | IFF_MULTI_QUEUE, [](const Fd& tun) -> Status {
+           RETURN_IF_ERROR(SetQueue(tun, IFF_DETACH_QUEUE));
+           return SETUP_OK(Rtnl::Open()).DeleteLink("tun9");
+         });
+       },
+       {"LIFE-23"}, "TUN"},
+      {"TunDescriptorWithADeviceThatIsPersistent",
+       [](Actor& m, const std::string&) {
+         return TunPin(m, IFF_TAP, [](const Fd& tun) -> Status {
+           if (::ioctl(tun.get(), TUNSETPERSIST, 1) < 0) return ErrnoError("TUNSETPERSIST");
+           return Ok();
+         });
        },
        {"LIFE-23"}, "TUN"},
   };
@@ -342,6 +379,9 @@ const PinGroup kGroups[] = {
     {"AMappedPacketRing", {"MappedPacketRing"}},
     {"ATunDescriptor", {"TunDescriptor"}},
     {"ATunDescriptorWithADevice", {"TunDescriptorWithADevice"}},
+    {"ATunDescriptorWhateverBecameOfItsDevice", {"TunDescriptorWithADetachedQueue", "TunDescriptorWithAQueueThatWasDetachedForAWhile",
+                                                 "TunDescriptorWhoseDeviceIsDeleted", "TunDescriptorWithADetachedQueueWhoseDeviceIsDeleted",
+                                                 "TunDescriptorWithADeviceThatIsPersistent"}},
 };
 
 void CheckPins(const std::vector<Pin>& pins) {
@@ -357,7 +397,7 @@ void CheckPins(const std::vector<Pin>& pins) {
     try {
       rows.push_back({pin.name, outside, pin.take(member, number)});
     } catch (const MissingNeed&) {
-      if (pins.size() == 1) throw;  // else the others are checked
+      if (rows.empty() && &pin == &pins.back()) throw;  // else the others are checked
       continue;
     }
     member.Exit();
@@ -392,7 +432,8 @@ const bool pins_registered = [] {
     Covers covers;
     covers.list.assign(ids.begin(), ids.end());
     Needs needs(UserNs(), Config("VETH"));
-    if (pins.size() == 1 && !pins[0].config.empty()) needs.list.push_back(Config(pins[0].config));
+    const bool all_need_it = std::all_of(pins.begin(), pins.end(), [&](const Pin& pin) { return pin.config == pins[0].config; });
+    if (all_need_it && !pins[0].config.empty()) needs.list.push_back(Config(pins[0].config));
     RegisterBody("Life", std::string("KeptAliveBy") + group.name, __FILE__, __LINE__, [pins] { CheckPins(pins); }, covers, needs);
   }
   return true;

@@ -302,6 +302,32 @@ const std::vector<Deed>& Deeds() {
          std::ignore = member.Run([&] { return SETUP_OK(Rtnl::Open()).NewNsid(ByFd(space.fd()), 48); });  // one for itself
          std::ignore = member.Run([&] { return SETUP_OK(Rtnl::Open()).NewNsid(ByFd(other.fd()), 49); });
        }},
+      {"IdsThatWereAskedFor", {"LIFE-01", "NSID-01", "NSID-14"},
+       [](Actor& member) {
+         const auto space = SETUP_OK(NetNamespace::OfPid(member.pid()));
+         const auto other = NetNamespace::Create(), third = NetNamespace::Create();
+         auto asker = SETUP_OK(Rtnl::In(other));
+         SETUP_OK(asker.NewNsid(ByFd(third.fd()), 5));
+         const auto by_each = [&](const std::string& when, bool has_one) {
+           for (const NsRef& reference : {ByPid(member.pid()), ByFd(space.fd())})
+             for (std::optional<int> target : {std::optional<int>(), std::optional<int>(5)}) {  // in the third one it never has one
+               const auto answer = asker.GetNsid(reference, target);
+               ASSERT_OK(answer) << when << ", " << reference.ToString();
+               EXPECT_EQ(answer->nsid, has_one && !target ? 6 : -1) << "control: " << when << ", " << reference.ToString() << (target ? ", in a third one" : "");
+             }
+         };
+         by_each("without an id", false);
+         // Of itself, which never has one.
+         member.Run([] {
+           auto rtnl = SETUP_OK(Rtnl::Open());
+           const auto own = NetNamespace::Current();
+           for (const NsRef& reference : {ByPid(::getpid()), ByFd(own.fd())}) EXPECT_OK(rtnl.GetNsid(reference)) << "control: " << reference.ToString();
+         });
+         EXPECT_FALSE(asker.NewNsid(ByPid(member.pid()), 5).ok()) << "control: that id is taken";
+         SETUP_OK(asker.NewNsid(ByPid(member.pid()), 6));
+         by_each("with an id", true);
+         EXPECT_FALSE(asker.NewNsid(ByPid(member.pid()), 7).ok()) << "control: it has an id";
+       }},
       {"ListenersThatAreClosed", {"LIFE-01", "NLK-04"},
        [](Actor& member) {
          member.Run([] {

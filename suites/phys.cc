@@ -25,6 +25,7 @@
 #include "fixtures/user_namespace.h"
 #include "harness/assertions.h"
 #include "harness/registration.h"
+#include "suites/support/features.h"
 #include "suites/support/phys.h"
 
 namespace netns {
@@ -422,6 +423,58 @@ void KeepsItsLinkLayerAttributes() {
   }
 }
 
+/// Offloads and other features that were asked for, or not, inside.
+void KeepsItsFeatures() {
+  auto nics = PhysicalNic::Leased();
+  const NetNamespace initial = InitialNetNamespace();
+  using Wish = std::map<std::string, bool>;
+  const auto wishes = [](const NetNamespace& where, const std::string& name) {
+    Wish requested;
+    for (const auto& [feature, state] : DeviceFeatures(where, name).All())
+      if (state.changeable) requested[feature] = state.requested;
+    return requested;
+  };
+  const auto changes = [](const std::map<std::string, DeviceFeature>& before, const std::map<std::string, DeviceFeature>& after) {
+    std::vector<std::string> changed;
+    for (const auto& [feature, state] : before) {
+      const DeviceFeature& now = after.at(feature);
+      if (now.requested != state.requested) changed.push_back(feature + (now.requested ? ": asked for now" : ": not asked for any more"));
+      if (now.active != state.active) changed.push_back(feature + (now.active ? ": on now" : ": off now"));
+    }
+    return changed;
+  };
+  const Wish at_first = wishes(initial, nics[0].name());
+  Wish all_off, inverted;
+  for (const auto& [feature, on] : at_first) {
+    all_off[feature] = false;
+    inverted[feature] = !on;
+  }
+  ASSERT_THAT(at_first, Contains(std::pair<const std::string, bool>("rx-gro", true))) << "control: of every card, in software";
+  const struct {
+    const char* what;
+    const Wish& wish;
+  } steps[] = {{"control: nothing is changed", at_first}, {"all are switched off", all_off}, {"each is switched over", inverted}};
+  for (const auto& [what, wish] : steps) {
+    SCOPED_TRACE(what);
+    auto ns = NetNamespace::Create();
+    SETUP_OK(nics[0].MoveTo(ns));
+    const auto inside = [&] {
+      const DeviceFeatures features(ns, nics[0].name());
+      for (const auto& [feature, on] : wish) {  // one by one: what the driver refuses is left as it was
+        SETUP_OK(features.Ask({{feature, on}}));
+        if (features.All().at(feature).active != on) SETUP_OK(features.Ask({{feature, at_first.at(feature)}}));
+      }
+      return features.All();
+    }();
+    EXPECT_EQ(inside.at("rx-gro").active, wish.at("rx-gro")) << "control: no driver refuses this one";
+    Free(std::move(ns));
+    ASSERT_OK_AND_ASSIGN(Link back, nics[0].WaitUntilBack());
+    EXPECT_THAT(changes(inside, DeviceFeatures(initial, back.name).All()), IsEmpty()) << "the return changed these features of the card";
+    SETUP_OK(DeviceFeatures(initial, back.name).Ask(at_first));
+    EXPECT_EQ(wishes(initial, back.name), at_first) << "control";
+  }
+}
+
 // --- PHYS-15 to PHYS-18: with others on top or above --------------------------------------------------------------
 
 void ReturnsReleasedFromItsMaster(const char* kind) {
@@ -460,6 +513,7 @@ void UppersOfThisKindDieAndTheCardReturns(const char* kind) {
   auto nics = PhysicalNic::Leased();
   Rtnl in_initial = SETUP_OK(Rtnl::In(InitialNetNamespace()));
   const std::string upper = Own("u", nics[0]), control = Own("c", nics[0]);
+  const NothingStays no_upper(in_initial, upper), no_control(in_initial, control);
   auto ns = NetNamespace::Create();
   SETUP_OK(nics[0].MoveTo(ns));
   Rtnl inside = SETUP_OK(Rtnl::In(ns));
@@ -482,18 +536,19 @@ void AnUpperOfThisKindElsewhere(const char* kind) {
   auto nics = PhysicalNic::Leased();
   Rtnl in_initial = SETUP_OK(Rtnl::In(InitialNetNamespace()));
   const std::string upper = Own("u", nics[0]);
+  const NothingStays no_upper(in_initial, upper);
   SETUP_OK(in_initial.Up(nics[0].name()));
   SETUP_OK(in_initial.AddAddress(std::string(kInInitial) + "/24", nics[0].name()));
   {
-    auto ns = NetNamespace::Create();
+    FreedOracle oracle;
+    auto ns = oracle.Create();
     AddOrMiss(in_initial, Above(kind, upper, nics[0].name()));
     SETUP_OK(in_initial.MoveLink(upper, ByFd(ns.fd())));
     EXPECT_THAT(SETUP_OK(Rtnl::In(ns)).LinkByName(upper), Succeeds()) << "control: it is in the namespace";
-    FreedProbe freed;
     Free(std::move(ns));
-    SETUP_OK(freed.WaitUntilFreedAfter());
+    SETUP_OK(oracle.WaitUntilFreed());
   }
-  EXPECT_THAT(in_initial.LinkByName(upper), FailsWith(ENODEV)) << "a " << kind << " must not come to the initial namespace";
+  ASSERT_THAT(in_initial.LinkByName(upper), FailsWith(ENODEV)) << "a " << kind << " of a card in the initial namespace must not come there, but die with its own";
   ASSERT_OK_AND_ASSIGN(Link card, nics[0].InInitial());
   EXPECT_TRUE(card.up()) << "the card below is not affected";
   EXPECT_THAT(in_initial.Addresses({.family = AF_INET, .index = card.index}), Holds(Contains(Field(&Address::address, kInInitial))));
@@ -519,6 +574,7 @@ void UppersDieAndTheCardReturns() {
   auto nics = PhysicalNic::Leased();
   Rtnl in_initial = SETUP_OK(Rtnl::In(InitialNetNamespace()));
   const std::string vlan = Own("v10", nics[0]), control = Own("c10", nics[0]);
+  const NothingStays no_vlan(in_initial, vlan), no_control(in_initial, control);
   auto ns = NetNamespace::Create();
   SETUP_OK(nics[0].MoveTo(ns));
   Rtnl inside = SETUP_OK(Rtnl::In(ns));
@@ -537,7 +593,9 @@ void AnUpperInAnotherNamespaceDiesAlone() {
   auto nics = PhysicalNic::Leased();
   Rtnl in_initial = SETUP_OK(Rtnl::In(InitialNetNamespace()));
   const std::string vlan = Own("v11", nics[0]);
-  auto ns = NetNamespace::Create();
+  const NothingStays no_vlan(in_initial, vlan);
+  FreedOracle oracle;
+  auto ns = oracle.Create();
   SETUP_OK(in_initial.Up(nics[0].name()));
   SETUP_OK(in_initial.AddAddress(std::string(kInInitial) + "/24", nics[0].name()));
   AddOrMiss(in_initial, Vlan(vlan, nics[0].name(), 11));
@@ -546,10 +604,9 @@ void AnUpperInAnotherNamespaceDiesAlone() {
     Rtnl inside = SETUP_OK(Rtnl::In(ns));
     EXPECT_THAT(inside.LinkByName(vlan), Succeeds()) << "control: the VLAN is in the namespace";
   }
-  FreedProbe freed;
   Free(std::move(ns));
-  SETUP_OK(freed.WaitUntilFreedAfter());
-  EXPECT_THAT(in_initial.LinkByName(vlan), FailsWith(ENODEV)) << "it must not come to the initial namespace";
+  SETUP_OK(oracle.WaitUntilFreed());
+  EXPECT_THAT(in_initial.LinkByName(vlan), FailsWith(ENODEV)) << "a VLAN of a card in the initial namespace must not come there, but die with its own";
   ASSERT_OK_AND_ASSIGN(Link card, nics[0].InInitial());
   EXPECT_TRUE(card.up()) << "the card below is not affected";
   EXPECT_THAT(in_initial.Addresses({.family = AF_INET, .index = card.index}), Holds(Contains(Field(&Address::address, kInInitial))));
@@ -559,6 +616,7 @@ void AnUpperStaysWhenTheCardMoves() {
   auto nics = PhysicalNic::Leased();
   Rtnl in_initial = SETUP_OK(Rtnl::In(InitialNetNamespace()));
   const std::string name = Own("v12", nics[0]);
+  const NothingStays no_vlan(in_initial, name);
   auto ns = NetNamespace::Create();
   AddOrMiss(in_initial, Vlan(name, nics[0].name(), 12));
   EXPECT_FALSE(SETUP_OK(in_initial.LinkByName(name)).link_netnsid.has_value()) << "control: same namespace, no id";
@@ -594,12 +652,12 @@ void WorksInItsNamespaceOnly() {
 void MovesBetweenTwoNamespacesAndTheSourceMayDie() {
   auto nics = PhysicalNic::Leased();
   auto initial = InitialNetNamespace();
-  auto a = NetNamespace::Create(), b = NetNamespace::Create();
+  FreedOracle oracle;
+  auto a = oracle.Create(), b = NetNamespace::Create();
   SETUP_OK(nics[0].MoveTo(a));
   ASSERT_OK(SETUP_OK(Rtnl::In(a)).MoveLink(nics[0].name(), ByFd(b.fd()))) << "from one namespace to another, neither the initial one";
-  FreedProbe freed;
   Free(std::move(a));
-  SETUP_OK(freed.WaitUntilFreedAfter());
+  SETUP_OK(oracle.WaitUntilFreed());
   EXPECT_THAT((Places{{"init", &initial}, {"b", &b}}.Holding(nics[0])), ElementsAre("b"))
       << "freeing the namespace that it left does not affect it";
   Free(std::move(b));
@@ -768,6 +826,7 @@ struct Scenario {
       {"TakesANewIfindexOnlyWhenItsOwnIsTaken", {"PHYS-12"}, TakesANewIfindexOnlyWhenItsOwnIsTaken, false, nullptr, true},
       {"ReturnsDownAndWithoutLayer3State", {"PHYS-13"}, ReturnsDownAndWithoutLayer3State, true},
       {"KeepsItsLinkLayerAttributes", {"PHYS-14"}, KeepsItsLinkLayerAttributes, false},
+      {"KeepsItsFeatures", {"PHYS-14"}, KeepsItsFeatures, false},
       {"ReturnsReleasedFromABridge", {"PHYS-15"}, [] { ReturnsReleasedFromItsMaster("bridge"); }, false, "BRIDGE"},
       {"ReturnsReleasedFromABond", {"PHYS-15"}, [] { ReturnsReleasedFromItsMaster("bond"); }, false, "BONDING"},
       {"ReturnsReleasedFromAVrf", {"PHYS-15"}, [] { ReturnsReleasedFromItsMaster("vrf"); }, false, "NET_VRF"},

@@ -113,6 +113,7 @@ class Journey {
     expected.name = back.name;
     const std::string fallback = "dev" + std::to_string(facts_.index);
     Rtnl& initial = *watch_.initial().rtnl;
+    const NothingStays no_upper(initial, upper_);
     switch (case_.clash) {
       case Clash::kNone:
       case Clash::kAltname:

@@ -96,7 +96,8 @@ void ANamespaceThatItHasLeftMayDieWhileItIsInUse() {
   Configure(outside, other.name(), 200);
   for (int way : {0, 1, 2}) {
     SCOPED_TRACE(way == 0 ? "out of the initial one, by way of one that dies" : way == 1 ? "by way of two that die" : "back to the initial one, and out again");
-    auto a = NetNamespace::Create(), b = NetNamespace::Create(), last = NetNamespace::Create();
+    FreedOracle of_a, of_b;
+    auto a = of_a.Create(), b = of_b.Create(), last = NetNamespace::Create();
     SETUP_OK(nic.MoveTo(a));
     if (way == 0) SETUP_OK(SETUP_OK(Rtnl::In(a)).MoveLink(nic.name(), ByFd(last.fd())));
     if (way == 1) {
@@ -114,9 +115,8 @@ void ANamespaceThatItHasLeftMayDieWhileItIsInUse() {
     EXPECT_OK(RoundTrip(last, outside, "192.0.2.1", "192.0.2.200")) << "control: before";
     const Link before = SETUP_OK(there.LinkByName(nic.name()));
     const auto addresses = SETUP_OK(there.Addresses({.family = AF_INET})).size(), routes = SETUP_OK(there.Routes({.family = AF_INET})).size();
-    FreedProbe freed;
     Free(std::move(a), std::move(b));
-    SETUP_OK(freed.WaitUntilFreedAfter());
+    for (FreedOracle* oracle : {&of_a, &of_b}) SETUP_OK(oracle->WaitUntilFreed());
     ASSERT_OK_AND_ASSIGN(const Link after, there.LinkByName(nic.name()));
     EXPECT_EQ(after.flags, before.flags) << "the end of a namespace that it had left changed its flags: " << after;
     EXPECT_EQ(after.operstate, before.operstate);
