@@ -148,9 +148,8 @@ class ReturnsTold {
     const auto links = SETUP_OK(links_.ThroughFence());
     for (const std::string& name : names_) EXPECT_THAT(links, testing::Not(testing::Contains(testing::Truly(LinkAdded(name))))) << "control: " << name << " is away";
   }
-  /// Once their namespaces have been let go.
+  /// Once all of them are back. The kernel tells it before it lets go of the lock that the fence has to take.
   void ExpectAll() {
-    SETUP_OK(freed_.WaitUntilFreedAfter());
     const auto links = SETUP_OK(links_.ThroughFence());
     const auto devices = SETUP_OK(devices_.DrainNow());
     for (const std::string& name : names_) {
@@ -163,7 +162,6 @@ class ReturnsTold {
   std::vector<std::string> names_;
   RtnlMonitor links_;
   UeventMonitor devices_;
-  FreedProbe freed_;
 };
 
 /// Brings a device up with an address of each family, and waits until it runs. `net4` is a /24 with its last dot.
