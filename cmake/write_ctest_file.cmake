@@ -19,7 +19,7 @@ foreach(entry IN LISTS entries)
   # GoogleTest's exit statuses and texts are not asked: 4 is our own for "could not run here".
   string(APPEND text
     "add_test([==[host.${name}]==] [==[${PROGRAM}]==] [==[--gtest_filter=${name}]==] --ctest)\n"
-    "set_tests_properties([==[host.${name}]==] PROPERTIES LABELS [==[host;${areas};${covers}]==] TIMEOUT 120 SKIP_RETURN_CODE 4)\n"
+    "set_tests_properties([==[host.${name}]==] PROPERTIES LABELS [==[host;${areas};${covers}]==] TIMEOUT 300 SKIP_RETURN_CODE 4)\n"
     "add_test([==[vm.${name}]==] python3 [==[${VERDICT_OF}]==] [==[${VM_STREAM}]==] [==[${name}]==])\n"
     "set_tests_properties([==[vm.${name}]==] PROPERTIES LABELS [==[vm;${areas};${covers}]==] TIMEOUT 60 SKIP_RETURN_CODE 4 FIXTURES_REQUIRED netns_vm)\n")
 endforeach()

@@ -340,7 +340,7 @@ Request LinkRequest(std::uint16_t type, int index, const More& more = {}, std::u
 }
 
 // netlink(7): the extended acknowledgement of a request that was done has no error to tell of.
-NETNS_TEST(Nlk, WhatSucceedsIsAcknowledgedWithoutAnErrorText, Covers("NLK-15"), Needs(Config("VETH"), Config("BRIDGE"))) {
+NETNS_TEST(Nlk, WhatSucceedsIsAcknowledgedWithoutAnErrorText, Covers("NLK-15"), Needs(Config("VETH"), Config("BRIDGE")), Within{std::chrono::seconds(60)}) {
   Place a, b;
   Place nested = Place::Inside(a);
   Actor member = b.ns.StartActor("member"), own = a.ns.StartActor("own");
