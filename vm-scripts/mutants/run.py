@@ -553,6 +553,7 @@ def main(arguments: Optional[list[str]] = None) -> int:
     parser.add_argument("--only-covering", action="store_true", help="with --fast: leave the rest out altogether")
     parser.add_argument("--together", action="store_true", help="all mutants in one machine, with the tests of what they break; then as --fast --only-covering")
     parser.add_argument("--keep-kills", action="store_true", help="do not examine again what an earlier image or test program has killed")
+    parser.add_argument("--kept-only", action="store_true", help="examine nothing: write the matrix of the results that are kept, by whatever image and test program")
     parser.add_argument("--again", action="store_true", help="do not reuse kept results")
     parser.add_argument("--list", action="store_true", help="list the chosen mutants and stop")
     parser.add_argument("--kernel", type=Path, metavar="FILE", help="the mutant image (default: the one that build.py made last)")
@@ -601,6 +602,8 @@ def examine_all(options: argparse.Namespace) -> int:
     output = options.output or default_output()
     output.mkdir(parents=True, exist_ok=True)
     laboratory = Laboratory(options, image, output)
+    if options.kept_only:
+        return tell_kept(options, laboratory, chosen)
     laboratory.take_baseline()
     if options.together:
         laboratory.examine_together(chosen)
@@ -633,6 +636,24 @@ def examine_all(options: argparse.Namespace) -> int:
     if len(results) < len(chosen) or any(result["outcome"] == "incomplete" for result in results):
         return 3
     return 0 if all(result["outcome"] == "killed" for result in results) else 1
+
+
+def tell_kept(options: argparse.Namespace, laboratory: Laboratory, chosen: list[Mutant]) -> int:
+    """The matrix of what earlier runs found, of the mutants that are as they were then."""
+    if not (laboratory.output / "0" / "events.jsonl").exists():
+        raise Problem(f"{laboratory.output}: no run with mutant 0 is kept there; leave out --kept-only")
+    laboratory.baseline = read_run(laboratory.output / "0", 0)
+    results: list[dict[str, Any]] = []
+    for mutant in chosen:
+        path = laboratory.output / str(mutant.number) / "result.json"
+        result = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        if result.get("breaks") == mutant.breaks:
+            results.append(result)
+    if not results:
+        raise Problem(f"{laboratory.output}: no result of these mutants is kept there; leave out --kept-only")
+    write(results, laboratory, options)
+    print("\n".join(table(results)))
+    return 0 if len(results) == len(chosen) and all(result["outcome"] == "killed" for result in results) else 1
 
 
 def write(results: list[dict[str, Any]], laboratory: Laboratory, options: argparse.Namespace) -> None:
