@@ -20,8 +20,8 @@ class Deadline {
   /// The deadline of the running test, less a margin in which a wait can still report its failure.
   /// In a process that runs no test: ten seconds from now.
   static Deadline OfTest();
-  /// For what the kernel does in the background and without waiting for anyone, such as freeing a namespace: 30 seconds (by
-  /// an emulated CPU under load it takes one or two), but not beyond the deadline of the test.
+  /// For what the kernel does in the background and without waiting for anyone, such as freeing a namespace: half of the test's
+  /// time, at least 30 and at most 90 seconds (an emulated CPU under load takes one or two), but not beyond its deadline.
   static Deadline OfKernelWork();
   /// The time that is left in ms for poll(2), rounded up, never negative.
   int PollMs() const;

@@ -868,15 +868,12 @@ NETNS_TEST(Dev, InterfaceIoctlsActOnTheNamespaceOfTheSocket, Covers("DEV-35"), N
     request = NamedIfreq("inb");
     request.ifr_flags = IFF_UP;
     EXPECT_THAT(NETNS_IOCTL(of_a, SIOCSIFFLAGS, request), FailsWith(ENODEV));
-    request = NamedIfreq("ina");
-    std::strcpy(request.ifr_newname, "inb");  // free in a
-    EXPECT_THAT(NETNS_IOCTL(of_a, SIOCSIFNAME, request), Succeeds());
+    EXPECT_THAT(RenameByIoctl(of_a, "ina", "inb"), Succeeds());  // free in a
     EXPECT_TRUE(SETUP_OK(a->LinkByName("same")).up());
     // A device that is up is not renamed by kernels before 6.2: EBUSY, whatever the name.
     request = NamedIfreq("same");
     SETUP_OK(NETNS_IOCTL(of_a, SIOCSIFFLAGS, request));
-    std::strcpy(request.ifr_newname, "inb");
-    EXPECT_THAT(NETNS_IOCTL(of_a, SIOCSIFNAME, request), FailsWith(EEXIST));
+    EXPECT_THAT(RenameByIoctl(of_a, "same", "inb"), FailsWith(EEXIST));
   });
   EXPECT_EQ(SETUP_OK(a->LinkByName("same")).mtu, 1288u);
   EXPECT_EQ(SETUP_OK(a->LinkByName("inb")).index, 300);
@@ -972,14 +969,9 @@ NETNS_TEST(Dev, RenamingIsConfinedToTheNamespace, Covers("DEV-44"), Needs(Config
   // netdevice(7), SIOCSIFNAME.
   AddDevice(b, "d2");
   const Fd socket = SETUP_OK(a.ns.Socket(AF_INET, SOCK_DGRAM));
-  const auto by_ioctl = [&](const char* from, const char* to) {
-    ifreq request = NamedIfreq(from);
-    std::strcpy(request.ifr_newname, to);
-    return NETNS_IOCTL(socket, SIOCSIFNAME, request);
-  };
-  EXPECT_THAT(by_ioctl("d0", "d1"), FailsWith(EEXIST)) << "control: taken in the own namespace";
-  EXPECT_OK(by_ioctl("d0", "d2")) << "SIOCSIFNAME: the name is taken only in another namespace";
-  EXPECT_OK(by_ioctl("d2", "d0"));
+  EXPECT_THAT(RenameByIoctl(socket, "d0", "d1"), FailsWith(EEXIST)) << "control: taken in the own namespace";
+  EXPECT_OK(RenameByIoctl(socket, "d0", "d2")) << "SIOCSIFNAME: the name is taken only in another namespace";
+  EXPECT_OK(RenameByIoctl(socket, "d2", "d0"));
   SETUP_OK(b->DeleteLink("d2"));
   EXPECT_THAT(LinkNames(a), ElementsAre("d0", "d1", "lo"));
   // Altnames of elsewhere do not stand in the way, own ones do.

@@ -216,17 +216,13 @@ NETNS_TEST(Dev, NamesOfTheInitialNamespaceMeanNothingElsewhere, Covers("DEV-04",
       EXPECT_THAT(SETUP_OK((*place)->LinkByName("inner")).altnames, Contains("nsconf-outer-altname"));
     }
     const Fd socket = SETUP_OK(place->ns.Socket(AF_INET, SOCK_DGRAM));
-    ifreq request = NamedIfreq("inner");
-    std::strcpy(request.ifr_newname, "nsconf-out");
-    const Status by_ioctl = NETNS_IOCTL(socket, SIOCSIFNAME, request);
+    const Status by_ioctl = RenameByIoctl(socket, "inner", "nsconf-out");
     EXPECT_OK(by_ioctl) << "SIOCSIFNAME: a name that only the initial namespace has is free";
     if (by_ioctl.ok()) SETUP_OK((*place)->Rename("nsconf-out", "inner"));
     EXPECT_OK((*place)->Rename("inner", "nsconf-out")) << "a name that only the initial namespace has is free";
     EXPECT_EQ(SETUP_OK((*place)->LinkByName("nsconf-out")).index, kInner) << "its own device comes first";
     SETUP_OK((*place)->AddVeth("second", PeerSpec{.name = "third"}));
-    request = NamedIfreq("second");
-    std::strcpy(request.ifr_newname, "nsconf-out");
-    EXPECT_THAT(NETNS_IOCTL(socket, SIOCSIFNAME, request), FailsWith(EEXIST)) << "control: a name that the namespace has itself";
+    EXPECT_THAT(RenameByIoctl(socket, "second", "nsconf-out"), FailsWith(EEXIST)) << "control: a name that the namespace has itself";
   }
   EXPECT_THAT(SETUP_OK(devices.initial->Links({.master = kHub})), IsEmpty());
   EXPECT_EQ(SETUP_OK(devices.initial->LinkByName("nsconf-out")).index, kOuter);

@@ -125,11 +125,6 @@ int Other(Place& home, const char* name = kBase) {
   return AddDevice(home, name, {}, true);
 }
 
-in6_addr Ip6(const char* text) {
-  in6_addr address{};
-  ::inet_pton(AF_INET6, text, &address);
-  return address;
-}
 sockaddr_in Ip4(const char* text) {
   sockaddr_in address{};
   address.sin_family = AF_INET;

@@ -53,16 +53,6 @@ struct Kind {
 };
 
 NetlinkSocket SocketIn(Place& at, int protocol) { return SETUP_OK(NetlinkSocket::Adopt(SETUP_OK(at.ns.Socket(AF_NETLINK, SOCK_RAW, protocol)))); }
-in_addr Ip4(const char* text) {
-  in_addr address{};
-  ::inet_pton(AF_INET, text, &address);
-  return address;
-}
-in6_addr Ip6(const char* text) {
-  in6_addr address{};
-  ::inet_pton(AF_INET6, text, &address);
-  return address;
-}
 Status AsStatus(const Result<Message>& answer) { return answer.ok() ? Ok() : Status(answer.error()); }
 
 // Numbers that nothing else on the machine has to do with.

@@ -164,19 +164,24 @@ void DissectOnce(const NetNamespace& ns) {
   SETUP_OK(Receive(receiver));
 }
 
+/// `dissector`, which counts in `seen`, is attached in `a` alone.
+void ExpectDissectorOfOneNamespace(const NetNamespace& a, const NetNamespace& b, const Fd& dissector, const Fd& seen) {
+  DissectOnce(b);
+  EXPECT_EQ(Count(seen), 0u) << "a packet of another namespace";
+  DissectOnce(a);
+  EXPECT_GT(Count(seen), 0u) << "control: a packet of its own";
+  const std::uint32_t id = SETUP_OK(GetBpfProgramId(dissector));
+  EXPECT_THAT(AttachedBpf(a.fd(), BPF_FLOW_DISSECTOR), Holds(ElementsAre(id)));
+  EXPECT_THAT(AttachedBpf(b.fd(), BPF_FLOW_DISSECTOR), Holds(IsEmpty()));
+}
+
 NETNS_TEST(Misc, FlowDissectorsActInTheirNamespace, Covers("MISC-01"), Needs(Root(), Config("BPF_SYSCALL"), Config("PACKET"))) {
   auto a = NetNamespace::Create(), b = NetNamespace::Create();
   const Fd seen = SETUP_OK(CreateBpfMap(BPF_MAP_TYPE_ARRAY, 8));
   const Fd dissector = CountingDissector(seen);
   {
     const Fd link = NeedsBpf(LinkBpf(dissector, a.fd(), BPF_FLOW_DISSECTOR), "links to a network namespace");
-    DissectOnce(b);
-    EXPECT_EQ(Count(seen), 0u) << "a packet of another namespace";
-    DissectOnce(a);
-    EXPECT_GT(Count(seen), 0u) << "control: a packet of its own";
-    const std::uint32_t id = SETUP_OK(GetBpfProgramId(dissector));
-    EXPECT_THAT(AttachedBpf(a.fd(), BPF_FLOW_DISSECTOR), Holds(ElementsAre(id)));
-    EXPECT_THAT(AttachedBpf(b.fd(), BPF_FLOW_DISSECTOR), Holds(IsEmpty()));
+    ExpectDissectorOfOneNamespace(a, b, dissector, seen);
     EXPECT_FALSE(LinkBpf(dissector, a.fd(), BPF_FLOW_DISSECTOR).ok()) << "control: one namespace has one";
     EXPECT_OK(LinkBpf(dissector, b.fd(), BPF_FLOW_DISSECTOR)) << "and another its own";
   }
@@ -191,13 +196,7 @@ NETNS_TEST(Misc, AFlowDissectorIsAttachedInTheNamespaceOfTheProcess, Covers("MIS
   const Fd dissector = CountingDissector(seen);
   const auto detach = [&] { return DetachBpf(dissector, 0, BPF_FLOW_DISSECTOR); };
   ASSERT_OK(a.In([&] { return AttachBpf(dissector, 0, BPF_FLOW_DISSECTOR); }));
-  DissectOnce(b);
-  EXPECT_EQ(Count(seen), 0u) << "a packet of another namespace";
-  DissectOnce(a);
-  EXPECT_GT(Count(seen), 0u) << "control: a packet of its own";
-  const std::uint32_t id = SETUP_OK(GetBpfProgramId(dissector));
-  EXPECT_THAT(AttachedBpf(a.fd(), BPF_FLOW_DISSECTOR), Holds(ElementsAre(id)));
-  EXPECT_THAT(AttachedBpf(b.fd(), BPF_FLOW_DISSECTOR), Holds(IsEmpty()));
+  ExpectDissectorOfOneNamespace(a, b, dissector, seen);
   EXPECT_THAT(AttachedBpf(initial.fd(), BPF_FLOW_DISSECTOR), Holds(IsEmpty()));
   EXPECT_THAT(b.In(detach), FailsWith(ENOENT)) << "there is none in this namespace";
   EXPECT_THAT(initial.In(detach), FailsWith(ENOENT)) << "nor in the initial one";

@@ -9,6 +9,7 @@
 
 #include "suites/support/between.h"
 #include "suites/support/listener.h"
+#include "suites/support/netfilter_request.h"
 #include "suites/support/place.h"
 #include "suites/support/uppers.h"
 #include "suites/support/firewall.h"  // behind net/if.h, which linux/if.h respects only in this order
@@ -63,13 +64,7 @@ void FillNftables(Place& at, const std::function<void(NftBatch&, int n)>& add) {
   for (int n = 0; n < kMany; ++n) add(batch, n);
   NeedsNftables(nft.Commit(batch), "three hundred of them");
 }
-Request DumpOfNftables(int message) {
-  nfgenmsg header{};
-  header.nfgen_family = NFPROTO_INET;
-  Request dump(static_cast<std::uint16_t>(NFNL_SUBSYS_NFTABLES << 8 | message), NLM_F_REQUEST | NLM_F_DUMP);
-  dump.Header(header);
-  return dump;
-}
+Request DumpOfNftables(int message) { return NetfilterRequest(NFNL_SUBSYS_NFTABLES, message, NLM_F_REQUEST | NLM_F_DUMP, "a dump of nftables", NFPROTO_INET); }
 void ChangeNftables(Place& at) {
   auto nft = SETUP_OK(Nftables::In(at.ns));
   NeedsNftables(nft.Commit(NftBatch().AddTable(NFPROTO_INET, "nsconf-other")), "a table");

@@ -86,13 +86,7 @@ NETNS_TEST(Proc, AFlowLabelIsTakenOnlyInItsNamespace, Covers("PROC-33"), Needs(C
   std::vector<Fd> owners;
   const auto lease = [&](const NetNamespace& ns) -> Status {
     ASSIGN_OR_RETURN(Fd socket, ns.Socket(AF_INET6, SOCK_DGRAM));
-    in6_flowlabel_req request{};
-    request.flr_label = htonl(0x000C3D4E);
-    request.flr_action = IPV6_FL_A_GET;
-    request.flr_share = IPV6_FL_S_EXCL;
-    request.flr_flags = IPV6_FL_F_CREATE | IPV6_FL_F_EXCL;
-    request.flr_dst = in6addr_loopback;
-    if (::setsockopt(socket.get(), IPPROTO_IPV6, IPV6_FLOWLABEL_MGR, &request, sizeof request) < 0) return ErrnoError("IPV6_FLOWLABEL_MGR");
+    RETURN_IF_ERROR(Lease(socket, 0x000C3D4E));
     owners.push_back(std::move(socket));
     return Ok();
   };

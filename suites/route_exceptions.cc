@@ -25,10 +25,6 @@ std::uint16_t Checksum(const std::string& bytes) {
   while (sum >> 16) sum = (sum & 0xffff) + (sum >> 16);
   return static_cast<std::uint16_t>(~sum);
 }
-template <class Struct>
-std::string BytesOf(const Struct& value) {
-  return std::string(reinterpret_cast<const char*>(&value), sizeof value);
-}
 /// The message of a router that a packet from `source` to `destination` was too big for the next link.
 std::string TooBig(const Family& family, const std::string& source, const std::string& destination, std::uint16_t mtu) {
   if (family.domain == AF_INET) {

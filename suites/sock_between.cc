@@ -529,8 +529,6 @@ struct Listening {
   const char* symbol;
   std::vector<std::string> covers4, covers6;
 };
-constexpr int kOfSctp = 132, kOfMptcp = 262;
-
 // socket(7), SO_REUSEADDR: many may be bound to a port, and the first to listen takes it: in its namespace.
 void ListeningTakesAPortInItsNamespace(const Listening& row, bool six, Place& owner, Place& other) {
   for (Place* place : {&owner, &other}) LoopbackUp(place->ns);
@@ -560,8 +558,8 @@ void ListeningTakesAPortInItsNamespace(const Listening& row, bool six, Place& ow
 }
 [[maybe_unused]] const bool listening = [] {
   static const Listening rows[] = {{"Tcp", 0, "INET", {"SOCK-01"}, {"SOCK-02"}},
-                                   {"Mptcp", kOfMptcp, "MPTCP", {"SOCK-01"}, {"SOCK-02"}},
-                                   {"Sctp", kOfSctp, "IP_SCTP", {"SOCK-05"}, {"SOCK-05"}}};
+                                   {"Mptcp", kMptcp, "MPTCP", {"SOCK-01"}, {"SOCK-02"}},
+                                   {"Sctp", IPPROTO_SCTP, "IP_SCTP", {"SOCK-05"}, {"SOCK-05"}}};
   for (const Listening& row : rows)
     for (bool six : {false, true}) {
       Covers covers;

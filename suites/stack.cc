@@ -715,10 +715,6 @@ NETNS_TEST(Stack, Ipv6ErrorsFollowTheRateOfTheirNamespace, Covers("STACK-11"), N
 }
 
 // Fragments ---------------------------------------------------------------------------------------------------------------
-template <class Struct>
-std::string BytesOf(const Struct& value) {
-  return std::string(reinterpret_cast<const char*>(&value), sizeof value);
-}
 /// The two fragments of a UDP datagram of 16 + 8 bytes from Host(2) to port 7000 of Host(1), with a fixed identification.
 std::pair<std::string, std::string> Fragments(const Family& family, const std::string& text16) {
   udphdr udp{};

@@ -21,11 +21,6 @@ using testing::Not;
 
 // --- Multicast --------------------------------------------------------------------------------------------------------
 
-in_addr Ip4(const std::string& text) {
-  in_addr address{};
-  SETUP_OK(::inet_pton(AF_INET, text.c_str(), &address) == 1 ? Ok() : Status(Error{EINVAL, "inet_pton(" + text + ")"}));
-  return address;
-}
 std::string Group(int number) { return "239.61.1." + std::to_string(number); }
 
 /// A socket option by which a device is chosen without its number.
@@ -126,10 +121,8 @@ class Metrics {
   static Status Of(Result<Message> answer) { return answer.ok() ? Ok() : Status(answer.error()); }
   Request Make(std::uint8_t command, const char* address) {
     Request request = metrics_.Make(command, std::string(command == TCP_METRICS_CMD_GET ? "TCP metrics of " : "delete TCP metrics of ") + address, TCP_METRICS_GENL_VERSION);
-    in6_addr bytes{};
     if (std::strchr(address, ':') != nullptr) {
-      ::inet_pton(AF_INET6, address, &bytes);
-      request.Structure(TCP_METRICS_ATTR_ADDR_IPV6, bytes);
+      request.Structure(TCP_METRICS_ATTR_ADDR_IPV6, Ip6(address));
     } else {
       request.Structure(TCP_METRICS_ATTR_ADDR_IPV4, Ip4(address));
     }

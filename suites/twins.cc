@@ -70,16 +70,6 @@ std::string LinesWith(Place& at, const char* file, const std::vector<std::string
   return found;
 }
 Fd Datagrams(Place& at, int domain = AF_INET) { return SETUP_OK(at.ns.Socket(domain, SOCK_DGRAM)); }
-in_addr Ip4(const std::string& text) {
-  in_addr address{};
-  ::inet_pton(AF_INET, text.c_str(), &address);
-  return address;
-}
-in6_addr Ip6(const std::string& text) {
-  in6_addr address{};
-  ::inet_pton(AF_INET6, text.c_str(), &address);
-  return address;
-}
 Request& PutIp(Request& request, std::uint16_t type, bool v6, const std::string& text) {
   return v6 ? request.Structure(type, Ip6(text)) : request.Structure(type, Ip4(text));
 }

@@ -274,10 +274,7 @@ void GoesByItsNewNameEverywhere(Place& place, Place& other, const std::string& p
   expect(place, first, "control: made");
   SETUP_OK(place->Rename(first, second));
   expect(place, second, "renamed by RTM_SETLINK");
-  const Fd socket = SETUP_OK(place.ns.Socket(AF_INET, SOCK_DGRAM));
-  ifreq request = NamedIfreq(second);
-  third.copy(request.ifr_newname, sizeof request.ifr_newname - 1);
-  SETUP_OK(NETNS_IOCTL(socket, SIOCSIFNAME, request));
+  SETUP_OK(RenameByIoctl(SETUP_OK(place.ns.Socket(AF_INET, SOCK_DGRAM)), second, third));
   expect(place, third, "renamed by SIOCSIFNAME");
   SETUP_OK(place->Rename(third, first));
   expect(place, first, "renamed to what it was called first");

@@ -433,21 +433,26 @@ NETNS_TEST(Wifi, NumbersOfOtherNamespacesMeanNothing, Covers("WIFI-06"),
   }
 }
 
+/// A radio with its number in hwsim's list.
+struct Radio {
+  Air& air;
+  const char* phy;
+  std::uint32_t number = 0;
+};
+void Add(std::vector<Radio>& radios) {
+  for (Radio& radio : radios) {
+    radio.air.AddRadio(radio.phy);
+    radio.number = radio.air.NumberOf(radio.phy);
+  }
+}
+
 // mac80211_hwsim.h HWSIM_CMD_GET_RADIO: the numbers of radios are of the machine, and known where the PHY is.
 NETNS_TEST(Wifi, RadiosOfOtherNamespacesAreNotFoundByTheirNumbers, Covers("WIFI-06"),
            Needs(Machine(), Config("MAC80211_HWSIM"), Config("MAC80211_RC_MINSTREL")), Exclusive{}) {
   Air init = Initial(), a, b;
-  struct Radio {
-    Air& home;
-    const char* phy;
-    std::uint32_t number = 0;
-  };
   std::vector<Radio> radios = {{init, "nsphy0"}, {a, "inside0"}, {b, "inside1"}};
   Removed cleanup{init, {"nsphy0"}}, cleanup_a{a, {"inside0", "nsphy0"}}, cleanup_b{b, {"inside1"}};
-  for (Radio& radio : radios) {
-    radio.home.AddRadio(radio.phy);
-    radio.number = radio.home.NumberOf(radio.phy);
-  }
+  Add(radios);
   const auto name_of = [](Air& air, std::uint32_t number) -> Result<std::string> {
     ASSIGN_OR_RETURN(Message told, air.radios.socket().Get(air.radios.Make(kGetRadio, "ask for a radio by its number").U32(kRadioId, number)));
     return told.AttributesAfter<genlmsghdr>().Text(kRadioName).value_or("a radio without a name");
@@ -464,7 +469,7 @@ NETNS_TEST(Wifi, RadiosOfOtherNamespacesAreNotFoundByTheirNumbers, Covers("WIFI-
   };
   for (const Radio& radio : radios) {
     SCOPED_TRACE(radio.phy);
-    found_where_the_phy_is(radio, radio.home);
+    found_where_the_phy_is(radio, radio.air);
   }
   SCOPED_TRACE("a radio of the initial namespace that has moved");
   SETUP_OK(init.MovePhy("nsphy0", Fd(a.place.fd())));
@@ -476,17 +481,9 @@ NETNS_TEST(Wifi, RadiosOfOtherNamespacesCannotBeDeleted, Covers("WIFI-06", "USER
            Needs(Machine(), Config("MAC80211_HWSIM"), Config("MAC80211_RC_MINSTREL")), Exclusive{}) {
   constexpr std::uint8_t kDeleteRadio = 5;
   Air init = Initial(), a, b;
-  struct Radio {
-    Air& air;
-    const char* phy;
-    std::uint32_t number = 0;
-  };
   std::vector<Radio> radios = {{init, "nsphy0"}, {a, "inside0"}, {b, "inside1"}};
   Removed cleanup{init, {"nsphy0"}}, cleanup_a{a, {"inside0"}}, cleanup_b{b, {"inside1"}};
-  for (Radio& radio : radios) {
-    radio.air.AddRadio(radio.phy);
-    radio.number = radio.air.NumberOf(radio.phy);
-  }
+  Add(radios);
   const auto by_number = [](Air& air, std::uint32_t number) {
     return air.radios.socket().Ack(air.radios.Make(kDeleteRadio, "delete a radio by its number").U32(kRadioId, number));
   };

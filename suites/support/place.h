@@ -3,9 +3,11 @@
 // which a device can be seen.
 #pragma once
 
+#include <arpa/inet.h>
 #include <linux/ethtool.h>
 #include <linux/sockios.h>
 #include <net/if.h>
+#include <netinet/in.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -98,6 +100,16 @@ inline int AddBridge(Place& at, const std::string& name, LinkSpec spec = {}) {
   return SETUP_OK(at->LinkByName(name)).index;
 }
 
+/// inet_pton(3); text that is no address breaks the test.
+template <class Raw>
+Raw FromText(int family, const std::string& text) {
+  Raw address{};
+  SETUP_OK(::inet_pton(family, text.c_str(), &address) == 1 ? Ok() : Status(Error{EINVAL, "inet_pton(" + text + ")"}));
+  return address;
+}
+inline in_addr Ip4(const std::string& text) { return FromText<in_addr>(AF_INET, text); }
+inline in6_addr Ip6(const std::string& text) { return FromText<in6_addr>(AF_INET6, text); }
+
 /// An ifreq with a name.
 inline ifreq NamedIfreq(const std::string& name) {
   ifreq request{};
@@ -110,6 +122,13 @@ inline Status Ioctl(const Fd& socket, unsigned long call, ifreq& request, const 
   return Ok();
 }
 #define NETNS_IOCTL(socket, call, request) ::netns::Ioctl(socket, call, request, #call)
+
+/// SIOCSIFNAME.
+inline Status RenameByIoctl(const Fd& socket, const std::string& from, const std::string& to) {
+  ifreq request = NamedIfreq(from);
+  to.copy(request.ifr_newname, sizeof request.ifr_newname - 1);
+  return NETNS_IOCTL(socket, SIOCSIFNAME, request);
+}
 
 /// SIOCETHTOOL with ETHTOOL_GDRVINFO: the driver's name.
 inline Result<std::string> EthtoolDriver(const Fd& socket, const std::string& name) {

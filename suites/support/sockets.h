@@ -142,6 +142,12 @@ inline const std::array<Family, 2>& Families() {
   return families;
 }
 
+/// A header as it goes into a packet.
+template <class Struct>
+std::string BytesOf(const Struct& value) {
+  return std::string(reinterpret_cast<const char*>(&value), sizeof value);
+}
+
 /// setsockopt(2) and getsockopt(2) of an int.
 inline Status SetOption(const Fd& socket, int level, int option, int value) {
   if (::setsockopt(socket.get(), level, option, &value, sizeof value) < 0)

@@ -335,13 +335,16 @@ class Laboratory:
         verdicts = {verdict: sum(test.verdict == verdict for test in self.baseline.tests.values()) for verdict in ("FAIL", "ERROR", "MISS")}
         self.say(f"mutant 0: {passed} tests pass; {verdicts}")
 
+    def last_result(self, mutant: Mutant) -> dict[str, Any]:
+        """What is in the output directory of it, by whatever image and test program; {} where there is nothing."""
+        path = self.output / str(mutant.number) / "result.json"
+        result: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        return result
+
     def kept(self, mutant: Mutant) -> Optional[dict[str, Any]]:
         """The result in the output directory, where it still holds."""
-        path = self.output / str(mutant.number) / "result.json"
-        if not path.exists() or self.options.again:
-            return None
-        result: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        if result["breaks"] != mutant.breaks:
+        result = self.last_result(mutant)
+        if self.options.again or result.get("breaks") != mutant.breaks:
             return None
         if result["outcome"] == "incomplete" or (result["outcome"] == "splat" and result.get("together")):
             return None  # a machine of its own will tell
@@ -365,7 +368,7 @@ class Laboratory:
 
     def groups(self, mutant: Mutant) -> str:
         """What covers a mutant, as the sweep wants it."""
-        known = killers_of(self.output / str(mutant.number) / "result.json") | self.published.get(mutant.number, set())
+        known = {killer["test"] for killer in self.last_result(mutant).get("killers", [])} | self.published.get(mutant.number, set())
         return in_groups(self.covering(mutant), known)
 
     def examine_together(self, mutants: list[Mutant]) -> None:
@@ -429,13 +432,6 @@ def in_groups(tests: list[str], known: set[str]) -> str:
     first = [name for name in tests if name in known]
     rest = [name for name in tests if name not in known]
     return " ".join(":".join(group) for group in (first, rest) if group)
-
-
-def killers_of(result: Path) -> set[str]:
-    """The tests that killed a mutant when it was examined last, by whatever image and test program."""
-    if not result.exists():
-        return set()
-    return {killer["test"] for killer in json.loads(result.read_text(encoding="utf-8"))["killers"]}
 
 
 def published_killers(document: Path) -> dict[int, set[str]]:
@@ -643,12 +639,7 @@ def tell_kept(options: argparse.Namespace, laboratory: Laboratory, chosen: list[
     if not (laboratory.output / "0" / "events.jsonl").exists():
         raise Problem(f"{laboratory.output}: no run with mutant 0 is kept there; leave out --kept-only")
     laboratory.baseline = read_run(laboratory.output / "0", 0)
-    results: list[dict[str, Any]] = []
-    for mutant in chosen:
-        path = laboratory.output / str(mutant.number) / "result.json"
-        result = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-        if result.get("breaks") == mutant.breaks:
-            results.append(result)
+    results = [result for mutant in chosen if (result := laboratory.last_result(mutant)).get("breaks") == mutant.breaks]
     if not results:
         raise Problem(f"{laboratory.output}: no result of these mutants is kept there; leave out --kept-only")
     write(results, laboratory, options)
