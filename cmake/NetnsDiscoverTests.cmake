@@ -10,7 +10,7 @@ function(netns_discover_tests target)
     TARGET ${target} POST_BUILD
     COMMAND ${CMAKE_COMMAND} -D "PROGRAM=$<TARGET_FILE:${target}>" -D "LIST=${list}" -D "OUTPUT=${include}"
             -D "VM_STREAM=${PROJECT_BINARY_DIR}/vm-results/events.jsonl"
-            -D "VERDICT_OF=${PROJECT_SOURCE_DIR}/vm-scripts/verdict_of.py"
+            -D "REPORT=$<TARGET_FILE:netns-report>"
             -P "${PROJECT_SOURCE_DIR}/cmake/write_ctest_file.cmake"
     BYPRODUCTS "${include}" "${list}"
     COMMENT "Listing the conformance tests"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Called by netns_discover_tests when the program has been built: PROGRAM, LIST, OUTPUT, VM_STREAM, VERDICT_OF.
+# Called by netns_discover_tests when the program has been built: PROGRAM, LIST, OUTPUT, VM_STREAM, REPORT.
 execute_process(COMMAND "${PROGRAM}" --list=json OUTPUT_FILE "${LIST}" RESULT_VARIABLE status)
 if(NOT status EQUAL 0)
   message(FATAL_ERROR "${PROGRAM} --list=json ended with ${status}")
@@ -20,7 +20,7 @@ foreach(entry IN LISTS entries)
   string(APPEND text
     "add_test([==[host.${name}]==] [==[${PROGRAM}]==] [==[--gtest_filter=${name}]==] --ctest)\n"
     "set_tests_properties([==[host.${name}]==] PROPERTIES LABELS [==[host;${areas};${covers}]==] TIMEOUT 300 SKIP_RETURN_CODE 4)\n"
-    "add_test([==[vm.${name}]==] python3 [==[${VERDICT_OF}]==] [==[${VM_STREAM}]==] [==[${name}]==])\n"
+    "add_test([==[vm.${name}]==] [==[${REPORT}]==] verdict [==[${VM_STREAM}]==] [==[${name}]==])\n"
     "set_tests_properties([==[vm.${name}]==] PROPERTIES LABELS [==[vm;${areas};${covers}]==] TIMEOUT 60 SKIP_RETURN_CODE 4 FIXTURES_REQUIRED netns_vm)\n")
 endforeach()
 file(WRITE "${OUTPUT}" "${text}")

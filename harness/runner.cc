@@ -129,6 +129,7 @@ class Runner {
   Stream& stream() { return stream_; }
   std::map<std::string, int>& counts() { return counts_; }
 
+  void LeaveToOtherShards();
   void WriteHeader();
   void BeginIteration(const testing::UnitTest& unit_test, int iteration);
   void EndIteration();
@@ -212,24 +213,37 @@ constexpr std::array kOptionsOfProfiles = {
     "IP6_NF_IPTABLES", "IP6_NF_FILTER", "IP6_NF_NAT", "IP_VS", "IP_SET", "XFRM_USER", "INET_ESP", "POSIX_MQUEUE", "OVERLAY_FS",
     "KEYS"};
 
-void Runner::WriteHeader() {
-  std::set<std::string> options;
-  json plan = json::array();
+std::set<std::string> SelectedTests() {
   std::set<std::string> selected;
-  int nth = 0;
   const auto& unit_test = *testing::UnitTest::GetInstance();
   for (int s = 0; s < unit_test.total_test_suite_count(); ++s)
     for (int t = 0; t < unit_test.GetTestSuite(s)->total_test_count(); ++t) {
       const auto* info = unit_test.GetTestSuite(s)->GetTestInfo(t);
       if (info->should_run()) selected.insert(std::string(info->test_suite_name()) + "." + info->name());
     }
+  return selected;
+}
+
+void Runner::LeaveToOtherShards() {
+  if (options_.shards == 1) return;
+  const std::set<std::string> selected = SelectedTests();
+  int nth = 0;
+  for (const TestSpec& spec : AllTests())
+    if (selected.count(spec.FullName()) > 0 && nth++ % options_.shards != options_.shard - 1)
+      skip_.emplace(spec.FullName(), "in another shard");
+}
+
+void Runner::WriteHeader() {
+  // The plan of some thousand tests takes a while to write; CTest runs the program once a test, without a stream.
+  if (!stream_.goes_somewhere()) return;
+  std::set<std::string> options;
+  json plan = json::array();
+  const std::set<std::string> selected = SelectedTests();
   for (const TestSpec& spec : AllTests()) {
     for (const Need& need : spec.needs)
       if (need.text.rfind("config:", 0) == 0) options.insert(need.text.substr(7));
     json entry = PlanEntry(spec);
-    const bool is_selected = selected.count(spec.FullName()) > 0;
-    entry["selected"] = is_selected;
-    if (is_selected && nth++ % options_.shards != options_.shard - 1) skip_.emplace(spec.FullName(), "in another shard");
+    entry["selected"] = selected.count(spec.FullName()) > 0;
     plan.push_back(std::move(entry));
   }
   options.insert(kOptionsOfProfiles.begin(), kOptionsOfProfiles.end());
@@ -252,7 +266,7 @@ void Runner::WriteHeader() {
                            {"nics", nics},
                            {"jobs", options_.jobs},
                            {"quick", options_.quick},
-                           {"seed", unit_test.random_seed()},
+                           {"seed", testing::UnitTest::GetInstance()->random_seed()},
                            {"tests", plan}});
 }
 
@@ -451,7 +465,7 @@ void Runner::Start(const TestSpec& spec, std::vector<std::string> nics) {
     isolation.close_in_child.push_back(other.process.events.get());
     isolation.close_in_child.push_back(other.process.output.get());
   }
-  if (stream_.fd() >= 0) isolation.close_in_child.push_back(stream_.fd());
+  if (stream_.goes_somewhere()) isolation.close_in_child.push_back(stream_.fd());
   auto process = StartIsolated(spec, isolation);
   if (!process.ok()) {
     Event event;
@@ -772,6 +786,7 @@ class IterationListener : public testing::EmptyTestEventListener {
  public:
   void OnTestIterationStart(const testing::UnitTest& unit_test, int iteration) override {
     if (iteration == 0) {
+      runner->LeaveToOtherShards();
       runner->WriteHeader();
       runner->BeginGuard();
     }

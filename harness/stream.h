@@ -17,6 +17,7 @@ class Stream {
   void Write(const char* event, nlohmann::json line);
   /// The first write that failed, if one did: a run whose stream is not whole is no verdict.
   const std::string& failure() const { return failure_; }
+  bool goes_somewhere() const { return fd_.get() >= 0; }
   int fd() const { return fd_.get(); }
 
  private:

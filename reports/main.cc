@@ -116,6 +116,7 @@ struct Options {
   std::string format = "terminal";
   std::string output;
   std::vector<std::string> streams;
+  std::string stream;
   bool all = false;
   int slowest = 0;
 };
@@ -198,6 +199,41 @@ int RunExplain(const Options& options) {
   const std::vector<TestInfo> tests = KnownTests(options, runs);
   Output(Explain(Coverage(catalogue, tests), options.name, runs), options.output);
   return some_unusable ? kExitUsage : kExitPass;
+}
+
+/// What a test alone tells whoever asked for it.
+std::string WriteOneTest(const TestRecord& test) {
+  std::string text = fmt::format("{} {}\n", Word(test.verdict), test.info.name);
+  const Result* result = test.Decisive();
+  if (result == nullptr) return text;
+  const Reason& reason = result->reason;
+  if (!reason.code.empty())
+    text += fmt::format("  {}: {}{}\n", reason.code, reason.text,
+                        reason.remedy.empty() ? "" : fmt::format(" (remedy: {})", reason.remedy));
+  for (const Check& check : result->failures) text += fmt::format("  {}: {}\n", check.Heading(), check.message);
+  if (test.verdict != Verdict::kPass && !result->kernel_log.empty())
+    text += fmt::format("  kernel log:\n{}\n", result->kernel_log);
+  return text;
+}
+
+int RunVerdict(const Options& options) {
+  const OneTest found = ReadOneTest(options.stream, options.name);
+  if (!found.record) {
+    Output(fmt::format("{}: not in {}{}\n", options.name, options.stream, found.ended ? "" : ", which is incomplete"), "");
+    return found.ended ? kExitForbidden : kExitError;
+  }
+  Output(WriteOneTest(*found.record), "");
+  switch (found.record->verdict) {
+    case Verdict::kPass:
+      return kExitPass;
+    case Verdict::kFail:
+      return kExitFail;
+    case Verdict::kMiss:
+    case Verdict::kSkip:
+      return kExitForbidden;
+    default:
+      return kExitError;
+  }
 }
 
 int RunCheckProfile(const Options& options) {
@@ -300,6 +336,11 @@ int Main(int argc, char** argv) {
   explain->add_option("--tests", options.tests, "What netns-tests --list=json prints")->type_name("FILE");
   explain->add_option("--stream", options.streams, "Event streams, for the last results")->type_name("STREAM");
 
+  CLI::App* verdict = app.add_subcommand(
+      "verdict", "Tell what a run says of one test; exit 0 PASS, 1 FAIL, 4 MISS or SKIP, 3 ERROR or not known");
+  verdict->add_option("STREAM", options.stream, "Event stream")->required();
+  verdict->add_option("TEST", options.name, "The test's name")->required();
+
   CLI::App* compare = app.add_subcommand("compare", "Tell what changed between two runs; exit 1 on a regression");
   compare->add_option("OLD", options.before, "Event stream of the earlier run, or of several repetitions joined")
       ->required();
@@ -348,6 +389,7 @@ int Main(int argc, char** argv) {
   if (check_trace->parsed()) return RunCheckTrace(options);
   if (check_profile->parsed()) return RunCheckProfile(options);
   if (explain->parsed()) return RunExplain(options);
+  if (verdict->parsed()) return RunVerdict(options);
   return RunReport(options);
 }
 

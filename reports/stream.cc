@@ -325,6 +325,16 @@ bool LooksLikeHeader(const std::string& line) {
                      [&](const char* field) { return line.starts_with(field); });
 }
 
+std::ifstream Open(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) throw InputError(fmt::format("{}: {}", path, std::strerror(errno)));
+  // A directory can be opened, but not read.
+  if (file.peek() == std::ifstream::traits_type::eof() && file.bad())
+    throw InputError(fmt::format("{}: {}", path, std::strerror(errno)));
+  file.clear();
+  return file;
+}
+
 }  // namespace
 
 std::string Check::Heading() const {
@@ -410,13 +420,30 @@ std::vector<Run> ReadStream(std::istream& in, const std::string& name) {
 
 std::vector<Run> ReadStreamFile(const std::string& path) {
   if (path == "-") return ReadStream(std::cin, "standard input");
-  std::ifstream file(path, std::ios::binary);
-  if (!file) throw InputError(fmt::format("{}: {}", path, std::strerror(errno)));
-  // A directory can be opened, but not read.
-  if (file.peek() == std::ifstream::traits_type::eof() && file.bad())
-    throw InputError(fmt::format("{}: {}", path, std::strerror(errno)));
-  file.clear();
+  std::ifstream file = Open(path);
   return ReadStream(file, path);
+}
+
+OneTest ReadOneTest(const std::string& path, const std::string& test) {
+  std::ifstream file = Open(path);
+  OneTest found;
+  RunBuilder builder(path);
+  const std::string name = json(test).dump();
+  std::string line;
+  for (std::size_t number = 1; std::getline(file, line); ++number) {
+    // The header names all tests and is by far the longest line. Of the others most are of other tests.
+    const bool of_the_test = number > 1 && line.find(name) != std::string::npos;
+    if (!of_the_test && line.find("\"footer\"") == std::string::npos) continue;
+    const std::optional<json> event = ParseLine(line);
+    if (!event) continue;
+    if (String(*event, "event") == "footer")
+      found.ended = true;
+    else if (String(*event, "test") == test)
+      builder.Add(*event, number);
+  }
+  Run run = builder.Finish();
+  if (TestRecord* record = run.Find(test)) found.record = std::move(*record);
+  return found;
 }
 
 namespace {

@@ -139,6 +139,16 @@ std::vector<Run> ReadStream(std::istream& in, const std::string& name);
 /// The same of a file; "-" is standard input.
 std::vector<Run> ReadStreamFile(const std::string& path);
 
+/// What a stream says of one test.
+struct OneTest {
+  std::optional<TestRecord> record = {};  ///< Nothing where the stream has no event of it.
+  bool ended = false;                     ///< The run got as far as its footer.
+};
+
+/// Reads what a stream says of one test, and no more: CTest asks so thousands of times. Throws InputError where the
+/// file cannot be read.
+OneTest ReadOneTest(const std::string& path, const std::string& test);
+
 /// Joins the runs that are one (equal headers: a stream given twice, or a truncated and a whole copy) and labels all.
 void JoinAndLabel(std::vector<Run>& runs);
 

@@ -109,6 +109,24 @@ class Program(unittest.TestCase):
         self.assertIn("PASS on Linux 6.12.0", told)
         self.assertIn("neither a requirement nor", self.one_line("explain", "VETH-1"))
 
+    def test_verdict_of_one_test(self) -> None:
+        for verdict, status in (("PASS", 0), ("FAIL", 1), ("MISS", 4), ("SKIP", 4), ("ERROR", 3)):
+            with self.subTest(verdict=verdict):
+                done = self.run_it("verdict", self.file("s", stream(verdict=verdict)), "Veth.Pipe", status=status)
+                self.assertTrue(done.stdout.startswith(f"{verdict} Veth.Pipe\n"), done.stdout)
+        # The worst of several iterations counts, and tells its failures.
+        failed = json.dumps({"event": "end", "test": "Veth.Pipe", "iteration": 2, "verdict": "FAIL",
+                             "failures": [{"kind": "expectation", "file": "x.cc", "line": 3, "message": "boom"}]}) + "\n"
+        done = self.run_it("verdict", self.file("s", stream(footer=False) + failed), "Veth.Pipe", status=1)
+        self.assertIn("x.cc:3: expectation: boom", done.stdout)
+
+    def test_verdict_of_a_test_without_one(self) -> None:
+        self.assertIn("not in", self.run_it("verdict", self.file("s", stream()), "Veth.Tube", status=4).stdout)
+        self.assertIn("incomplete", self.run_it("verdict", self.file("s", stream(footer=False)), "Veth.Tube", status=3).stdout)
+        started = "".join(stream().splitlines(keepends=True)[:2])
+        self.assertIn("started and did not end", self.run_it("verdict", self.file("s", started), "Veth.Pipe", status=3).stdout)
+        self.one_line("verdict", str(self.dir / "none"), "Veth.Pipe")
+
     def test_kill_matrix(self) -> None:
         mutant = {"number": 7, "name": "peer-stays", "breaks": ["VETH-02"], "outcome": "killed", "what": "<b>", "killers": [{"test": "Veth.Freed"}]}
         matrix = self.file("kill-matrix.json", json.dumps({"schema": "1.0", "kernel": "6.12", "mutants": [mutant]}))

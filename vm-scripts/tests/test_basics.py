@@ -6,7 +6,6 @@ from __future__ import annotations
 import io
 import json
 import struct
-import subprocess
 import sys
 import tempfile
 import unittest
@@ -211,22 +210,6 @@ class JoinedStream(Scratch):
         feed.take(self.line(event="end", test="A.One", verdict="PASS"))
         self.assertEqual(joined.finish(False, {}), 3)
         self.assertNotEqual(self.events()[-1]["event"], "footer")
-
-    def test_verdict_of(self) -> None:
-        path = self.dir / "events.jsonl"
-        lines = [HEADER, {"event": "end", "test": "A.One", "verdict": "PASS"}, {"event": "end", "test": "A.Two", "verdict": "FAIL", "failures": [{"file": "x.cc", "line": 3, "message": "boom"}]}]
-        path.write_text("".join(json.dumps(line) + "\n" for line in lines))
-        script = Path(__file__).resolve().parents[1] / "verdict_of.py"
-
-        def ask(test: str) -> tuple[int, str]:
-            done = subprocess.run([sys.executable, str(script), str(path), test], stdout=subprocess.PIPE, text=True)
-            return done.returncode, done.stdout
-
-        self.assertEqual(ask("A.One")[0], 0)
-        status, text = ask("A.Two")
-        self.assertEqual(status, 1)
-        self.assertIn("x.cc:3: boom", text)
-        self.assertEqual(ask("A.Missing")[0], 3)
 
 
 class Lists(unittest.TestCase):
