@@ -400,8 +400,10 @@ NETNS_TEST(Create, JoiningOnesOwnNamespaceSucceeds, Covers("CREATE-11")) {
     EXPECT_TRUE(OfActor(actor).Is(own));
     SETUP_OK(actor.Unshare(CLONE_NEWNET));
   }
-  Fd user = SETUP_OK(Open("/proc/self/ns/user", O_RDONLY));
-  EXPECT_THAT(actor.Enter(user.get(), CLONE_NEWUSER), FailsWith(EINVAL)) << "control: a user namespace cannot be re-entered";
+  // The control wants a kernel with user namespaces.
+  if (auto user = Open("/proc/self/ns/user", O_RDONLY); user.ok()) {
+    EXPECT_THAT(actor.Enter(user->get(), CLONE_NEWUSER), FailsWith(EINVAL)) << "control: a user namespace cannot be re-entered";
+  }
 }
 
 // Joining what one is in leaves everything as it was: nothing is freed under the caller, and nothing kept for ever.

@@ -244,7 +244,7 @@ NETNS_TEST(Fw, NewNamespaceAcceptsWhatItsCreatorDrops, Covers("FW-03"), Needs(Co
                                .AddChain({.table = "t", .name = "forward", .hook = NF_INET_FORWARD, .policy = NF_DROP})),
                 "chains that drop");
   auto born = NetNamespace::Create();
-  Actor nested = StartNamespaceRoot("nested");
+  Actor nested = StartElsewhere("nested");
   auto born_below = SETUP_OK(NetNamespace::OfPid(nested.pid()));
   for (auto* ns : {&born, &born_below}) {
     auto in_new = ns == &born ? SETUP_OK(Nftables::In(*ns)) : nested.Run([] { return SETUP_OK(Nftables::In(NetNamespace::Current())); });

@@ -93,7 +93,7 @@ NETNS_TEST(Proc, NetIsALinkToTheReadersOwn, Covers("PROC-01"), Needs(Config("PRO
 
 NETNS_TEST(Proc, DirectoryOfAProcessShowsItsNamespaceToAnyReader, Covers("PROC-02"), Needs(Config("PROC_FS"), Config("VETH"))) {
   Place a("a"), b("b");
-  Actor in_a = a.ns.StartActor("in-a"), in_b = b.ns.StartActor("in-b"), nested = StartNamespaceRoot("nested");
+  Actor in_a = a.ns.StartActor("in-a"), in_b = b.ns.StartActor("in-b"), nested = StartElsewhere("nested");
   auto nested_rtnl = RtnlIn(nested);
   AddPair(nested_rtnl, "n1", "n2");
   auto read = [](Actor& reader, const std::string& path) { return DevicesOf(reader.Run([&] { return ReadFile(path); })); };
@@ -443,7 +443,7 @@ NETNS_TEST(Proc, NothingANeighbourDoesChangesAnyFile, Covers("PROC-09", "PROC-10
            Needs(Config("PROC_FS"), Config("VETH"))) {
   Place quiet("q"), busy("b");
   Actor in_quiet = quiet.ns.StartActor("quiet"), in_busy = busy.ns.StartActor("busy");
-  Actor nested = StartNamespaceRoot("nested");
+  Actor nested = StartElsewhere("nested");
   auto before = AllFiles(in_quiet), before_nested = AllFiles(nested), busy_before = AllFiles(in_busy);
   LoopbackUp(busy.ns);
   for (const auto& device : {busy.one, busy.two}) SETUP_OK(busy.rtnl.Up(device));
@@ -616,7 +616,7 @@ NETNS_TEST(Proc, NewNamespaceShowsNothingOfItsCreator, Covers("PROC-09", "PROC-1
   SETUP_OK(rtnl.AddNeighbour({.to = "198.51.100.9", .address = "02:00:00:00:00:09", .dev = "c1"}));
   Fd tcp = SETUP_OK(creator.Socket(AF_INET, SOCK_STREAM)), udp = SETUP_OK(creator.Socket(AF_INET, SOCK_DGRAM));
   SETUP_OK(::listen(tcp.get(), 1) < 0 ? Status(ErrnoError("listen")) : Ok());
-  Actor born = NetNamespace::Create().StartActor("born"), nested = StartNamespaceRoot("nested");
+  Actor born = NetNamespace::Create().StartActor("born"), nested = StartElsewhere("nested");
   auto own = SETUP_OK(creator.ReadProcNet("arp"));
   EXPECT_EQ(lines(own), 2) << "control: head and entry";
   for (Actor* actor : {&born, &nested}) {
@@ -1070,7 +1070,7 @@ NETNS_TEST(Proc, ANewNamespaceLacksOnlyFilesOfTheMachine, Covers("PROC-35"), Nee
       if (path.starts_with(start)) return true;
     return false;
   };
-  Actor initial = InitialNetNamespace().StartActor("initial"), fresh = NetNamespace::Create().StartActor("new"), nested = StartNamespaceRoot("nested");
+  Actor initial = InitialNetNamespace().StartActor("initial"), fresh = NetNamespace::Create().StartActor("new"), nested = StartElsewhere("nested");
   const auto in_initial = names(initial), in_fresh = names(fresh), in_nested = names(nested);
   EXPECT_THAT(in_initial, Contains("stat/arp_cache")) << "control: a file of the machine";
   for (const std::string& path : in_initial) {

@@ -179,7 +179,7 @@ void EveryWritableFileIsPrivate(const Group& group) {
   parties.push_back({"creating namespace", SysctlView(NetNamespace::Current(), "creator")});
   parties.push_back({"first namespace", SysctlView(NetNamespace::Create(), "first")});
   parties.push_back({"second namespace", SysctlView(NetNamespace::Create(), "second")});
-  parties.push_back({"namespace of a nested user namespace", SysctlView(StartNamespaceRoot("nested"))});
+  parties.push_back({"namespace of another owner", SysctlView(StartElsewhere("nested"))});
   for (Party& party : parties) {
     // Devices of the same names everywhere; where the kernel has no veth, lo has to do.
     auto rtnl = RtnlIn(party.view.actor());
@@ -233,8 +233,8 @@ const bool map_of_siblings = [] {
 // A file that is writable for nobody: it shows what is global. Even root gets EACCES (net_ctl_permissions, proc_sys_permission).
 NETNS_TEST(Sysctl, ReadOnlyFilesCannotBeOpenedForWriting, Covers("SYSCTL-05", "SYSCTL-17", "FW-08"), Needs(Config("SYSCTL"))) {
   for (bool nested : {false, true}) {
-    SCOPED_TRACE(nested ? "in a nested user namespace" : "in the test's own user namespace");
-    SysctlView view = nested ? SysctlView(StartNamespaceRoot("nested")) : SysctlView(NetNamespace::Create(), "plain");
+    SCOPED_TRACE(nested ? "in a namespace of another owner" : "in one of the same owner");
+    SysctlView view = nested ? SysctlView(StartElsewhere("nested")) : SysctlView(NetNamespace::Create(), "plain");
     int read_only = 0;
     for (const auto& [path, file] : view.Tree([](auto&) { return true; })) {
       auto opened = view.actor().Run([&, &path = path] { return Open("/proc/sys/net/" + path, O_WRONLY); });
@@ -426,7 +426,7 @@ const bool map_of_initial = [] {
 // What is global shows the value of the initial namespace, at once.
 NETNS_TEST(Sysctl, GlobalValuesAreLiveInEveryNamespace, Covers("SYSCTL-05", "FW-08"), Needs(Machine(), Config("SYSCTL")), Exclusive{}) {
   SysctlView initial(InitialNetNamespace(), "initial"), first(NetNamespace::Create(), "first"), second(NetNamespace::Create(), "second"),
-      nested(StartNamespaceRoot("nested"));
+      nested(StartElsewhere("nested"));
   int seen = 0;
   for (const char* name : {"core/rmem_max", "core/rmem_default", "core/wmem_max", "core/wmem_default", "netfilter/nf_conntrack_max",
                            "netfilter/nf_conntrack_expect_max", "netfilter/nf_conntrack_buckets"}) {

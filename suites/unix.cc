@@ -72,7 +72,7 @@ void NameIsTakenOnlyInItsOwnNamespace(int type) {
 void NameIsUnreachableFromElsewhere(int type) {
   auto elder = NetNamespace::Create(), here = NetNamespace::Create(), there = NetNamespace::Create(), creator = NetNamespace::Current();
   auto nested = here.In([] { return NetNamespace::Create(); });
-  Actor root = StartNamespaceRoot("root");
+  Actor root = StartElsewhere("root");
   auto of_another_user = SETUP_OK(NetNamespace::OfPid(root.pid()));
   for (const SockAddr& name : Names()) {
     SCOPED_TRACE(name.ToString());
