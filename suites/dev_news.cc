@@ -2,6 +2,8 @@
 // DEV, ROUTE: each kind of event of each kind of object, one after the other, is told in the namespace in which it happens and in no
 // other one: what is added, appended, replaced, changed, deleted, flushed. And in the namespace in which a device is now, not where it
 // was made: not even where a tunnel sends there.
+#include <netinet/icmp6.h>
+
 #include "fixtures/sockets.h"
 #include "fixtures/topology.h"
 #include "suites/support/between.h"
@@ -38,7 +40,7 @@ struct Subject {
   std::vector<const char*> configs;
   std::function<void(Place&)> prepare;
   std::vector<Event> events;
-  const char* kind = "veth";  ///< Of kWest: or "vxlan".
+  const char* kind = "veth";  ///< Of kWest: or "vxlan", or "router" for one with a router at its other end.
 };
 
 int West(Place& at) { return SETUP_OK(at->LinkByName(kWest)).index; }
@@ -251,6 +253,64 @@ void ChangePortVlan(Place& at, std::uint16_t type, std::uint16_t flags) {
   SETUP_OK(std::move(done));
 }
 
+// --------------------------------------------------------------------------------------------- router advertisements
+
+constexpr const char* kRouter = "nsconf-far";
+/// The namespace of a router, at the other end of kWest.
+Place& Router() {
+  static Place router;
+  return router;
+}
+void MakeWestWithARouter(Place& birth) {
+  Status added = birth->AddVeth(kWest, PeerSpec{.name = kRouter, .netns_fd = Router().fd()});
+  RequireBuiltIn(added, "VETH");
+  SETUP_OK(std::move(added));
+  SETUP_OK(Router().ns.SetSysctl(std::string("net/ipv6/conf/") + kRouter + "/accept_ra", "0"));  // it hears itself
+  SETUP_OK(Router()->Up(kRouter));
+}
+void ListenToTheRouter(Place& at) {
+  // Nothing but what is told comes of it: no address, no default route.
+  for (auto [file, value] : {std::pair("accept_ra", "2"), std::pair("accept_ra_pinfo", "1"), std::pair("accept_ra_defrtr", "0"), std::pair("autoconf", "0")})
+    SETUP_OK(at.ns.SetSysctl(std::string("net/ipv6/conf/") + kWest + "/" + file, value));
+  SETUP_OK(WaitUntilUp(at.ns, kWest));
+  SETUP_OK(at->AddAddress("2001:db8:62::1/64", kWest, {.nodad = true}));
+  for (const char* address : {"fe80::1/64", "2001:db8:62::2/64"}) SETUP_OK(Router()->AddAddress(address, kRouter, {.nodad = true}));
+}
+template <class Struct>
+std::string BytesOf(const Struct& value) { return std::string(reinterpret_cast<const char*>(&value), sizeof value); }
+/// Has the router advertise itself, with one option, and waits until that has been heard.
+void Advertise(Place& at, const std::string& option) {
+  nd_router_advert advert{};
+  advert.nd_ra_type = ND_ROUTER_ADVERT;
+  advert.nd_ra_curhoplimit = 64;
+  advert.nd_ra_router_lifetime = htons(1800);
+  const auto index = static_cast<std::uint32_t>(SETUP_OK(Router()->LinkByName(kRouter)).index);
+  const Fd raw = SETUP_OK(Router().ns.Socket(AF_INET6, SOCK_RAW, IPPROTO_ICMPV6));
+  SETUP_OK(Bind(raw, Inet("fe80::1", 0, index)));
+  SETUP_OK(SetSockOpt(raw, IPPROTO_IPV6, IPV6_MULTICAST_HOPS, 255));
+  SETUP_OK(SendTo(raw, BytesOf(advert) + option, Inet("ff02::1", 0, index)));
+  const Fd receiver = SETUP_OK(UdpBind(at.ns, Inet("2001:db8:62::1", 4162)));
+  SETUP_OK(SendTo(SETUP_OK(Router().ns.Socket(AF_INET6, SOCK_DGRAM)), "fence", Inet("2001:db8:62::1", 4162)));
+  SETUP_OK(Receive(receiver));
+}
+std::vector<Event> RouterEvents() {
+  nd_opt_prefix_info prefix{};
+  prefix.nd_opt_pi_type = ND_OPT_PREFIX_INFORMATION;
+  prefix.nd_opt_pi_len = 4;
+  prefix.nd_opt_pi_prefix_len = 64;
+  prefix.nd_opt_pi_flags_reserved = ND_OPT_PI_FLAG_ONLINK;
+  prefix.nd_opt_pi_valid_time = prefix.nd_opt_pi_preferred_time = htonl(86400);
+  prefix.nd_opt_pi_prefix = Ip6("2001:db8:63::");
+  struct {  // RFC 8106, 5.1: recursive DNS servers
+    std::uint8_t type = 25, length = 3;
+    std::uint16_t reserved = 0;
+    std::uint32_t lifetime = htonl(600);
+    in6_addr server = Ip6("2001:db8:63::53");
+  } dns;
+  return {{"a prefix is advertised", RTM_NEWPREFIX, [=](Place& at) { Advertise(at, BytesOf(prefix)); }},
+          {"a DNS server is advertised", RTM_NEWNDUSEROPT, [=](Place& at) { Advertise(at, BytesOf(dns)); }}};
+}
+
 // ---------------------------------------------------------------------------------------------------------- settings
 
 /// A file of conf/ENTRY is told when it changes: there and back.
@@ -321,6 +381,7 @@ const std::vector<Subject>& Subjects() {
       {"Ipv6Addresses", devices, {"IPV6"}, up, AddressEvents(true)},
       {"Ipv4Neighbours", devices, {"INET"}, with_an_address(false), NeighbourEvents(false)},
       {"Ipv6Neighbours", devices, {"IPV6"}, with_an_address(true), NeighbourEvents(true)},
+      {"RouterAdvertisements", {"DEV-31", "NLK-04", "STACK-09"}, {"IPV6"}, ListenToTheRouter, RouterEvents(), "router"},
       {"ForwardingEntriesOfBridges", devices, {"BRIDGE"}, PutIntoAHub,
        {Forwarding("an entry is added", RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_EXCL, NUD_PERMANENT, NTF_MASTER, 0x21),
         Forwarding("it is changed", RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, NUD_REACHABLE, NTF_MASTER, 0x21),
@@ -357,7 +418,8 @@ const std::vector<Subject>& Subjects() {
         {"the device goes", RTM_DELNETCONF, [](Place& at) { SETUP_OK(at->DeleteLink(kWest)); }}}},
       {"Ipv6Settings", devices, {"IPV6"}, up,
        {Setting(true, "forwarding", kWest, "forwarding"), Setting(true, "proxy_ndp", kWest, "proxy_ndp"),
-        Setting(true, "ignore_routes_with_linkdown", kWest, "ignore_routes_with_linkdown"), Setting(true, "proxy_ndp of all", "all", "proxy_ndp"),
+        Setting(true, "ignore_routes_with_linkdown", kWest, "ignore_routes_with_linkdown", Event::kOptional),  // 5.10 and 6.1 do not tell it
+        Setting(true, "proxy_ndp of all", "all", "proxy_ndp"),
         Setting(true, "proxy_ndp of new ones", "default", "proxy_ndp"), Setting(true, "forwarding of new ones", "default", "forwarding"),
         {"the device goes", RTM_DELNETCONF, [](Place& at) { SETUP_OK(at->DeleteLink(kWest)); }}}},
       {"QueueingDisciplines", {"DEV-31", "DEV-37"}, {"NET_SCHED"}, up,
@@ -432,7 +494,9 @@ void MakeVxlan(Place& birth) {
     covers.list.assign(subject.covers.begin(), subject.covers.end());
     Needs needs(Config("VETH"));
     for (const char* symbol : subject.configs) needs.list.push_back(Config(symbol));
-    const MakeWest make = std::string(subject.kind) == "vxlan" ? MakeWest(MakeVxlan) : [](Place& birth) { AddDevice(birth, kWest, {}, true); };
+    const MakeWest make = std::string(subject.kind) == "vxlan"    ? MakeWest(MakeVxlan)
+                          : std::string(subject.kind) == "router" ? MakeWest(MakeWestWithARouter)
+                                                                  : [](Place& birth) { AddDevice(birth, kWest, {}, true); };
     for (bool moved : {false, true})
       RegisterBetween("Dev", moved ? "EventsOfAMovedDeviceAreToldWhereItIs" : "EachEventIsToldWhereItHappens", subject.name, __FILE__, __LINE__,
                       [&subject, make, moved](Place& owner, Place& other) { EachIsToldWhereItHappens(subject.prepare, subject.events, make, moved, owner, other); }, covers, needs);

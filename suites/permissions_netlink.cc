@@ -115,7 +115,7 @@ Operation Command(const char* name, const Rights& rights, const char* family, st
           {}, config, &rights == &kInitial ? &kRefused : nullptr, false, [=] { NeedFamily(family, config); }};
 }
 
-/// All requests of ethtool that need the right; which of them there are depends on the kernel, and 5.6 had none.
+/// All requests of ethtool that need the right; which of them there are depends on the kernel.
 Operation EthtoolCommands() {
   std::vector<Step> steps;
   // From ETHTOOL_MSG_LINKINFO_SET on, by their numbers in linux/ethtool_netlink.h.
