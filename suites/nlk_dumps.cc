@@ -84,6 +84,40 @@ Request DumpOf(std::uint16_t type, const Header& header) {
   return dump;
 }
 
+void ChangeAnIpv4Address(Place& at) {
+  SETUP_OK(at->AddAddress("10.8.0.1/32", "lo"));
+  SETUP_OK(at->DeleteAddress("10.8.0.1/32", "lo"));
+}
+void ChangeAnIpv6Address(Place& at) {
+  for (std::uint16_t type : {RTM_NEWADDR, RTM_DELADDR}) SETUP_OK(ChangeIpv6(at, type, "2001:db8:8::1/128", 1));
+}
+void ChangeALink(Place& at) {
+  AddBridge(at, "nsconf-change");
+  SETUP_OK(at->DeleteLink("nsconf-change"));
+}
+void ChangeANexthop(Place& at) {
+  SETUP_OK(at->socket().Ack(BlackholeNexthop(7777)));
+  SETUP_OK(at->socket().Ack(Request(RTM_DELNEXTHOP).Named("delete it").Header(nhmsg{}).U32(NHA_ID, 7777)));
+}
+/// The kernel finishes IPv6 addresses by and by, and tells each when it has.
+void FillIpv6(Place& at) {
+  Listener listener(at, {RTNLGRP_IPV6_IFADDR});
+  std::set<std::string> finished;
+  for (int n = 0; n < kMany; ++n) {
+    Status added = ChangeIpv6(at, RTM_NEWADDR, Nth6(n), 1);
+    RequireBuiltIn(added, "IPV6");
+    SETUP_OK(std::move(added));
+  }
+  SETUP_OK(listener.Await("three hundred IPv6 addresses to be finished", [&](const Message& message) {
+    if (message.type() == RTM_NEWADDR) finished.insert(ReadAddress(message).address);
+    return finished.size() >= static_cast<std::size_t>(kMany);
+  }));
+  SETUP_OK(at->Up("lo"));  // waits for the one that told the last
+}
+void FillLinks(Place& at) {
+  for (int n = 0; n < 60; ++n) AddBridge(at, "hub" + std::to_string(n));
+}
+
 const std::vector<Listed>& AllListed() {
   static const auto addresses = [](int family) {
     ifaddrmsg header{};
@@ -93,19 +127,19 @@ const std::vector<Listed>& AllListed() {
   static const std::vector<Listed> listed = {
       {"Ipv4Addresses", {"NLK-14"}, {"INET"}, NETLINK_ROUTE,
        [](Place& at) { for (int n = 0; n < kMany; ++n) SETUP_OK(at->AddAddress(Nth4(n), "lo")); },
-       [] { return addresses(AF_INET); },
-       [](Place& at) {
-         SETUP_OK(at->AddAddress("10.8.0.1/32", "lo"));
-         SETUP_OK(at->DeleteAddress("10.8.0.1/32", "lo"));
-       }},
-      // (Not addresses of IPv6: the kernel goes on changing those by itself for a while.)
+       [] { return addresses(AF_INET); }, ChangeAnIpv4Address},
+      {"Ipv6Addresses", {"NLK-14"}, {"IPV6"}, NETLINK_ROUTE, FillIpv6, [] { return addresses(AF_INET6); }, ChangeAnIpv6Address},
+      {"Links", {"NLK-14"}, {"BRIDGE"}, NETLINK_ROUTE, FillLinks, [] { return DumpOf(RTM_GETLINK, ifinfomsg{}); }, ChangeALink},
+      {"Statistics", {"NLK-14"}, {"BRIDGE"}, NETLINK_ROUTE, FillLinks,
+       [] {
+         if_stats_msg header{};
+         header.filter_mask = IFLA_STATS_FILTER_BIT(IFLA_STATS_LINK_64);
+         return DumpOf(RTM_GETSTATS, header);
+       },
+       ChangeALink},
       {"Nexthops", {"NLK-14"}, {"INET"}, NETLINK_ROUTE,
        [](Place& at) { for (int n = 0; n < kMany; ++n) SETUP_OK(at->socket().Ack(BlackholeNexthop(static_cast<std::uint32_t>(1 + n)))); },
-       [] { return DumpOf(RTM_GETNEXTHOP, nhmsg{}); },
-       [](Place& at) {
-         SETUP_OK(at->socket().Ack(BlackholeNexthop(7777)));
-         SETUP_OK(at->socket().Ack(Request(RTM_DELNEXTHOP).Named("delete it").Header(nhmsg{}).U32(NHA_ID, 7777)));
-       }},
+       [] { return DumpOf(RTM_GETNEXTHOP, nhmsg{}); }, ChangeANexthop},
       // nft(8): rules are listed as of one generation of the ruleset, which is the namespace's.
       {"RulesOfNftables", {"FW-22", "NLK-14"}, {"NF_TABLES", "NF_TABLES_INET"}, NETLINK_NETFILTER,
        [](Place& at) { FillNftables(at, [](NftBatch& batch, int) { batch.AddRule({.table = "t", .chain = "c", .counter = true}); }); },
@@ -165,9 +199,17 @@ Dumped DumpInParts(Place& place, const Listed& listed, const std::function<void(
   }
 }
 
-// netlink(7), NLM_F_DUMP_INTR: what was dumped has changed meanwhile - in the namespace of the dump.
+// netlink(7), NLM_F_DUMP_INTR: what was dumped has changed meanwhile - in the namespace of the dump. Elsewhere that may change and
+// everything else, too: a dump may be about more than one thing.
 void IsInterruptedByItsOwnNamespaceOnly(const Listed& listed, Place& dumps, Place& changes) {
-  const Dumped dumped = DumpInParts(dumps, listed, [&] { listed.change(changes); });
+  SETUP_OK(Eventually("the namespace to be at rest", [&] { return !DumpInParts(dumps, listed, [] {}).interrupted; }));
+  const Dumped dumped = DumpInParts(dumps, listed, [&] {
+    listed.change(changes);
+    ChangeALink(changes);
+    ChangeAnIpv4Address(changes);
+    if (HasIpv6()) ChangeAnIpv6Address(changes);
+    ChangeANexthop(changes);
+  });
   EXPECT_GE(dumped.buffers, 3) << "control: it takes several buffers";
   EXPECT_FALSE(dumped.interrupted) << "NLM_F_DUMP_INTR: interrupted by changes in another namespace";
   EXPECT_TRUE(DumpInParts(dumps, listed, [&] { listed.change(dumps); }).interrupted) << "control: changes in the same namespace";
@@ -195,6 +237,7 @@ const bool interruptions = [] {
     covers.list.assign(listed.covers.begin(), listed.covers.end());
     Needs needs;
     for (const char* symbol : listed.configs) needs.list.push_back(Config(symbol));
+    if (std::find(listed.configs.begin(), listed.configs.end(), std::string("BRIDGE")) == listed.configs.end()) needs.list.push_back(Config("BRIDGE"));
     RegisterBody("Nlk", std::string("ChangesElsewhereDoNotInterruptADumpOf/") + listed.name, __FILE__, __LINE__, [&listed] { OfTwoNamespaces(listed); }, covers, needs,
                  Within{std::chrono::seconds(120)});
     needs.list.push_back(Machine());

@@ -6,6 +6,9 @@
 #include <net/if_arp.h>
 #include <net/route.h>
 
+#include <optional>
+
+#include "suites/support/features.h"
 #include "suites/support/rights.h"
 
 // After the C library's headers: in this order they go together.
@@ -70,6 +73,37 @@ void DriverInfo(ifreq& request) {
   static ethtool_drvinfo info{};
   info.cmd = ETHTOOL_GDRVINFO;
   request.ifr_data = reinterpret_cast<char*>(&info);
+}
+
+/// ethtool(8): one request by ioctl(2), with nothing in it. To whoever may make it, all sorts of things are told that are wrong with it.
+Step Ethtool(const char* name, std::uint32_t command) {
+  return {name, [=](World&) -> Status {
+            alignas(8) static std::byte argument[4096];  // more than any of them takes
+            std::memset(argument, 0, sizeof argument);
+            std::memcpy(argument, &command, sizeof command);
+            ifreq request = NamedRequest("its0");
+            request.ifr_data = reinterpret_cast<char*>(argument);
+            const Status answer = DeviceIoctl(SIOCETHTOOL, request, name);
+            return answer.code() == EPERM ? answer : Ok();
+          }};
+}
+#define NETNS_ETHTOOL(command) Ethtool(#command, command)
+/// The features of its0, by a socket in it.
+std::optional<DeviceFeatures>& FeaturesOfIts0() {
+  static std::optional<DeviceFeatures> features;
+  return features;
+}
+void LookAtFeatures(World& world) {
+  AddIts0(world);
+  FeaturesOfIts0().emplace(*world.ns, "its0");
+}
+/// ethtool(8), -K: ETHTOOL_SFEATURES, which says what has changed only afterwards.
+Status SwitchAFeature(World&) {
+  const std::string name = "tx-generic-segmentation";
+  const bool before = FeaturesOfIts0()->All().at(name).active;
+  RETURN_IF_ERROR(FeaturesOfIts0()->Ask({{name, !before}}));
+  if (FeaturesOfIts0()->All().at(name).active == before) return Error{EBADE, "ETHTOOL_SFEATURES had no effect"};
+  return Ok();
 }
 
 // --- addresses, routes, neighbours
@@ -323,6 +357,25 @@ std::vector<Operation> Operations() {
       {"SetTheQueueLengthOfADeviceByIoctl", {"USER-07"}, From::kInside, kInitial, Effect::kNone,
        All({Device("SIOCSIFTXQLEN", SIOCSIFTXQLEN, [](ifreq& r) { r.ifr_qlen = 500; }), Device("SIOCSIFMAP", SIOCSIFMAP, nothing)}), AddIts0,
        nullptr, &kRefused},
+      // ethtool(8), ethtool-netlink.rst, "Request translation": whatever sets something asks for CAP_NET_ADMIN over the namespace
+      row("ChangeADeviceByEthtool",
+          {NETNS_ETHTOOL(ETHTOOL_SSET), NETNS_ETHTOOL(ETHTOOL_SWOL), NETNS_ETHTOOL(ETHTOOL_SMSGLVL), NETNS_ETHTOOL(ETHTOOL_NWAY_RST), NETNS_ETHTOOL(ETHTOOL_SEEPROM),
+           NETNS_ETHTOOL(ETHTOOL_SCOALESCE), NETNS_ETHTOOL(ETHTOOL_SRINGPARAM), NETNS_ETHTOOL(ETHTOOL_SPAUSEPARAM), NETNS_ETHTOOL(ETHTOOL_SRXCSUM),
+           NETNS_ETHTOOL(ETHTOOL_STXCSUM), NETNS_ETHTOOL(ETHTOOL_SSG), NETNS_ETHTOOL(ETHTOOL_TEST), NETNS_ETHTOOL(ETHTOOL_PHYS_ID), NETNS_ETHTOOL(ETHTOOL_STSO),
+           NETNS_ETHTOOL(ETHTOOL_SUFO), NETNS_ETHTOOL(ETHTOOL_SGSO), NETNS_ETHTOOL(ETHTOOL_SGRO), NETNS_ETHTOOL(ETHTOOL_SFLAGS), NETNS_ETHTOOL(ETHTOOL_SPFLAGS),
+           NETNS_ETHTOOL(ETHTOOL_SRXFH), NETNS_ETHTOOL(ETHTOOL_SRXCLSRLDEL), NETNS_ETHTOOL(ETHTOOL_SRXCLSRLINS), NETNS_ETHTOOL(ETHTOOL_FLASHDEV),
+           NETNS_ETHTOOL(ETHTOOL_RESET), NETNS_ETHTOOL(ETHTOOL_SRXFHINDIR), NETNS_ETHTOOL(ETHTOOL_SFEATURES), NETNS_ETHTOOL(ETHTOOL_SCHANNELS),
+           NETNS_ETHTOOL(ETHTOOL_SET_DUMP), NETNS_ETHTOOL(ETHTOOL_SEEE), NETNS_ETHTOOL(ETHTOOL_SRSSH), NETNS_ETHTOOL(ETHTOOL_STUNABLE),
+           NETNS_ETHTOOL(ETHTOOL_PHY_STUNABLE), NETNS_ETHTOOL(ETHTOOL_PERQUEUE), NETNS_ETHTOOL(ETHTOOL_SLINKSETTINGS), NETNS_ETHTOOL(ETHTOOL_SFECPARAM)},
+          AddIts0),
+      row("SwitchAFeatureOfADevice", {{"ETHTOOL_SFEATURES", SwitchAFeature}}, LookAtFeatures),
+      {"AskForADeviceByEthtool", {"USER-07", "DEV-34"}, From::kInside, kEverybody, Effect::kNone,
+       All({NETNS_ETHTOOL(ETHTOOL_GSET), NETNS_ETHTOOL(ETHTOOL_GDRVINFO), NETNS_ETHTOOL(ETHTOOL_GMSGLVL), NETNS_ETHTOOL(ETHTOOL_GLINK), NETNS_ETHTOOL(ETHTOOL_GCOALESCE),
+            NETNS_ETHTOOL(ETHTOOL_GRINGPARAM), NETNS_ETHTOOL(ETHTOOL_GPAUSEPARAM), NETNS_ETHTOOL(ETHTOOL_GSSET_INFO), NETNS_ETHTOOL(ETHTOOL_GSTRINGS),
+            NETNS_ETHTOOL(ETHTOOL_GSTATS), NETNS_ETHTOOL(ETHTOOL_GTSO), NETNS_ETHTOOL(ETHTOOL_GGSO), NETNS_ETHTOOL(ETHTOOL_GGRO), NETNS_ETHTOOL(ETHTOOL_GPERMADDR),
+            NETNS_ETHTOOL(ETHTOOL_GFEATURES), NETNS_ETHTOOL(ETHTOOL_GCHANNELS), NETNS_ETHTOOL(ETHTOOL_GET_TS_INFO), NETNS_ETHTOOL(ETHTOOL_GEEE),
+            NETNS_ETHTOOL(ETHTOOL_GLINKSETTINGS)}),
+       AddIts0},
       row("ChangeIpv4RoutesByIoctl",
           {{"SIOCADDRT", [](World&) { return Ipv4Route(SIOCADDRT, "ioctl(SIOCADDRT)"); }},
            {"SIOCDELRT", [](World&) { return Ipv4Route(SIOCDELRT, "ioctl(SIOCDELRT)"); }}}, BringIts0Up),

@@ -115,6 +115,28 @@ Operation Command(const char* name, const Rights& rights, const char* family, st
           {}, config, &rights == &kInitial ? &kRefused : nullptr, false, [=] { NeedFamily(family, config); }};
 }
 
+/// All requests of ethtool that need the right; which of them there are depends on the kernel.
+Operation EthtoolCommands() {
+  std::vector<Step> steps;
+  // From ETHTOOL_MSG_LINKINFO_SET on, by their numbers in linux/ethtool_netlink.h.
+  for (const auto& [name, command] : std::initializer_list<std::pair<const char*, std::uint8_t>>{
+           {"LINKINFO_SET", 3}, {"LINKMODES_SET", 5}, {"DEBUG_SET", 8}, {"WOL_GET", 9}, {"WOL_SET", 10}, {"FEATURES_SET", 12}, {"PRIVFLAGS_SET", 14}, {"RINGS_SET", 16},
+           {"CHANNELS_SET", 18}, {"COALESCE_SET", 20}, {"PAUSE_SET", 22}, {"EEE_SET", 24}, {"CABLE_TEST_ACT", 26}, {"CABLE_TEST_TDR_ACT", 27}, {"FEC_SET", 30},
+           {"MODULE_EEPROM_GET", 31}, {"MODULE_SET", 35}, {"PSE_SET", 37}, {"PLCA_SET_CFG", 40}, {"MM_SET", 43}, {"MODULE_FW_FLASH_ACT", 44}})
+    steps.push_back({name, Command(name, kNetAdmin, "ethtool", command, "ETHTOOL_NETLINK").attempt});
+  Operation all = Command("ChangeADeviceByEthtoolNetlink", kNetAdmin, "ethtool", 3, "ETHTOOL_NETLINK");
+  all.covers = {"USER-07", "DEV-34"};
+  all.attempt = [steps](World& world) -> Status {
+    // A command that this kernel does not have is refused to all alike (EOPNOTSUPP).
+    std::vector<Step> known;
+    for (const Step& step : steps)
+      if (step.attempt(world).code() != EOPNOTSUPP) known.push_back(step);
+    if (known.empty()) return Error{EBADE, "ethtool knows none of its requests"};
+    return All(known)(world);
+  };
+  return all;
+}
+
 // --- requests by a socket of root's in it, from elsewhere: netlink(7) asks for the right of whoever sends, over the namespace of
 // the socket, wherever the sender is
 
@@ -341,7 +363,8 @@ std::vector<Operation> Operations() {
       Command("ConfigureWireGuard", kNetAdmin, "wireguard", 1 /* WG_CMD_SET_DEVICE */, "WIREGUARD"),
       Command("MakeAnL2tpTunnel", kNetAdmin, "l2tp", 1 /* L2TP_CMD_TUNNEL_CREATE */, "L2TP"),
       Command("MakeAWirelessInterface", kNetAdmin, "nl80211", 7 /* NL80211_CMD_NEW_INTERFACE */, "CFG80211"),
-      Command("SetLinkModesByEthtool", kNetAdmin, "ethtool", 5 /* ETHTOOL_MSG_LINKMODES_SET */, "ETHTOOL_NETLINK"),
+      // ethtool-netlink.rst: each _SET and _ACT, and what may show secrets
+      EthtoolCommands(),
       Command("AddAnEndpointOfMptcp", kNetAdmin, "mptcp_pm", 1 /* MPTCP_PM_CMD_ADD_ADDR */, "MPTCP"),
       Command("AddAMacsecChannel", kInitial, "macsec", 1 /* MACSEC_CMD_ADD_RXSC */, "MACSEC"),
       Command("SetOptionsOfATeam", kInitial, "team", 1 /* TEAM_CMD_OPTIONS_SET */, "NET_TEAM"),

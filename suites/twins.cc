@@ -35,7 +35,8 @@ struct Look {
   std::function<std::string(Place&)> see;
 };
 struct Row {
-  const char *suite, *name;
+  const char* suite;
+  std::string name;
   std::vector<std::string> covers;
   std::vector<const char*> configs;
   std::function<Status(Place&)> add, remove;  ///< Without `remove` it stays.
@@ -322,26 +323,65 @@ Row LabelRow() {
 
 // Settings and counters of devices -------------------------------------------------------------------------------------
 
-/// What RTM_GETNETCONF tells of the device, in one answer or among all.
-Row ForwardingRow(const char* name, bool v6) {
-  const std::string file = std::string("net/") + (v6 ? "ipv6" : "ipv4") + "/conf/" + kDevice + "/forwarding";
+/// What RTM_GETNETCONF tells of one setting, in one answer or among all: of the device, or of what is for all devices or for new
+/// ones (Documentation/networking/ip-sysctl.rst, conf/all and conf/default).
+struct Netconf {
+  const char *name, *file;
+  std::uint16_t attribute;
+};
+struct NetconfEntry {
+  const char *name, *directory;
+  int index;
+};
+Row NetconfRow(bool v6, const Netconf& setting, const NetconfEntry& entry) {
+  const std::string file = std::string("net/") + (v6 ? "ipv6" : "ipv4") + "/conf/" + entry.directory + "/" + setting.file;
+  const int index = entry.index;
+  const std::uint16_t attribute = setting.attribute;
   const auto header = [v6] {
     netconfmsg message{};
     message.ncm_family = FamilyOf(v6);
     return message;
   };
-  const auto print = [](const Message& message) {
+  // Of this entry alone: forwarding of all is passed on to the others.
+  const auto print = [=](const Message& message) -> std::string {
     const Attributes all = message.AttributesAfter<netconfmsg>();
-    return std::to_string(all.S32(NETCONFA_IFINDEX).value_or(-99)) + " forwarding " + std::to_string(all.S32(NETCONFA_FORWARDING).value_or(-99)) + "\n";
+    return all.S32(NETCONFA_IFINDEX) == index ? std::to_string(all.S32(attribute).value_or(-99)) : "";
   };
-  return {"Stack", name, {v6 ? "STACK-09" : "STACK-08", "NLK-16"}, {v6 ? "IPV6" : "INET"}, [=](Place& at) { return at.ns.SetSysctl(file, "1"); }, [=](Place& at) { return at.ns.SetSysctl(file, "0"); },
-          {{"the sysctl", [=](Place& at) { return SETUP_OK(at.ns.Sysctl(file)); }},
-           {"RTM_GETNETCONF of the device", [=](Place& at) { return PrintAnswer(at->socket().Get(Request(RTM_GETNETCONF).Header(header()).S32(NETCONFA_IFINDEX, kIndex)), print); }},
+  // At birth it may be what the initial namespace has.
+  const auto born = std::make_shared<std::string>();
+  return {"Stack", std::string(v6 ? "Ipv6" : "Ipv4") + setting.name + entry.name, {v6 ? "STACK-09" : "STACK-08", "NLK-16"}, {v6 ? "IPV6" : "INET"},
+          [=](Place& at) -> Status {
+            auto now = at.ns.Sysctl(file);
+            if (now.code() == ENOENT) return Error{EOPNOTSUPP, "no " + file};
+            if (!now.ok()) return now.error();
+            *born = *now;
+            return at.ns.SetSysctl(file, *now == "1" ? "0" : "1");
+          },
+          [=](Place& at) { return at.ns.SetSysctl(file, *born); },
+          {{"the sysctl", [=](Place& at) { const auto value = at.ns.Sysctl(file); return value.ok() ? *value : ErrnoName(value.code()); }},
+           {"RTM_GETNETCONF of one", [=](Place& at) { return PrintAnswer(at->socket().Get(Request(RTM_GETNETCONF).Header(header()).S32(NETCONFA_IFINDEX, index)), print); }},
            {"a dump of RTM_GETNETCONF", [=](Place& at) {
               std::string text;
               for (const Message& message : SETUP_OK(at->socket().Dump(Request(RTM_GETNETCONF).Header(header())))) text += print(message);
               return text;
             }}}};
+}
+std::vector<Row> NetconfRows() {
+  static const NetconfEntry entries[] = {{"", kDevice, kIndex}, {"OfAll", "all", NETCONFA_IFINDEX_ALL}, {"OfDefault", "default", NETCONFA_IFINDEX_DEFAULT}};
+  static const Netconf of_ipv4[] = {{"Forwarding", "forwarding", NETCONFA_FORWARDING},
+                                    {"ReversePathFilter", "rp_filter", NETCONFA_RP_FILTER},
+                                    {"ProxyArp", "proxy_arp", NETCONFA_PROXY_NEIGH},
+                                    {"IgnoreRoutesWithLinkdown", "ignore_routes_with_linkdown", NETCONFA_IGNORE_ROUTES_WITH_LINKDOWN},
+                                    {"BroadcastForwarding", "bc_forwarding", NETCONFA_BC_FORWARDING}};
+  static const Netconf of_ipv6[] = {{"Forwarding", "forwarding", NETCONFA_FORWARDING},
+                                    {"ProxyNdp", "proxy_ndp", NETCONFA_PROXY_NEIGH},
+                                    {"IgnoreRoutesWithLinkdown", "ignore_routes_with_linkdown", NETCONFA_IGNORE_ROUTES_WITH_LINKDOWN}};
+  std::vector<Row> rows;
+  for (const NetconfEntry& entry : entries) {
+    for (const Netconf& setting : of_ipv4) rows.push_back(NetconfRow(false, setting, entry));
+    for (const Netconf& setting : of_ipv6) rows.push_back(NetconfRow(true, setting, entry));
+  }
+  return rows;
 }
 
 Look MtuByIoctl() {
@@ -550,7 +590,7 @@ std::vector<Row> MakeRows() {
                            AddressRow("Ipv6HostAddress", true, {}, "128"), AddressRow("Ipv6AddressWithAPeer", true, {.peer = "2001:db8:41::2"}, "128"),
                            NeighbourRow("Ipv4Neighbour", false, 0), NeighbourRow("Ipv6Neighbour", true, 0), NeighbourRow("ProxiedIpv4Neighbour", false, NTF_PROXY),
                            NeighbourRow("ProxiedIpv6Neighbour", true, NTF_PROXY), RuleRow("Ipv4Rule", false), RuleRow("Ipv6Rule", true), NexthopRow("Ipv4Nexthop", false),
-                           NexthopRow("Ipv6Nexthop", true), LabelRow(), ForwardingRow("Ipv4Forwarding", false), ForwardingRow("Ipv6Forwarding", true), LinkRow(), CounterRow(), QdiscRow(),
+                           NexthopRow("Ipv6Nexthop", true), LabelRow(), LinkRow(), CounterRow(), QdiscRow(),
                            ForwardingEntryRow(), PolicyRow()};
   static const struct { const char *name4, *name6; std::uint32_t table; } tables[] = {{"Ipv4Route", "Ipv6Route", RT_TABLE_MAIN},
                                                                                      {"Ipv4RouteOfTable1", "Ipv6RouteOfTable1", 1},
@@ -560,6 +600,7 @@ std::vector<Row> MakeRows() {
                                                                                      {"Ipv4RouteOfTable70000", "Ipv6RouteOfTable70000", 70000}};
   for (const auto& each : tables)
     for (bool v6 : {false, true}) rows.push_back(RouteRow(v6 ? each.name6 : each.name4, v6, each.table));
+  for (Row& row : NetconfRows()) rows.push_back(std::move(row));
   return rows;
 }
 const std::vector<Row>& Rows() {
@@ -655,7 +696,7 @@ const bool rows_registered = [] {
     const auto body = [&row] {
       for (std::size_t first : {0u, 2u}) OnlyTheOwnObjectIsSeen(row, first);
     };
-    RegisterBody(row.suite, std::string("TwinsSeeOnlyTheirOwn/") + row.name, __FILE__, __LINE__, body, covers, needs, Within{std::chrono::seconds(60)});
+    RegisterBody(row.suite, "TwinsSeeOnlyTheirOwn/" + row.name, __FILE__, __LINE__, body, covers, needs, Within{std::chrono::seconds(60)});
   }
   return true;
 }();
