@@ -27,6 +27,7 @@
 #include "harness/registration.h"
 #include "suites/support/features.h"
 #include "suites/support/phys.h"
+#include "suites/support/uppers.h"
 
 namespace netns {
 namespace {
@@ -630,6 +631,79 @@ void AnUpperStaysWhenTheCardMoves() {
   EXPECT_OK(in_initial.DeleteLink(name));
 }
 
+/// Whether a device of this kind stays when the one below moves: macsec dies of it, the others do not stand on a device.
+bool OutlivesAMove(const UpperKind& kind) { return kind.on_a_device && std::string(kind.kind) != "macsec"; }
+
+// Two of a kind, and three with a fourth in another namespace (AnUpperStaysWhenTheCardMoves has one alone): each way in which a card
+// can go.
+void SeveralUppersStayWhenTheCardMoves() {
+  auto nics = PhysicalNic::Leased();
+  Place initial(InitialNetNamespace()), elsewhere;
+  auto first = NetNamespace::Create(), second = NetNamespace::Create();
+  std::vector<std::string> tried;
+  for (const UpperKind& kind : UpperKinds()) {
+    if (!OutlivesAMove(kind)) continue;
+    SCOPED_TRACE(kind.name);
+    struct Upper {
+      Place* place;
+      std::string name;
+      int index;
+    };
+    std::vector<Upper> uppers;
+    std::vector<std::unique_ptr<NothingStays>> undo;
+    // By the address of its hardware: it need not have its name any more.
+    auto card_in = [&](const NetNamespace& where) {
+      for (const Link& link : SETUP_OK(SETUP_OK(Rtnl::In(where)).Links()))
+        if (link.kind.empty() && link.address == nics[0].mac()) return link.index;
+      return 0;
+    };
+    const bool tells = std::string(kind.kind) != "ipvlan" || HasNetnsCookie();
+    auto expect = [&](const NetNamespace& card_is_in, const std::string& when) {
+      SCOPED_TRACE(std::to_string(uppers.size()) + " on the card, " + when);
+      const int card = card_in(card_is_in);
+      for (const Upper& upper : uppers) {
+        auto link = (*upper.place)->LinkByName(upper.name);
+        ASSERT_OK(link) << "a " << kind.kind << " that stays where it is";
+        EXPECT_EQ(link->index, upper.index) << "it is the same device";
+        EXPECT_EQ(link->link, card) << "IFLA_LINK: the card";
+        if (card_is_in.Is(upper.place->ns)) {
+          EXPECT_EQ(link->link_netnsid, std::nullopt) << "they are in one namespace";
+        } else if (tells) {
+          EXPECT_EQ(link->link_netnsid, SETUP_OK((*upper.place)->GetNsid(ByFd(card_is_in.fd()))).nsid) << "IFLA_LINK_NETNSID: where the card is";
+        }
+      }
+    };
+    bool known = true;
+    for (int count = 1; known && count <= 4; ++count) {
+      const std::string name = Own("u" + std::to_string(count), nics[0]);
+      undo.push_back(std::make_unique<NothingStays>(initial.rtnl, name));
+      Status added = initial->AddLink(UpperSpec(kind, name, card_in(initial.ns), count));
+      known = added.code() != EOPNOTSUPP;
+      if (!known) break;
+      SETUP_OK(std::move(added));
+      uppers.push_back({&initial, name, SETUP_OK(initial->LinkByName(name)).index});
+      if (count == 4) {
+        SETUP_OK(initial->MoveLink(name, elsewhere.ref()));
+        uppers.back() = {&elsewhere, name, SETUP_OK(elsewhere->LinkByName(name)).index};
+      }
+      if (count % 2 != 0) continue;
+      expect(initial.ns, "control: before it moves");
+      SETUP_OK(nics[0].MoveTo(first));
+      expect(first, "from the initial namespace to another");
+      SETUP_OK(SETUP_OK(Rtnl::In(first)).MoveLink(card_in(first), ByFd(second.fd())));
+      expect(second, "from there to a third one");
+      SETUP_OK(SETUP_OK(Rtnl::In(second)).MoveLink(card_in(second), ByFd(initial.ns.fd())));
+      expect(initial.ns, "back");
+    }
+    for (const Upper& upper : uppers) {
+      EXPECT_OK((*upper.place)->DeleteLink(upper.name));
+      EXPECT_THAT((*upper.place)->LinkByName(upper.name), FailsWith(ENODEV)) << "control: one that was deleted";
+    }
+    if (known) tried.push_back(kind.name);
+  }
+  if (tried.empty()) throw MissingNeed("needs-config:MACVLAN", "this kernel has no devices that stand on another one", "use a kernel with CONFIG_MACVLAN");
+}
+
 // --- PHYS-19 to PHYS-21 -------------------------------------------------------------------------------------------
 
 void WorksInItsNamespaceOnly() {
@@ -677,6 +751,65 @@ void CannotBeDeleted() {
   EXPECT_THAT(inside.LinkByName(nics[0].name()), Succeeds());
   SETUP_OK(inside.AddVeth("v0", "v1"));
   EXPECT_THAT(inside.DeleteLink("v0"), Succeeds()) << "control: a virtual device can be deleted";
+}
+
+// net/core/rtnetlink.c rtnl_group_dellink(): a group is deleted as a whole, or not at all.
+void AGroupWithACardCannotBeDeleted() {
+  auto nics = PhysicalNic::Leased();
+  Place initial(InitialNetNamespace()), a;
+  Place asks;
+  // One of its own for each card: the initial namespace is that of other tests, too.
+  const auto group = static_cast<std::uint32_t>(std::stoul(nics[0].mac().substr(15) + nics[0].mac().substr(12, 2) + nics[0].mac().substr(9, 2), nullptr, 16)) + 1000;
+  const std::string older = Own("go", nics[0]), younger = Own("gy", nics[0]);
+  const NothingStays no_younger(initial.rtnl, younger);
+  auto refused = [&](Place& where, const std::vector<std::string>& members, const std::string& when) {
+    SCOPED_TRACE(when);
+    const auto before = LinkNames(where);
+    EXPECT_THAT(where->DeleteGroup(group), FailsWith(EOPNOTSUPP)) << "a group with a card in it";
+    if (&where != &initial) {
+      EXPECT_EQ(LinkNames(where), before) << "the others were deleted";
+    }
+    for (const std::string& member : members) EXPECT_THAT(where->LinkByName(member), Holds(Field(&Link::group, group))) << member;
+  };
+  auto deleted = [&](Place& where, const std::vector<std::string>& members) {
+    EXPECT_OK(where->DeleteGroup(group)) << "control: without a card in it";
+    for (const std::string& member : members) EXPECT_THAT(where->LinkByName(member), FailsWith(ENODEV)) << "control: " << member;
+    EXPECT_THAT(where->DeleteGroup(group), FailsWith(ENODEV)) << "control: an empty group";
+  };
+  const std::string card = nics[0].name();
+  for (Place* where : {&initial, &a}) {
+    SCOPED_TRACE(where == &initial ? "in the initial namespace" : "in another one");
+    if (where == &a) SETUP_OK(nics[0].MoveTo(a.ns));
+    Place& place = *where;
+    SETUP_OK(place->SetLink(card, {.group = group}));
+    refused(place, {card}, "a card alone");
+    // Behind a card on the kernel's list, and in front of it: in `a` the card arrives after the first.
+    AddDevice(place, younger, {.group = group});
+    refused(place, {card, younger}, "a card and a younger device");
+    if (where == &a) {
+      SETUP_OK(place->DeleteLink(younger));
+      SETUP_OK(place->MoveLink(card, initial.ref()));
+      AddDevice(place, older, {.group = group});
+      SETUP_OK(initial->MoveLink(card, place.ref()));
+      SETUP_OK(place->SetLink(card, {.group = group}));
+      refused(place, {card, older}, "a card and a device that was there before");
+      AddDevice(place, younger, {.group = group});
+      refused(place, {card, older, younger}, "a card between others");
+      // The same asked by the id of the namespace, and of a card that is up.
+      SETUP_OK(asks->NewNsid(place.ref(), 7));
+      const int here = SETUP_OK(place->LinkByName(card)).index;
+      Request request(RTM_DELLINK);
+      request.Named("delete a group of another namespace").Header(ifinfomsg{}).U32(IFLA_GROUP, group).S32(IFLA_TARGET_NETNSID, 7);
+      EXPECT_THAT(asks->socket().Ack(request), FailsWith(EOPNOTSUPP));
+      EXPECT_THAT(place->LinkByIndex(here), Holds(Field(&Link::group, group)));
+      SETUP_OK(place->Up(card));
+      refused(place, {card, older, younger}, "a card that is up");
+      EXPECT_TRUE(SETUP_OK(place->LinkByName(card)).up()) << "it was shut down";
+    }
+    SETUP_OK(place->SetLink(card, {.group = 0}));
+    deleted(place, where == &a ? std::vector{older, younger} : std::vector{younger});
+    EXPECT_THAT(place->LinkByName(card), Holds(Field(&Link::group, 0u)));
+  }
 }
 
 // --- PHYS-25 to PHYS-30 -------------------------------------------------------------------------------------------
@@ -839,9 +972,11 @@ struct Scenario {
       {"UppersDieAndTheCardReturns", {"PHYS-16"}, UppersDieAndTheCardReturns, false, "VLAN_8021Q"},
       {"AnUpperInAnotherNamespaceDiesAlone", {"PHYS-17"}, AnUpperInAnotherNamespaceDiesAlone, false, "VLAN_8021Q"},
       {"AnUpperStaysWhenTheCardMoves", {"PHYS-18"}, AnUpperStaysWhenTheCardMoves, false, "VLAN_8021Q"},
+      {"SeveralUppersStayWhenTheCardMoves", {"PHYS-18"}, SeveralUppersStayWhenTheCardMoves, false},
       {"WorksInItsNamespaceOnly", {"PHYS-19"}, WorksInItsNamespaceOnly, true},
       {"MovesBetweenTwoNamespacesAndTheSourceMayDie", {"PHYS-20"}, MovesBetweenTwoNamespacesAndTheSourceMayDie, true},
       {"CannotBeDeleted", {"PHYS-21"}, CannotBeDeleted, true},
+      {"AGroupWithACardCannotBeDeleted", {"PHYS-21", "DEV-40"}, AGroupWithACardCannotBeDeleted, false},
       {"PciDirectoryShowsItToTheMatchingSysfsOnly", {"PHYS-25"}, PciDirectoryShowsItToTheMatchingSysfsOnly, false},
       {"ReturnIsIndependentOfTheOwner", {"PHYS-27", "PHYS-28"}, ReturnIsIndependentOfTheOwner, true},
       {"ManyRoundTrips", {"PHYS-30"}, ManyRoundTrips, false}};
