@@ -112,7 +112,6 @@ void LinksAreWhereBothDevicesAre(const UpperKind& kind) {
   Place a, b;
   Stack stack;
   const int lower = AddDevice(a, "lower");
-  for (const char* name : {"taken", "below"}) AddDevice(b, name);
   stack.Add(a, "lower");
   for (const auto& [name, nr] : {std::pair("one", 0), std::pair("two", 1)}) {
     const int index = AddUpper(a, kind, name, lower, nr);
@@ -140,16 +139,34 @@ void LinksAreWhereBothDevicesAre(const UpperKind& kind) {
   stack.ExpectLinks("it had another name for a while");
   stack.Move("two", a, "taken");
   stack.ExpectLinks("both have");
-  // Their names are taken there: they have new ones from the beginning.
-  stack.Move("two", b, "third");
-  stack.Move("lower", b, "fourth");
-  stack.ExpectLinks("a device and the one below have moved to where their names are taken");
+}
+// A device that comes to where its name is taken has another one from the beginning.
+void LinksHaveTheNamesThatAMoveGave(const UpperKind& kind) {
+  Place a, b;
+  Stack stack;
+  const int lower = AddDevice(a, "lower");
+  stack.Add(a, "lower");
+  for (const auto& [name, nr] : {std::pair("one", 0), std::pair("two", 1)}) {
+    AddUpper(a, kind, name, lower, nr);
+    stack.Add(a, name, "lower");
+  }
+  for (const char* name : {"lower", "one"}) AddDevice(b, name);
+  stack.ExpectLinks("control: where they were made");
+  stack.Move("one", b, "first");
+  stack.ExpectLinks("one on top has moved to where its name is taken");
+  stack.Move("lower", b, "below");
+  stack.ExpectLinks("the device below has moved to where its name is taken");
+  stack.Move("two", b);
+  stack.ExpectLinks("the other one has followed, under its name");
 }
 [[maybe_unused]] const bool uppers = [] {
-  for (const UpperKind& kind : UpperKinds())
-    if (OutlivesAMoveBelow(kind))
-      RegisterBody("Sysfs", std::string("LinksAreWhereBothDevicesAre/") + kind.name, __FILE__, __LINE__, [&kind] { LinksAreWhereBothDevicesAre(kind); },
-                   Covers("SYSFS-06", "SYSFS-05"), Needs(Config("VETH"), Config(kind.symbol)));
+  for (const UpperKind& kind : UpperKinds()) {
+    if (!OutlivesAMoveBelow(kind)) continue;
+    const Covers covers("SYSFS-06", "SYSFS-05");
+    const Needs needs(Config("VETH"), Config(kind.symbol));
+    RegisterBody("Sysfs", std::string("LinksAreWhereBothDevicesAre/") + kind.name, __FILE__, __LINE__, [&kind] { LinksAreWhereBothDevicesAre(kind); }, covers, needs);
+    RegisterBody("Sysfs", std::string("LinksHaveTheNamesThatAMoveGave/") + kind.name, __FILE__, __LINE__, [&kind] { LinksHaveTheNamesThatAMoveGave(kind); }, covers, needs);
+  }
   return true;
 }();
 
