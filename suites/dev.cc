@@ -920,6 +920,21 @@ NETNS_TEST(Dev, ADumpHasAllAndOnlyTheDevicesOfTheNamespace, Covers("DEV-36"), Ne
 
 // ----------------------------------------------------------------------------------------------------- groups, names
 
+/// ip-link(8), "set group": changes each device of the group in the namespace of the request.
+Status ChangeGroup(Place& place, std::uint32_t group, unsigned flags, const More& more = {}) {
+  ifinfomsg header{};
+  header.ifi_change = header.ifi_flags = flags;
+  Status done = Ok();
+  for (std::uint16_t type : {RTM_SETLINK, RTM_NEWLINK}) {  // rtnetlink changes by group only where the request could create a link
+    Request request(type);
+    request.Named("change group " + std::to_string(group)).Header(header).U32(IFLA_GROUP, group);
+    if (more) more(request);
+    done = place->socket().Ack(request);
+    if (done.ok()) break;
+  }
+  return done;
+}
+
 NETNS_TEST(Dev, LinkGroupsArePerNamespace, Covers("DEV-40"), Needs(Config("BRIDGE"))) {
   Place a, b;
   Place nested = Place::Inside(a);
@@ -929,17 +944,7 @@ NETNS_TEST(Dev, LinkGroupsArePerNamespace, Covers("DEV-40"), Needs(Config("BRIDG
     AddBridge(*place, "g3", {.group = 5});  // the last one on the kernel's list
   }
   // Changes by group.
-  ifinfomsg up{};
-  up.ifi_change = up.ifi_flags = IFF_UP;
-  Request set(RTM_SETLINK);
-  set.Named("set group 5 up").Header(up).U32(IFLA_GROUP, 5);
-  Status by_group = a->socket().Ack(set);
-  if (!by_group.ok()) {  // rtnetlink changes by group only where the request could create a link
-    Request create(RTM_NEWLINK);
-    create.Named("set group 5 up").Header(up).U32(IFLA_GROUP, 5);
-    by_group = a->socket().Ack(create);
-  }
-  ASSERT_OK(by_group);
+  ASSERT_OK(ChangeGroup(a, 5, IFF_UP));
   for (const char* name : {"g1", "g2", "g3"}) {
     EXPECT_TRUE(SETUP_OK(a->LinkByName(name)).up()) << "control: " << name;
     EXPECT_FALSE(SETUP_OK(b->LinkByName(name)).up()) << name;
@@ -953,6 +958,79 @@ NETNS_TEST(Dev, LinkGroupsArePerNamespace, Covers("DEV-40"), Needs(Config("BRIDG
   EXPECT_THAT(LinkNames(a), ElementsAre("lo", "none")) << "control: those of the group are gone";
   EXPECT_THAT(LinkNames(b), ElementsAre("g1", "g2", "g3", "lo", "none"));
   EXPECT_THAT(LinkNames(nested), ElementsAre("g1", "g2", "g3", "lo", "none"));
+}
+
+// One of each kind that can be had, the group's members between others.
+NETNS_TEST(Dev, AChangeByGroupIsOfEachOfItsDevices, Covers("DEV-40"), Needs(Config("VETH"))) {
+  Place a, b, target;
+  const auto add = [](Place& place) {
+    std::vector<std::string> names;
+    AddDevice(place, "first");  // of no group
+    AddDevice(place, "veth", {.group = 5});
+    names.push_back("veth");
+    AddDevice(place, "other", {.group = 6});
+    for (const char* kind : {"dummy", "ifb", "macvlan", "bridge"}) {
+      LinkSpec spec{.name = kind, .kind = kind, .group = 5};
+      if (std::string(kind) == "macvlan") spec.link = LinkRef("first");
+      if (place->AddLink(spec).ok()) names.push_back(kind);  // or not in this kernel
+    }
+    AddDevice(place, "last");
+    return names;
+  };
+  const auto members = add(a);
+  EXPECT_EQ(add(b), members);
+  struct Change {
+    const char* what;
+    unsigned flags;
+    More more;
+    std::function<std::string(const Link&)> shown;
+    std::string value;
+  } changes[] = {
+      {"up", IFF_UP, {}, [](const Link& link) { return std::string(link.up() ? "up" : "down"); }, "up"},
+      {"promiscuous mode", IFF_PROMISC, {}, [](const Link& link) { return std::string((link.flags & IFF_PROMISC) != 0 ? "on" : "off"); }, "on"},
+      {"the MTU", 0, [](Request& r) { r.U32(IFLA_MTU, 1400); }, [](const Link& link) { return std::to_string(link.mtu); }, "1400"},
+      {"the length of the queue", 0, [](Request& r) { r.U32(IFLA_TXQLEN, 77); }, [](const Link& link) { return std::to_string(link.txqlen); }, "77"},
+      {"the alias", 0, [](Request& r) { r.Text(IFLA_IFALIAS, "of the group"); }, [](const Link& link) { return link.alias; }, "of the group"},
+  };
+  for (const Change& change : changes) {
+    SCOPED_TRACE(change.what);
+    ASSERT_OK(ChangeGroup(a, 5, change.flags, change.more));
+    for (const std::string& name : members) {
+      EXPECT_EQ(change.shown(SETUP_OK(a->LinkByName(name))), change.value) << name;
+      EXPECT_NE(change.shown(SETUP_OK(b->LinkByName(name))), change.value) << name << " in another namespace";
+    }
+    for (const char* name : {"first", "other", "last", "lo"}) EXPECT_NE(change.shown(SETUP_OK(a->LinkByName(name))), change.value) << name << ", which is not of the group";
+  }
+  // The group moves.
+  if (std::find(members.begin(), members.end(), "bridge") != members.end()) SETUP_OK(a->SetLink("bridge", {.group = 0}));
+  const auto in_b = LinkNames(b);
+  EXPECT_OK(ChangeGroup(a, 5, 0, [&](Request& r) { r.U32(IFLA_NET_NS_FD, static_cast<std::uint32_t>(target.fd())); }));
+  for (const std::string& name : members) {
+    Place& there = name == "bridge" ? a : target;
+    Place& gone = name == "bridge" ? target : a;
+    EXPECT_THAT(there->LinkByName(name), Succeeds()) << name;
+    EXPECT_THAT(gone->LinkByName(name), FailsWith(ENODEV)) << name;
+  }
+  for (const char* name : {"first", "other", "last"}) EXPECT_THAT(a->LinkByName(name), Succeeds()) << name << ", which is not of the group";
+  EXPECT_EQ(LinkNames(b), in_b);
+  EXPECT_THAT(target->DeleteGroup(5), Succeeds()) << "they are of the group there as well";
+  EXPECT_THAT(LinkNames(target), ElementsAre("lo"));
+}
+
+// net/core/rtnetlink.c rtnl_group_dellink(): lo has no way to be deleted, so a group with it is not deleted at all.
+NETNS_TEST(Dev, AGroupWithLoopbackCannotBeDeleted, Covers("DEV-40"), Needs(Config("VETH"))) {
+  Place a, b;
+  for (Place* place : {&a, &b})
+    for (const char* name : {"one", "two"}) AddDevice(*place, name, {.group = 5});
+  SETUP_OK(a->SetLink("lo", {.group = 5}));
+  EXPECT_THAT(a->DeleteGroup(5), FailsWith(EOPNOTSUPP));
+  EXPECT_THAT(LinkNames(a), ElementsAre("lo", "one", "two")) << "the others were deleted";
+  EXPECT_OK(b->DeleteGroup(5)) << "control: its lo is of no group";
+  EXPECT_THAT(LinkNames(b), ElementsAre("lo"));
+  EXPECT_THAT(a->DeleteGroup(0), FailsWith(EPERM)) << "the group of all that have none";
+  SETUP_OK(a->SetLink("lo", {.group = 6}));
+  EXPECT_OK(a->DeleteGroup(5)) << "control: of another group";
+  EXPECT_THAT(LinkNames(a), ElementsAre("lo"));
 }
 
 NETNS_TEST(Dev, RenamingIsConfinedToTheNamespace, Covers("DEV-44"), Needs(Config("VETH"))) {

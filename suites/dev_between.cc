@@ -322,33 +322,49 @@ void RpsDefaultMaskIsOfTheNamespace(Place& owner, Place& other) {
   const std::string setting = "net.core.rps_default_mask";
   if (!other.ns.HasSysctl(setting))
     throw MissingNeed("needs-feature:rps_default_mask", "no net.core.rps_default_mask", "use Linux 6.3 or later", LinuxVersion{6, 3});
-  const auto cpus = [](Place& place, const std::string& name) { return MaskOf(place.ns.ReadSysfs("class/net/" + name + "/queues/rx-0/rps_cpus")); };
+  const auto queue = [](Place& place, const std::string& name, int number) {
+    return MaskOf(place.ns.ReadSysfs("class/net/" + name + "/queues/rx-" + std::to_string(number) + "/rps_cpus"));
+  };
+  const auto cpus = [&](Place& place, const std::string& name) { return queue(place, name, 0); };
   const auto mask = [&](Place& place) { return MaskOf(place.ns.Sysctl(setting)); };
   EXPECT_EQ(mask(owner), 0u) << "before it is set";
   EXPECT_EQ(mask(other), 0u);
   const Undo undo([&] {
     std::ignore = owner.ns.SetSysctl(setting, "0");
     for (Place* place : {&owner, &other})
-      for (const char* name : {"nscrps0", "nscrps1"}) std::ignore = (*place)->DeleteLink(name);
+      for (const char* name : {"nscrps0", "nscrps1", "nscrps2", "nscrps3", "nscrps4"}) std::ignore = (*place)->DeleteLink(name);
   });
+  const LinkSpec two_queues{.tx_queues = 2, .rx_queues = 2};
   AddDevice(owner, "nscrps0");
+  AddDevice(other, "nscrps2");
   if (Status set = owner.ns.SetSysctl(setting, "1"); set.code() == EACCES || set.code() == EPERM)
     throw MissingNeed("needs-cap:SYS_ADMIN", "net.core.rps_default_mask is writable for real root only", "run as root");
   else
     SETUP_OK(std::move(set));
   Place sibling, inside = Place::Inside(owner);
-  AddDevice(owner, "nscrps1");
+  AddDevice(owner, "nscrps1", two_queues);
   EXPECT_EQ(mask(owner), 1u);
   EXPECT_EQ(cpus(owner, "nscrps1"), 1u) << "control: a device that is created later in that namespace";
+  EXPECT_EQ(queue(owner, "nscrps1", 1), 1u) << "control: its second queue";
   EXPECT_EQ(cpus(owner, "nscrps0"), 0u) << "a device that was created before";
   EXPECT_EQ(cpus(owner, "lo"), 0u);
   for (const auto& [place, which] : {std::pair(&other, "that was there before"), std::pair(&sibling, "made by another afterwards"), std::pair(&inside, "made inside it afterwards")}) {
     SCOPED_TRACE(std::string("a namespace ") + which);
-    AddDevice(*place, "nscrps1");
+    AddDevice(*place, "nscrps1", two_queues);
     EXPECT_EQ(mask(*place), 0u) << "the mask of another namespace";
-    EXPECT_EQ(cpus(*place, "nscrps1"), 0u) << "a new device has the mask of another namespace";
+    for (int number : {0, 1}) EXPECT_EQ(queue(*place, "nscrps1", number), 0u) << "queue " << number << " of a new device has the mask of another namespace";
     EXPECT_EQ(cpus(*place, "lo"), 0u);
   }
+  // By one request, whichever namespace that is sent in: each end of a pair has the mask of where it is made.
+  for (Place* asked : {&owner, &other}) {
+    SCOPED_TRACE(asked == &owner ? "asked for in the namespace that has the mask" : "asked for in the other one");
+    SETUP_OK((*asked)->AddVeth("nscrps3", {.name = "nscrps4", .netns_fd = owner.fd()}, {.netns_fd = other.fd()}));
+    EXPECT_EQ(cpus(owner, "nscrps4"), 1u) << "control: the end that is made in the namespace that has the mask";
+    EXPECT_EQ(cpus(other, "nscrps3"), 0u) << "the end that is made in the other one";
+    SETUP_OK(owner->DeleteLink("nscrps4"));
+  }
+  SETUP_OK(other->MoveLink("nscrps2", owner.ref()));
+  EXPECT_EQ(cpus(owner, "nscrps2"), 0u) << "a device that comes there was not created there";
 }
 NETNS_TEST(Dev, RpsDefaultMaskIsPerNamespace, Covers("DEV-45"), Needs(Config("RPS"), Config("VETH"))) { BetweenTwoNamespaces(RpsDefaultMaskIsOfTheNamespace); }
 NETNS_TEST(Dev, RpsDefaultMaskOfTheInitialNamespaceIsItsOwn, Covers("DEV-45"), Needs(Machine(), Config("RPS"), Config("VETH")), Exclusive{}) {

@@ -6,6 +6,10 @@
 #include <netinet/in.h>
 #include <sched.h>
 
+#include <filesystem>
+#include <map>
+#include <set>
+
 #include "suites/support/listener.h"
 #include "suites/support/place.h"
 
@@ -637,7 +641,13 @@ void PortLeavesItsMaster(const std::string& kind, const std::string& symbol) {
     }
   });
   EXPECT_THAT(files, ElementsAre("/sys/class/net/hub/lower_p1", "/sys/class/net/p1/master"));
-  b.ns.InWithSysfs([] { EXPECT_NE(::access("/sys/class/net/p2/master", F_OK), 0) << "a link to a master in the target"; });
+  std::map<std::string, std::set<std::string>> entries;
+  b.ns.InWithSysfs([&] {
+    EXPECT_NE(::access("/sys/class/net/p2/master", F_OK), 0) << "a link to a master in the target";
+    for (const std::string name : {"p2", "free"})
+      for (const auto& entry : std::filesystem::directory_iterator("/sys/class/net/" + name)) entries[name].insert(entry.path().filename());
+  });
+  EXPECT_EQ(entries["p2"], entries["free"]) << "in sysfs it is like a device that never had a master";
   SETUP_OK(b->MoveLink("p2", a.ref()));
   EXPECT_THAT(ports(), ElementsAre("p1")) << "back home it is free";
   EXPECT_OK(a->SetLink("p2", {.master = "hub"}));

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // SYSFS and MISC: devices that belong together across namespaces, and other numbers by which devices are known.
 #include <arpa/inet.h>
-#include <dirent.h>
 #include <netinet/in.h>
+
+#include <filesystem>
+#include <map>
 
 #include "suites/support/generic.h"
 #include "suites/support/place.h"
+#include "suites/support/uppers.h"
 
 namespace netns {
 namespace {
@@ -16,18 +19,25 @@ using testing::IsEmpty;
 using testing::Not;
 using testing::UnorderedElementsAre;
 
-/// The links from a device to those that it stands on (lower_*) and that stand on it (upper_*), in its namespace's sysfs.
-std::vector<std::string> Adjacent(const Place& place, const std::string& device) {
-  std::vector<std::string> links;
+/// By device, the links to those that it stands on (lower_*) and that stand on it (upper_*), in the namespace's sysfs.
+std::map<std::string, std::vector<std::string>> Adjacency(const Place& place) {
+  std::map<std::string, std::vector<std::string>> all;
   place.ns.InWithSysfs([&] {
-    DIR* directory = ::opendir(("/sys/class/net/" + device).c_str());
-    if (directory == nullptr) throw SetupFailure(ErrnoError("opendir of " + device).ToString(), std::source_location::current());
-    while (const dirent* entry = ::readdir(directory))
-      if (const std::string name = entry->d_name; name.starts_with("lower_") || name.starts_with("upper_")) links.push_back(name);
-    ::closedir(directory);
+    for (const auto& device : std::filesystem::directory_iterator("/sys/class/net")) {
+      if (!device.is_symlink()) continue;
+      std::vector<std::string>& links = all[device.path().filename()];
+      for (const auto& entry : std::filesystem::directory_iterator(device.path()))
+        if (const std::string name = entry.path().filename(); name.starts_with("lower_") || name.starts_with("upper_"))
+          links.push_back(name + (std::filesystem::exists(entry.path() / "ifindex") ? "" : " to nowhere"));
+      std::sort(links.begin(), links.end());
+    }
   });
-  std::sort(links.begin(), links.end());
-  return links;
+  return all;
+}
+std::vector<std::string> Adjacent(const Place& place, const std::string& device) {
+  const auto all = Adjacency(place);
+  if (!all.contains(device)) throw SetupFailure("no " + device + " in /sys/class/net", std::source_location::current());
+  return all.at(device);
 }
 
 // sysfs(5): /sys/class/net has the devices of a namespace; so what a device refers to is there as well.
@@ -56,6 +66,109 @@ NETNS_TEST(Sysfs, DevicesOfOtherNamespacesAreNotReferredTo, Covers("SYSFS-05", "
   EXPECT_THAT(Adjacent(here, "wan0"), UnorderedElementsAre("upper_gone", "upper_stays")) << "control: back in the same namespace";
   EXPECT_THAT(Adjacent(here, "gone"), ElementsAre("lower_wan0")) << "control: back in the same namespace";
 }
+
+/// Devices that stand on one another, and where each of them is.
+class Stack {
+ public:
+  void Add(Place& place, const std::string& role, const std::string& on = "") { devices_[role] = {&place, role, on}; }
+  Place& PlaceOf(const std::string& role) { return *devices_.at(role).place; }
+  bool Has(const std::string& role) const { return devices_.contains(role); }
+  void Move(const std::string& role, Place& to, const std::string& new_name = "") {
+    Device& device = devices_.at(role);
+    SETUP_OK((*device.place)->MoveLink(device.name, to.ref(), {.new_name = new_name}));
+    device.place = &to;
+    if (!new_name.empty()) device.name = new_name;
+  }
+  /// Each has links to those that it stands on, and that stand on it, in its namespace; and no others.
+  void ExpectLinks(const std::string& when) {
+    SCOPED_TRACE(when);
+    std::map<Place*, std::map<std::string, std::vector<std::string>>> seen, expected;
+    for (const auto& [role, device] : devices_) {
+      auto& mine = expected[device.place][device.name];
+      for (const auto& [other_role, other] : devices_) {
+        if (other.place != device.place) continue;
+        if (other.on == role) mine.push_back("upper_" + other.name);
+        if (device.on == other_role) mine.push_back("lower_" + other.name);
+      }
+      std::sort(mine.begin(), mine.end());
+    }
+    for (const auto& [place, links] : expected) {
+      const auto all = Adjacency(*place);
+      for (const auto& [name, mine] : links) seen[place][name] = all.contains(name) ? all.at(name) : std::vector<std::string>{"no such device"};
+      EXPECT_EQ(seen[place], links) << "the links between devices in their sysfs";
+    }
+  }
+
+ private:
+  struct Device {
+    Place* place;
+    std::string name, on;
+  };
+  std::map<std::string, Device> devices_;
+};
+
+// net/core/dev.c netdev_adjacent_add_links(), netdev_adjacent_del_links(): whichever of them comes last brings the links of both.
+void LinksAreWhereBothDevicesAre(const UpperKind& kind) {
+  Place a, b;
+  Stack stack;
+  const int lower = AddDevice(a, "lower");
+  stack.Add(a, "lower");
+  for (const auto& [name, nr] : {std::pair("one", 0), std::pair("two", 1)}) {
+    const int index = AddUpper(a, kind, name, lower, nr);
+    stack.Add(a, name, "lower");
+    // Something on top of one of them, where it bears something.
+    if (nr == 0 && a->AddLink({.name = "top", .kind = "vlan", .link = index, .data = [](Request& r) { r.U16(IFLA_VLAN_ID, 99); }}).ok()) stack.Add(a, "top", "one");
+  }
+  stack.ExpectLinks("control: where they were made");
+  stack.Move("one", b);
+  stack.ExpectLinks("one of two devices on top has left");
+  stack.Move("lower", b);
+  stack.ExpectLinks("the device below has followed it");
+  if (stack.Has("top")) {
+    stack.Move("top", b);
+    stack.ExpectLinks("what stands on that has followed, too");
+  }
+  stack.Move("two", b, "second");
+  stack.ExpectLinks("all have, the last under a new name");
+  stack.Move("lower", a, "below");
+  stack.ExpectLinks("the device below has gone back, under a new name");
+  stack.Move("one", a);
+  stack.ExpectLinks("one of two devices on top has followed it");
+  SETUP_OK(a->Rename("below", "taken"));
+  SETUP_OK(a->Rename("taken", "below"));
+  stack.ExpectLinks("it had another name for a while");
+  stack.Move("two", a, "taken");
+  stack.ExpectLinks("both have");
+}
+// A device that comes to where its name is taken has another one from the beginning.
+void LinksHaveTheNamesThatAMoveGave(const UpperKind& kind) {
+  Place a, b;
+  Stack stack;
+  const int lower = AddDevice(a, "lower");
+  stack.Add(a, "lower");
+  for (const auto& [name, nr] : {std::pair("one", 0), std::pair("two", 1)}) {
+    AddUpper(a, kind, name, lower, nr);
+    stack.Add(a, name, "lower");
+  }
+  for (const char* name : {"lower", "one"}) AddDevice(b, name);
+  stack.ExpectLinks("control: where they were made");
+  stack.Move("one", b, "first");
+  stack.ExpectLinks("one on top has moved to where its name is taken");
+  stack.Move("lower", b, "below");
+  stack.ExpectLinks("the device below has moved to where its name is taken");
+  stack.Move("two", b);
+  stack.ExpectLinks("the other one has followed, under its name");
+}
+[[maybe_unused]] const bool uppers = [] {
+  for (const UpperKind& kind : UpperKinds()) {
+    if (!OutlivesAMoveBelow(kind)) continue;
+    const Covers covers("SYSFS-06", "SYSFS-05");
+    const Needs needs(Config("VETH"), Config(kind.symbol));
+    RegisterBody("Sysfs", std::string("LinksAreWhereBothDevicesAre/") + kind.name, __FILE__, __LINE__, [&kind] { LinksAreWhereBothDevicesAre(kind); }, covers, needs);
+    RegisterBody("Sysfs", std::string("LinksHaveTheNamesThatAMoveGave/") + kind.name, __FILE__, __LINE__, [&kind] { LinksHaveTheNamesThatAMoveGave(kind); }, covers, needs);
+  }
+  return true;
+}();
 
 // netlink/specs/netdev.yaml, napi-get: an instance is known by an id of the machine; it is told in the namespace of its device.
 NETNS_TEST(Misc, NapiInstancesAreToldInTheNamespaceOfTheirDevice, Covers("MISC-08"), Needs(Config("VETH"))) {

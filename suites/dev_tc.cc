@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // DEV: traffic control. Queueing disciplines, classes, filters, chains, blocks and shared actions belong to a namespace; the
 // discipline that new devices get is the machine's.
+#include <fcntl.h>
 #include <linux/gen_stats.h>
 #include <linux/if_ether.h>
+#include <linux/if_tun.h>
 #include <linux/pkt_cls.h>
 #include <linux/pkt_sched.h>
 #include <linux/tc_act/tc_connmark.h>
@@ -20,8 +22,10 @@
 #include "fixtures/link_monitor.h"
 #include "fixtures/nic.h"
 #include "fixtures/sockets.h"
+#include "fixtures/user_namespace.h"
 #include "suites/support/action.h"
 #include "suites/support/place.h"
+#include "suites/support/tun.h"
 
 namespace netns {
 namespace {
@@ -444,6 +448,165 @@ NETNS_TEST(Dev, TheDefaultQueueingDisciplineIsTheMachines, Covers("DEV-38"), Nee
   }
   EXPECT_EQ(SETUP_OK(a->LinkByName("pfifo")).qdisc, "pfifo") << "a device that is up keeps what it got";
 }
+
+/// The disciplines of the queues of a device: those below its root, or that itself where the device has one queue.
+std::vector<std::string> OfQueues(Place& place, const std::string& name) {
+  const Link link = SETUP_OK(place->LinkByName(name));
+  std::vector<std::string> queues;
+  for (const Qdisc& qdisc : SETUP_OK(place->Qdiscs()))
+    if (qdisc.dev == link.index && qdisc.kind != "mq" && qdisc.kind != "mqprio") queues.push_back(qdisc.kind);
+  return queues;
+}
+/// A way in which a device with `queues` queues comes to be up in a place.
+struct ManyQueues {
+  const char* name;
+  std::vector<const char*> configs;
+  const char* root;
+  std::size_t queues;
+  std::function<void(Place& at, Place& other, const std::string& name)> make;
+};
+void AddIfb(Place& at, const std::string& name) {
+  Status added = at->AddLink({.name = name, .kind = "ifb", .tx_queues = 3, .rx_queues = 3});
+  RequireBuiltIn(added, "IFB");
+  SETUP_OK(std::move(added));
+}
+/// Multi-queue tap devices live as long as their files.
+std::vector<Fd>& TapFiles() {
+  static std::vector<Fd> files;  // a test's body runs in a process of its own
+  return files;
+}
+void AddTap(Place& at, const std::string& name) {
+  for (int queue = 0; queue < 2; ++queue) {
+    auto file = at.ns.OpenIn(TunFile(), O_RDWR);
+    if (file.code() == ENODEV || file.code() == ENXIO) RequireBuiltIn(Error{EOPNOTSUPP, "/dev/net/tun"}, "TUN");
+    TapFiles().push_back(SETUP_OK(std::move(file)));
+    ifreq request = NamedIfreq(name);
+    request.ifr_flags = static_cast<short>(IFF_TAP | IFF_NO_PI | IFF_MULTI_QUEUE);
+    SETUP_OK(NETNS_IOCTL(TapFiles().back(), TUNSETIFF, request));
+  }
+}
+const std::vector<ManyQueues>& WithManyQueues() {
+  static const std::vector<ManyQueues> ways = {
+      {"OfADevice", {"IFB"}, "mq", 3,
+       [](Place& at, Place&, const std::string& name) {
+         AddIfb(at, name);
+         SETUP_OK(at->Up(name));
+       }},
+      {"OfATap", {"TUN"}, "mq", 2,
+       [](Place& at, Place&, const std::string& name) {
+         AddTap(at, name);
+         SETUP_OK(at->Up(name));
+       }},
+      {"OfADeviceThatComes", {"IFB"}, "mq", 3,
+       [](Place& at, Place& other, const std::string& name) {
+         AddIfb(other, name);
+         SETUP_OK(other->MoveLink(name, at.ref()));
+         SETUP_OK(at->Up(name));
+       }},
+      {"OfADeviceThatCameAfterItWasUp", {"IFB"}, "mq", 3,
+       [](Place& at, Place& other, const std::string& name) {
+         AddIfb(other, name);
+         SETUP_OK(other->Up(name));
+         SETUP_OK(other->MoveLink(name, at.ref()));
+         SETUP_OK(at->Up(name));
+       }},
+      {"OfADeviceInTheRequestOfAnother", {"IFB"}, "mq", 3,
+       [](Place& at, Place& other, const std::string& name) {
+         SETUP_OK(other->AddLink({.name = name, .kind = "ifb", .up = true, .netns_fd = at.fd(), .tx_queues = 3, .rx_queues = 3}));
+       }},
+      {"BelowAnExplicitRoot", {"IFB"}, "mq", 3,
+       [](Place& at, Place&, const std::string& name) {
+         AddIfb(at, name);
+         SETUP_OK(at->Up(name));
+         SETUP_OK(at->AddQdisc(name, "mq", TC_H_ROOT, kHandle));
+       }},
+      {"AfterAnotherRootHasGone", {"IFB"}, "mq", 3,
+       [](Place& at, Place&, const std::string& name) {
+         AddIfb(at, name);
+         SETUP_OK(at->Up(name));
+         SETUP_OK(at->AddQdisc(name, "pfifo", TC_H_ROOT, kHandle));
+         EXPECT_EQ(SETUP_OK(at->LinkByName(name)).qdisc, "pfifo") << "control";
+         SETUP_OK(at->DeleteQdisc(name));
+       }},
+      {"OfPrioritisedQueues", {"IFB", "NET_SCH_MQPRIO"}, "mqprio", 3,
+       [](Place& at, Place&, const std::string& name) {
+         AddIfb(at, name);
+         SETUP_OK(at->Up(name));
+         tc_mqprio_qopt options{};
+         options.num_tc = 3;
+         for (std::uint16_t i = 0; i < 3; ++i) {
+           options.count[i] = 1;
+           options.offset[i] = i;
+         }
+         Request request(RTM_NEWQDISC, NLM_F_CREATE | NLM_F_REPLACE);
+         request.Named("add mqprio").Header(On(SETUP_OK(at->LinkByName(name)).index, TC_H_ROOT, kHandle)).Text(TCA_KIND, "mqprio").Structure(TCA_OPTIONS, options);
+         Status added = at->socket().Ack(request);
+         RequireBuiltIn(added, "NET_SCH_MQPRIO");
+         SETUP_OK(std::move(added));
+       }},
+  };
+  return ways;
+}
+// Documentation/networking/multiqueue.rst: each queue has a discipline of its own; by net/sched/sch_mq.c and sch_mqprio.c that is the
+// default one of the machine.
+void EachQueueHasTheDefault(const ManyQueues& way) {
+  Place initial(InitialNetNamespace()), a;
+  Place nested = Place::Inside(a);
+  Actor root = StartNamespaceRoot("root");
+  Place owned{root.Run([] { return NetNamespace::Current(); })};
+  DefaultQdisc setting;
+  const std::string name = "nscqueues";
+  struct Remove {
+    Place& initial;
+    std::string name;
+    ~Remove() { (void)initial->DeleteLink(name).ok(); }
+  } remove{initial, name};
+  for (const std::string kind : {"pfifo", "bfifo", "pfifo_fast"}) {
+    SCOPED_TRACE("net.core.default_qdisc = " + kind);
+    setting.Set(kind);
+    for (const auto& [at, other, where] : {std::tuple(&initial, &a, "control: in the initial namespace"), std::tuple(&a, &initial, "in another one"),
+                                           std::tuple(&nested, &a, "in one that was created from inside"), std::tuple(&owned, &a, "in one of another owner")}) {
+      SCOPED_TRACE(where);
+      way.make(*at, *other, name);
+      EXPECT_EQ(SETUP_OK((*at)->LinkByName(name)).qdisc, way.root) << "control: the root";
+      EXPECT_EQ(OfQueues(*at, name), std::vector<std::string>(way.queues, kind)) << "the disciplines of its queues";
+      TapFiles().clear();
+      (void)(*at)->DeleteLink(name).ok();  // a tap has gone
+    }
+  }
+}
+[[maybe_unused]] const bool queues = [] {
+  for (const ManyQueues& way : WithManyQueues()) {
+    Needs needs(Machine(), Config("NET_SCHED"), UserNs());
+    for (const char* symbol : way.configs) needs.list.push_back(Config(symbol));
+    RegisterBody("Dev", std::string("EachQueueHasTheDefaultDiscipline/") + way.name, __FILE__, __LINE__, [&way] { EachQueueHasTheDefault(way); }, Covers("DEV-38"), needs,
+                 Exclusive{});
+  }
+  // Cards that have a queue for each processor, if they can.
+  for (const auto& [suite, driver] : {std::pair("PhysVirtioNet", "virtio_net"), std::pair("PhysVmxnet3", "vmxnet3")})
+    RegisterBody(
+        suite, "EachQueueHasTheDefaultDiscipline", __FILE__, __LINE__,
+        [] {
+          auto nics = PhysicalNic::Leased();
+          Place initial(InitialNetNamespace()), a;
+          DefaultQdisc setting;
+          for (const std::string kind : {"pfifo", "bfifo", "pfifo_fast"}) {
+            SCOPED_TRACE("net.core.default_qdisc = " + kind);
+            setting.Set(kind);
+            SETUP_OK(nics[0].MoveTo(a.ns));
+            const std::string name = nics[0].name();
+            SETUP_OK(a->Up(name));
+            const auto queues = OfQueues(a, name);
+            EXPECT_THAT(queues, Not(IsEmpty()));
+            EXPECT_THAT(queues, testing::Each(kind)) << "in the namespace that it was moved to";
+            SETUP_OK(a->MoveLink(name, initial.ref()));
+            SETUP_OK(initial->Up(name));
+            EXPECT_EQ(OfQueues(initial, name), std::vector<std::string>(queues.size(), kind)) << "control: in the initial namespace";
+          }
+        },
+        Covers("DEV-38"), Needs(Nic(driver, 1), Config("NET_SCHED")), Exclusive{});
+  return true;
+}();
 
 }  // namespace
 }  // namespace netns

@@ -224,6 +224,89 @@ NETNS_TEST(Evt, AMoveIsARemovalHereAndAnAdditionThere, Covers("EVT-02"), Needs(C
   EXPECT_THAT(OfDevices(in_other), IsEmpty());
 }
 
+/// A way to move a device "west" of index 50.
+struct Crossing {
+  const char* name;
+  bool name_taken, index_taken;     ///< By another device in the target.
+  MoveOptions options;
+};
+const std::vector<Crossing>& Crossings() {
+  static const std::vector<Crossing> crossings = {
+      {"AsItIs", false, false, {}},
+      {"ToWhereItsIndexIsTaken", false, true, {}},
+      {"UnderANewName", false, false, {.new_name = "x0"}},
+      {"UnderANewNameToWhereItsIndexIsTaken", false, true, {.new_name = "x0"}},
+      {"ByAPattern", false, false, {.new_name = "x%d"}},
+      {"UnderANewNameToWhereItsOwnIsTaken", true, false, {.new_name = "x0"}},
+      {"UnderANewNameToWhereItsOwnAndItsIndexAreTaken", true, true, {.new_name = "x0"}},
+      {"ByAPatternToWhereItsNameIsTaken", true, false, {.new_name = "x%d"}},
+      {"ByAPatternOfItsOwnNameToWhereItsNameAndItsIndexAreTaken", true, true, {.new_name = "west%d"}},
+      {"WithANewIndex", false, false, {.new_ifindex = 500}},
+      {"WithANewIndexToWhereItsNameIsTaken", true, false, {.new_name = "x0", .new_ifindex = 500}},
+  };
+  return crossings;
+}
+void IsTold(const Crossing& crossing) {
+  Place a, other;
+  Ears in_other(other);
+  const int lower = AddDevice(a, "lower");
+  for (const char* kind : {"veth", "macvlan"}) {
+    SCOPED_TRACE(kind);
+    if (std::string(kind) == "veth") {
+      AddDevice(a, "west", {.index = 50});
+    } else {
+      const Status added = a->AddLink({.name = "west", .kind = kind, .index = 50, .link = lower});
+      if (added.code() == EOPNOTSUPP) continue;  // not in this kernel
+      SETUP_OK(Status(added));
+    }
+    Place b;
+    if (crossing.name_taken) AddDevice(b, "west", {.index = 60});
+    if (crossing.index_taken) AddDevice(b, "taken", {.index = 50});
+    const auto before = LinkNames(b);
+    Ears in_a(a), in_b(b);
+    SETUP_OK(a->MoveLink("west", b.ref(), crossing.options));
+    Link there;
+    for (Link& link : SETUP_OK(b->Links()))
+      if (!IsFallback(link.name) && std::find(before.begin(), before.end(), link.name) == before.end()) there = std::move(link);
+    if (!crossing.options.new_ifindex) {  // ignored before 5.13
+      EXPECT_EQ(there.index != 50, crossing.index_taken) << "control";
+    }
+    const auto left = OfDevices(in_a), came = OfDevices(in_b);
+    const std::string directory = "/devices/virtual/net/";
+    ASSERT_THAT(left, testing::SizeIs(1)) << "where it left, one event";
+    EXPECT_EQ(Describe(left[0]), "remove@" + directory + "west");
+    EXPECT_EQ(left[0].Value("DEVPATH"), directory + "west");
+    EXPECT_EQ(left[0].Value("INTERFACE"), "west");
+    EXPECT_EQ(left[0].Value("IFINDEX"), "50");
+    // It is added, under whichever name, and told by each name that it has until the request is done.
+    ASSERT_THAT(came, Not(IsEmpty())) << "where it came to";
+    EXPECT_EQ(came[0].action, "add") << came[0];
+    std::string last;
+    for (const Uevent& event : came) {
+      if (!last.empty()) {
+        EXPECT_EQ(event.action, "move") << event;
+        EXPECT_EQ(event.Value("DEVPATH_OLD"), last) << event;
+      }
+      last = event.Value("DEVPATH");
+      EXPECT_EQ(event.path, last) << event;
+      EXPECT_EQ(directory + event.Value("INTERFACE"), last) << event;
+      EXPECT_EQ(event.Value("IFINDEX"), std::to_string(there.index)) << event;
+    }
+    EXPECT_EQ(last, directory + there.name) << "the name that it has there";
+    if (crossing.options.new_name.empty()) {
+      for (const Uevent& event : came) EXPECT_EQ(event.path, directory + "west") << "it keeps its name";  // some kernels tell of a 'move' to that
+    }
+    SETUP_OK(b->DeleteLink(there.name));
+  }
+  EXPECT_THAT(OfDevices(in_other), IsEmpty()) << "in a namespace that it neither left nor came to";
+}
+[[maybe_unused]] const bool crossings = [] {
+  for (const Crossing& crossing : Crossings())
+    RegisterBody("Evt", std::string("AMoveIsTold/") + crossing.name, __FILE__, __LINE__, [&crossing] { IsTold(crossing); }, Covers("EVT-02"),
+                 Needs(Config("VETH")));
+  return true;
+}();
+
 // lib/kobject_uevent.c, uevent_net_init(): only the namespaces that the initial user namespace owns are on the list.
 NETNS_TEST(Evt, OfDevicesWithoutNamespaceGoToTheInitialOwnersNamespaces, Covers("EVT-03"), Needs(Root(), Machine(), Config("VETH")),
            Exclusive{}) {

@@ -16,7 +16,9 @@
 #include <filesystem>
 #include <functional>
 #include <map>
+#include <set>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "fixtures/net_namespace.h"
@@ -27,6 +29,7 @@
 #include "harness/registration.h"
 #include "suites/support/features.h"
 #include "suites/support/phys.h"
+#include "suites/support/uppers.h"
 
 namespace netns {
 namespace {
@@ -630,6 +633,68 @@ void AnUpperStaysWhenTheCardMoves() {
   EXPECT_OK(in_initial.DeleteLink(name));
 }
 
+// Two of each kind on a card, and a third one in another namespace: wherever the card goes, all stay. (What it is with one alone is
+// asked above.) A card bears macvlans or ipvlans, and VLANs beside either.
+void SeveralUppersStayWhenTheCardMoves() {
+  auto nics = PhysicalNic::Leased();
+  Place initial(InitialNetNamespace()), elsewhere, first, second;
+  // By the address of its hardware: another test may want its name.
+  auto card_in = [&](Place& place) {
+    for (const Link& link : SETUP_OK(place->Links()))
+      if (link.kind.empty() && link.address == nics[0].mac()) return link.index;
+    return 0;
+  };
+  bool any = false;
+  for (const std::set<std::string>& together : {std::set<std::string>{"vlan", "macvlan", "macvtap"}, std::set<std::string>{"vlan", "ipvlan"}}) {
+    struct Upper {
+      Place* place;
+      const UpperKind* kind;
+      std::string name;
+      int index;
+    };
+    std::vector<Upper> uppers;
+    std::vector<std::unique_ptr<NothingStays>> undo;
+    for (const UpperKind& kind : UpperKinds())
+      for (int number = 0; together.contains(kind.kind) && number < 3; ++number) {
+        const std::string name = Own("u" + std::to_string(uppers.size()), nics[0]);
+        Status added = initial->AddLink(UpperSpec(kind, name, card_in(initial), number));
+        if (added.code() == EOPNOTSUPP) break;  // not in this kernel
+        SETUP_OK(std::move(added));
+        undo.push_back(std::make_unique<NothingStays>(initial.rtnl, name));
+        Place& place = number == 2 ? elsewhere : initial;
+        if (number == 2) SETUP_OK(initial->MoveLink(name, place.ref()));
+        uppers.push_back({&place, &kind, name, SETUP_OK(place->LinkByName(name)).index});
+      }
+    any = any || !uppers.empty();
+    auto expect = [&](Place& where, const std::string& when) {
+      SCOPED_TRACE(when);
+      const int card = card_in(where);
+      for (const auto& [place, kind, name, index] : uppers) {
+        auto link = (*place)->LinkByName(name);
+        ASSERT_OK(link) << "a " << kind->kind << " that stays where it is";
+        EXPECT_EQ(link->index, index) << "it is the same device";
+        EXPECT_EQ(link->link, card) << "IFLA_LINK of a " << kind->kind << ": the card";
+        if (place == &where) {
+          EXPECT_EQ(link->link_netnsid, std::nullopt) << "a " << kind->kind << " and the card are in one namespace";
+        } else if (std::string(kind->kind) != "ipvlan" || HasNetnsCookie()) {
+          EXPECT_EQ(link->link_netnsid, SETUP_OK((*place)->GetNsid(where.ref())).nsid) << "IFLA_LINK_NETNSID of a " << kind->kind << ": where the card is";
+        }
+      }
+    };
+    expect(initial, "control: before it moves");
+    for (const auto& [from, to, when] : {std::tuple(&initial, &first, "from the initial namespace to another"),
+                                         std::tuple(&first, &second, "from there to a third one"), std::tuple(&second, &initial, "back")}) {
+      SETUP_OK((*from)->MoveLink(card_in(*from), to->ref()));
+      expect(*to, when);
+    }
+    for (const auto& [place, kind, name, index] : uppers) {
+      EXPECT_OK((*place)->DeleteLink(name));
+      EXPECT_THAT((*place)->LinkByName(name), FailsWith(ENODEV)) << "control: a " << kind->kind << " that was deleted";
+    }
+  }
+  if (!any) throw MissingNeed("needs-config:MACVLAN", "this kernel has no devices that stand on another one", "use a kernel with CONFIG_MACVLAN");
+}
+
 // --- PHYS-19 to PHYS-21 -------------------------------------------------------------------------------------------
 
 void WorksInItsNamespaceOnly() {
@@ -677,6 +742,65 @@ void CannotBeDeleted() {
   EXPECT_THAT(inside.LinkByName(nics[0].name()), Succeeds());
   SETUP_OK(inside.AddVeth("v0", "v1"));
   EXPECT_THAT(inside.DeleteLink("v0"), Succeeds()) << "control: a virtual device can be deleted";
+}
+
+// net/core/rtnetlink.c rtnl_group_dellink(): a group is deleted as a whole, or not at all.
+void AGroupWithACardCannotBeDeleted() {
+  auto nics = PhysicalNic::Leased();
+  Place initial(InitialNetNamespace()), a;
+  Place asks;
+  // One of its own for each card: the initial namespace is that of other tests, too.
+  const auto group = static_cast<std::uint32_t>(std::stoul(nics[0].mac().substr(15) + nics[0].mac().substr(12, 2) + nics[0].mac().substr(9, 2), nullptr, 16)) + 1000;
+  const std::string older = Own("go", nics[0]), younger = Own("gy", nics[0]);
+  const NothingStays no_younger(initial.rtnl, younger);
+  auto refused = [&](Place& where, const std::vector<std::string>& members, const std::string& when) {
+    SCOPED_TRACE(when);
+    const auto before = LinkNames(where);
+    EXPECT_THAT(where->DeleteGroup(group), FailsWith(EOPNOTSUPP)) << "a group with a card in it";
+    if (&where != &initial) {
+      EXPECT_EQ(LinkNames(where), before) << "the others were deleted";
+    }
+    for (const std::string& member : members) EXPECT_THAT(where->LinkByName(member), Holds(Field(&Link::group, group))) << member;
+  };
+  auto deleted = [&](Place& where, const std::vector<std::string>& members) {
+    EXPECT_OK(where->DeleteGroup(group)) << "control: without a card in it";
+    for (const std::string& member : members) EXPECT_THAT(where->LinkByName(member), FailsWith(ENODEV)) << "control: " << member;
+    EXPECT_THAT(where->DeleteGroup(group), FailsWith(ENODEV)) << "control: an empty group";
+  };
+  const std::string card = nics[0].name();
+  for (Place* where : {&initial, &a}) {
+    SCOPED_TRACE(where == &initial ? "in the initial namespace" : "in another one");
+    if (where == &a) SETUP_OK(nics[0].MoveTo(a.ns));
+    Place& place = *where;
+    SETUP_OK(place->SetLink(card, {.group = group}));
+    refused(place, {card}, "a card alone");
+    // Behind a card on the kernel's list, and in front of it: in `a` the card arrives after the first.
+    AddDevice(place, younger, {.group = group});
+    refused(place, {card, younger}, "a card and a younger device");
+    if (where == &a) {
+      SETUP_OK(place->DeleteLink(younger));
+      SETUP_OK(place->MoveLink(card, initial.ref()));
+      AddDevice(place, older, {.group = group});
+      SETUP_OK(initial->MoveLink(card, place.ref()));
+      SETUP_OK(place->SetLink(card, {.group = group}));
+      refused(place, {card, older}, "a card and a device that was there before");
+      AddDevice(place, younger, {.group = group});
+      refused(place, {card, older, younger}, "a card between others");
+      // The same asked by the id of the namespace, and of a card that is up.
+      SETUP_OK(asks->NewNsid(place.ref(), 7));
+      const int here = SETUP_OK(place->LinkByName(card)).index;
+      Request request(RTM_DELLINK);
+      request.Named("delete a group of another namespace").Header(ifinfomsg{}).U32(IFLA_GROUP, group).S32(IFLA_TARGET_NETNSID, 7);
+      EXPECT_THAT(asks->socket().Ack(request), FailsWith(EOPNOTSUPP));
+      EXPECT_THAT(place->LinkByIndex(here), Holds(Field(&Link::group, group)));
+      SETUP_OK(place->Up(card));
+      refused(place, {card, older, younger}, "a card that is up");
+      EXPECT_TRUE(SETUP_OK(place->LinkByName(card)).up()) << "it was shut down";
+    }
+    SETUP_OK(place->SetLink(card, {.group = 0}));
+    deleted(place, where == &a ? std::vector{older, younger} : std::vector{younger});
+    EXPECT_THAT(place->LinkByName(card), Holds(Field(&Link::group, 0u)));
+  }
 }
 
 // --- PHYS-25 to PHYS-30 -------------------------------------------------------------------------------------------
@@ -839,9 +963,11 @@ struct Scenario {
       {"UppersDieAndTheCardReturns", {"PHYS-16"}, UppersDieAndTheCardReturns, false, "VLAN_8021Q"},
       {"AnUpperInAnotherNamespaceDiesAlone", {"PHYS-17"}, AnUpperInAnotherNamespaceDiesAlone, false, "VLAN_8021Q"},
       {"AnUpperStaysWhenTheCardMoves", {"PHYS-18"}, AnUpperStaysWhenTheCardMoves, false, "VLAN_8021Q"},
+      {"SeveralUppersStayWhenTheCardMoves", {"PHYS-18"}, SeveralUppersStayWhenTheCardMoves, false},
       {"WorksInItsNamespaceOnly", {"PHYS-19"}, WorksInItsNamespaceOnly, true},
       {"MovesBetweenTwoNamespacesAndTheSourceMayDie", {"PHYS-20"}, MovesBetweenTwoNamespacesAndTheSourceMayDie, true},
       {"CannotBeDeleted", {"PHYS-21"}, CannotBeDeleted, true},
+      {"AGroupWithACardCannotBeDeleted", {"PHYS-21", "DEV-40"}, AGroupWithACardCannotBeDeleted, false},
       {"PciDirectoryShowsItToTheMatchingSysfsOnly", {"PHYS-25"}, PciDirectoryShowsItToTheMatchingSysfsOnly, false},
       {"ReturnIsIndependentOfTheOwner", {"PHYS-27", "PHYS-28"}, ReturnIsIndependentOfTheOwner, true},
       {"ManyRoundTrips", {"PHYS-30"}, ManyRoundTrips, false}};

@@ -15,6 +15,7 @@
 #include <linux/capability.h>
 #include <unistd.h>
 
+#include <array>
 #include <atomic>
 #include <csignal>
 #include <filesystem>
@@ -292,6 +293,71 @@ NETNS_TEST(Proc, DirectoryOfAZombieIsEmpty, Covers("PROC-07"), Needs(Config("PRO
   EXPECT_EQ(errno, EINVAL);
   actor.Reap();
   EXPECT_THAT(Open(actor.Proc("net/dev"), O_RDONLY), FailsWith(ENOENT));
+}
+
+// PROC-07 of a process that goes on: its first thread has ended and is a zombie until the others have, too. /proc/PID is that
+// thread's, /proc/PID/task has the others.
+NETNS_TEST(Proc, DirectoryOfALeaderThatHasEndedIsEmpty, Covers("PROC-07", "PROC-04"), Needs(Config("PROC_FS"), Config("VETH"))) {
+  Place a("a"), b("b"), c("c");
+  for (const bool moves : {false, true}) {
+    SCOPED_TRACE(moves ? "the thread that goes on has moved to another namespace" : "the thread that goes on is in the namespace of the leader");
+    Place& of_thread = moves ? b : a;
+    int of_child[2], of_test[2];
+    if (::pipe2(of_child, O_CLOEXEC) < 0 || ::pipe2(of_test, O_CLOEXEC) < 0) SETUP_OK(Status(ErrnoError("pipe2")));
+    Fd told(of_child[0]), tell(of_child[1]), asked(of_test[0]), ask(of_test[1]);
+    // The thread tells its id, and, once asked, with which errno it can open its views.
+    const std::array<const char*, 3> views = {"/proc/net/dev", "/proc/self/net/dev", "/proc/thread-self/net/dev"};
+    const Child child = Child::Start("process", [&] {
+      ask.Reset();
+      if (::setns(a.ns.fd(), CLONE_NEWNET) < 0) ::_exit(1);
+      std::thread([&] {
+        if (moves && ::setns(b.ns.fd(), CLONE_NEWNET) < 0) ::_exit(1);
+        const pid_t tid = static_cast<pid_t>(::syscall(SYS_gettid));
+        if (::write(tell.get(), &tid, sizeof tid) != sizeof tid) ::_exit(1);
+        for (char byte; ::read(asked.get(), &byte, 1) == 1;)
+          for (const char* view : views) {
+            const int opened = ::open(view, O_RDONLY | O_CLOEXEC), code = opened < 0 ? errno : 0;
+            if (::write(tell.get(), &code, sizeof code) != sizeof code) ::_exit(1);
+          }
+        ::_exit(0);
+      }).detach();
+      ::syscall(SYS_exit, 0);  // of this thread alone
+    });
+    tell.Reset();
+    const auto hear = [&](const char* what) {
+      int number = -1;
+      SETUP_OK(WaitFor(told.get(), POLLIN, Deadline::OfTest(), what));
+      if (::read(told.get(), &number, sizeof number) != sizeof number) throw SetupFailure("the process has ended", std::source_location::current());
+      return number;
+    };
+    const pid_t pid = child.pid(), tid = hear("the thread to tell its id");
+    const std::string process = "/proc/" + std::to_string(pid) + "/";
+    SETUP_OK(Eventually("the first thread to be a zombie", [&] { return SETUP_OK(ReadFile(process + "task/" + std::to_string(pid) + "/stat")).find(") Z ") != std::string::npos; }));
+    Actor third = c.ns.StartActor("third"), same = a.ns.StartActor("same");
+    const std::string leader = process + "task/" + std::to_string(pid) + "/", alive = process + "task/" + std::to_string(tid) + "/";
+    auto look = [&](const char* reader) {
+      SCOPED_TRACE(std::string("read ") + reader);
+      for (const std::string& directory : {process, leader}) {
+        SCOPED_TRACE(directory);
+        for (const char* file : {"net/dev", "net/unix", "net/route", "net/stat/rt_cache", "net/netlink"})
+          EXPECT_THAT(Open(directory + file, O_RDONLY), FailsWith(ENOENT)) << file;
+        struct stat info{};
+        EXPECT_EQ(::stat((directory + "net/dev").c_str(), &info), -1);
+        const Fd opened = SETUP_OK(Open(directory + "net", O_RDONLY | O_DIRECTORY));
+        alignas(8) char buffer[4096];
+        EXPECT_EQ(::syscall(SYS_getdents64, opened.get(), buffer, sizeof buffer), -1);
+        EXPECT_EQ(errno, EINVAL);
+        EXPECT_FALSE(Open(directory + "ns/net", O_RDONLY).ok()) << "it leads to a namespace";
+      }
+      EXPECT_EQ(DevicesOf(ReadFile(alive + "net/dev")), LinksOf(of_thread.rtnl)) << "control: the thread that goes on";
+    };
+    look("by the test");
+    third.Run([&] { look("by a process in another namespace"); });
+    same.Run([&] { look("by a process in the namespace where it was"); });
+    SETUP_OK(::write(ask.get(), "?", 1) == 1 ? Ok() : Status(ErrnoError("write")));
+    for (const char* view : views)
+      EXPECT_EQ(hear("the thread to look"), std::string(view).find("thread-self") == std::string::npos ? ENOENT : 0) << view << ", opened by the thread that goes on";
+  }
 }
 
 /// What can be tried with a descriptor of /proc/PID/net or /proc/PID/task/TID/net.

@@ -371,7 +371,7 @@ void IsChangedWhereItSends(const UpperKind& kind) {
           "Virt", name + row, __FILE__, __LINE__, [&kind, body] { body(kind); }, covers, needs);
     };
     if (of != "geneve") add("LinkNetnsidNamesTheNamespaceBelow", LinkNetnsidNamesTheNamespaceBelow, Covers("VIRT-05"));
-    if (kind.on_a_device && of != "macsec")  // which dies of it
+    if (OutlivesAMoveBelow(kind))
       add("StaysWhenTheDeviceBelowMoves", StaysWhenTheDeviceBelowMoves, Covers("VIRT-01", "VIRT-03", "VIRT-05"));
     add("DiesWithTheNamespaceBelow", DiesWithTheNamespaceBelow,
         kind.on_a_device ? Covers("VIRT-03") : Covers("VIRT-06"));

@@ -127,6 +127,9 @@ inline LinkSpec UpperSpec(const UpperKind& kind, const std::string& name, int lo
   return spec;
 }
 
+/// Whether one stays when the device that it stands on moves to another namespace: macsec dies of it.
+inline bool OutlivesAMoveBelow(const UpperKind& kind) { return kind.on_a_device && std::string(kind.kind) != "macsec"; }
+
 /// Adds one, or ends the test as MISS where the kernel has no such kind.
 inline int AddUpper(Place& at, const UpperKind& kind, const std::string& name, int lower, int nr = 0) {
   Status added = at->AddLink(UpperSpec(kind, name, lower, nr));
