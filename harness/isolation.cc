@@ -8,7 +8,6 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -143,7 +142,8 @@ Status MapIds(uid_t uid, gid_t gid, uid_t inside) {
 Result<IsolatedTest> StartIsolated(const TestSpec& spec, const IsolationOptions& options) {
   IsolatedTest test;
   runner_lives.Take();
-  ASSIGN_OR_RETURN(auto channel, SocketPair(SOCK_SEQPACKET));
+  ASSIGN_OR_RETURN(auto channel, Pipe());
+  if (::fcntl(channel.first.get(), F_SETFL, O_NONBLOCK) < 0) return ErrnoError("fcntl(O_NONBLOCK)");
   ASSIGN_OR_RETURN(auto output, Pipe());
   unsigned long flags = CLONE_NEWPID | CLONE_NEWNS;
   if (options.user_namespace)

@@ -32,7 +32,7 @@ struct IsolationOptions {
 struct IsolatedTest {
   pid_t init = -1;
   Fd pidfd;
-  Fd events;  ///< the runner's end
+  Fd events;  ///< the runner's end, which does not block
   Fd output;  ///< stdout and stderr of all processes of the test
 };
 

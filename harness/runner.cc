@@ -80,6 +80,7 @@ struct Unmap {
 struct Running {
   const TestSpec* spec = nullptr;
   IsolatedTest process;
+  EventReader events;
   Deadline deadline = Deadline::In(std::chrono::seconds(0));
   std::unique_ptr<char, Unmap> wait_report;  ///< MAP_SHARED
   Clock::time_point started;
@@ -496,20 +497,10 @@ void Runner::AddCheck(Running& test, Event event) {
 }
 
 void Runner::ReadEvents(Running& test) {
-  static char datagram[256 * 1024];
-  while (test.events_open) {
-    ssize_t n = ::recv(test.process.events.get(), datagram, sizeof datagram, MSG_DONTWAIT);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) {
-      if (errno != EAGAIN && errno != EWOULDBLOCK) test.events_open = false;
-      return;
-    }
-    if (n == 0) {
-      test.events_open = false;
-      return;
-    }
+  if (!test.events_open) return;
+  test.events_open = test.events.Read(test.process.events.get(), [&](std::string_view message) {
     Event event;
-    if (!Event::Decode({datagram, static_cast<std::size_t>(n)}, event)) continue;
+    if (!Event::Decode(message, event)) return;
     switch (event.kind) {
       case Event::Kind::kCheck:
         AddCheck(test, std::move(event));
@@ -535,7 +526,7 @@ void Runner::ReadEvents(Running& test) {
         test.status = event.status;
         break;
     }
-  }
+  });
 }
 
 void Runner::ReadOutput(Running& test) {

@@ -9,8 +9,10 @@
 
 #include "fixtures/sockets.h"
 #include "fixtures/topology.h"
+#include "suites/support/between.h"
 #include "suites/support/generic.h"
 #include "suites/support/in_namespace.h"
+#include "suites/support/virtual_servers.h"
 
 namespace netns {
 namespace {
@@ -26,25 +28,10 @@ struct Side {
     listener = SETUP_OK(TcpListen(router.ns, Inet("192.0.2.2", 8080)));
   }
   Status Serve() {
-    Generic family(router, IPVS_GENL_NAME, "IP_VS");
-    in6_addr address{};
-    ::inet_pton(AF_INET, "192.0.2.2", &address);
-    const struct { std::uint32_t flags, mask; } flags{0, ~0u};
-    const auto service = [&](Request& r) {
-      r.U16(IPVS_SVC_ATTR_AF, AF_INET).U16(IPVS_SVC_ATTR_PROTOCOL, IPPROTO_TCP).Structure(IPVS_SVC_ATTR_ADDR, address).Be16(IPVS_SVC_ATTR_PORT, 80);
-    };
-    Request add = family.Make(IPVS_CMD_NEW_SERVICE, "add virtual server 192.0.2.2:80", IPVS_GENL_VERSION);
-    add.Nest(IPVS_CMD_ATTR_SERVICE, [&](Request& r) {
-      service(r);
-      r.Text(IPVS_SVC_ATTR_SCHED_NAME, "rr").Structure(IPVS_SVC_ATTR_FLAGS, flags).U32(IPVS_SVC_ATTR_TIMEOUT, 0).U32(IPVS_SVC_ATTR_NETMASK, ~0u);
-    });
-    RETURN_IF_ERROR(family->Ack(add));
-    Request destination = family.Make(IPVS_CMD_NEW_DEST, "add real server 192.0.2.2:8080", IPVS_GENL_VERSION);
-    destination.Nest(IPVS_CMD_ATTR_SERVICE, service).Nest(IPVS_CMD_ATTR_DEST, [&](Request& r) {
-      r.Structure(IPVS_DEST_ATTR_ADDR, address).Be16(IPVS_DEST_ATTR_PORT, 8080).U32(IPVS_DEST_ATTR_FWD_METHOD, IP_VS_CONN_F_MASQ).U32(IPVS_DEST_ATTR_WEIGHT, 1);
-      r.U32(IPVS_DEST_ATTR_U_THRESH, 0).U32(IPVS_DEST_ATTR_L_THRESH, 0);
-    });
-    return family->Ack(destination);
+    const VirtualService service{.address = "192.0.2.2", .port = 80};
+    VirtualServers servers(router.ns);
+    RETURN_IF_ERROR(servers.Add(service));
+    return servers.ChangeServer(IPVS_CMD_NEW_DEST, service, "192.0.2.2", 8080);
   }
   Status Open() {
     ASSIGN_OR_RETURN(connection, client.Socket(AF_INET, SOCK_STREAM));
@@ -89,8 +76,7 @@ NETNS_TEST(Fw, ConnectionsThroughVirtualServersAreOfOneNamespace, Covers("FW-16"
     EXPECT_OK(side.Talk("second"));
     EXPECT_EQ(Listed(side.router.ns), 1) << "an equal connection of another namespace is listed";
   }
-  Generic family(sides[0].router, IPVS_GENL_NAME, "IP_VS");
-  SETUP_OK(family->Ack(family.Make(IPVS_CMD_FLUSH, "flush virtual servers", IPVS_GENL_VERSION)));
+  SETUP_OK(VirtualServers(sides[0].router.ns).Flush());
   EXPECT_OK(sides[1].Talk("third")) << "ipvsadm(8): the virtual servers of another namespace were flushed";
 }
 
@@ -152,6 +138,121 @@ NETNS_TEST(Fw, DaemonsAndTimeoutsOfVirtualServersAreOfOneNamespace, Covers("FW-1
   ASSERT_OK(ChangeDaemon(of_a, IPVS_CMD_DEL_DAEMON, kMaster, "eth0", 0));
   for (std::uint32_t state : {kMaster, kBackup}) ASSERT_OK(ChangeDaemon(of_b, IPVS_CMD_DEL_DAEMON, state, "eth0", 0));
 }
+
+// --- Services of each kind --------------------------------------------------------------------------------------------
+
+struct KindOfService {
+  const char* name;
+  VirtualService service;
+};
+const std::vector<KindOfService>& KindsOfServices() {
+  static const std::vector<KindOfService> all = {
+      {"TcpIpv4", {.address = "192.0.2.90", .port = 90}},
+      {"UdpIpv4", {.protocol = IPPROTO_UDP, .address = "192.0.2.90", .port = 90}},
+      {"SctpIpv4", {.protocol = IPPROTO_SCTP, .address = "192.0.2.90", .port = 90}},
+      {"AnyPortIpv4", {.address = "192.0.2.90", .flags = IP_VS_SVC_F_PERSISTENT}},
+      {"FirewallMarkIpv4", {.mark = 90}},
+      {"TcpIpv6", {.family = AF_INET6, .address = "2001:db8::90", .port = 90}},
+      {"UdpIpv6", {.family = AF_INET6, .protocol = IPPROTO_UDP, .address = "2001:db8::90", .port = 90}},
+      {"SctpIpv6", {.family = AF_INET6, .protocol = IPPROTO_SCTP, .address = "2001:db8::90", .port = 90}},
+      {"AnyPortIpv6", {.family = AF_INET6, .address = "2001:db8::90", .flags = IP_VS_SVC_F_PERSISTENT}},
+      {"FirewallMarkIpv6", {.family = AF_INET6, .mark = 90}},
+  };
+  return all;
+}
+/// Lines of /proc/net/ip_vs about services.
+std::size_t InProc(const NetNamespace& ns) {
+  std::istringstream lines(SETUP_OK(ns.ReadProcNet("ip_vs")));
+  std::size_t count = 0;
+  for (std::string line; std::getline(lines, line);)
+    for (const char* start : {"TCP  ", "UDP  ", "SCTP ", "FWM  "}) count += line.starts_with(start);
+  return count;
+}
+/// What the older interface of ipvsadm(8) gives, which knows IPv4 only: the number of services, and those in the list.
+std::pair<unsigned, unsigned> ByOption(const NetNamespace& ns) {
+  const Fd socket = SETUP_OK(ns.Socket(AF_INET, SOCK_RAW, IPPROTO_RAW));
+  ip_vs_getinfo info{};
+  socklen_t size = sizeof info;
+  if (::getsockopt(socket.get(), IPPROTO_IP, IP_VS_SO_GET_INFO, &info, &size) < 0) SETUP_OK(Status(ErrnoError("getsockopt(IP_VS_SO_GET_INFO)")));
+  constexpr unsigned kRoom = 8;
+  alignas(ip_vs_get_services) char buffer[sizeof(ip_vs_get_services) + kRoom * sizeof(ip_vs_service_entry)] = {};
+  auto* list = reinterpret_cast<ip_vs_get_services*>(buffer);
+  list->num_services = kRoom;
+  size = sizeof buffer;
+  if (::getsockopt(socket.get(), IPPROTO_IP, IP_VS_SO_GET_SERVICES, buffer, &size) < 0) SETUP_OK(Status(ErrnoError("getsockopt(IP_VS_SO_GET_SERVICES)")));
+  unsigned listed = 0;
+  for (unsigned i = 0; i < kRoom; ++i) listed += list->entrytable[i].sched_name[0] != '\0';
+  return {info.num_services, listed};
+}
+// ipvsadm(8): all that can be asked or done with a virtual server concerns those of the namespace.
+void ServicesAreOfTheNamespace(const VirtualService& service, Place& owner, Place& other) {
+  const bool six = service.family == AF_INET6;
+  const char *first = six ? "2001:db8::1" : "192.0.2.1", *second = six ? "2001:db8::2" : "192.0.2.2";
+  const unsigned by_option = six ? 0 : 1;
+  for (Place* place : {&owner, &other}) LoopbackUp(place->ns);  // real servers have to be addresses of hosts, by the routes there
+  VirtualServers in_owner(owner.ns), in_other(other.ns);
+  Undo undo([&] {
+    for (VirtualServers* each : {&in_owner, &in_other}) (void)each->Delete(service).ok();
+  });
+  const std::size_t shown = InProc(owner.ns), shown_there = InProc(other.ns);
+  const auto counted = ByOption(owner.ns), counted_there = ByOption(other.ns);
+  const Status added = in_owner.Add(service);
+  if (added.code() == ENOENT || added.code() == EPROTONOSUPPORT || added.code() == EAFNOSUPPORT || (six && added.code() == EINVAL))
+    throw MissingNeed(six ? "needs-config:IP_VS_IPV6" : "needs-config:IP_VS_RR", "no virtual server can be made: " + added.error().ToString());
+  ASSERT_OK(added);
+  ASSERT_OK(in_owner.ChangeServer(IPVS_CMD_NEW_DEST, service, first, 8090));
+  EXPECT_THAT(in_owner.Add(service), FailsWith(EEXIST)) << "control: inside one namespace it is taken";
+  const auto untouched = [&](const char* after) {
+    SCOPED_TRACE(after);
+    EXPECT_TRUE(in_owner.Lists(service)) << "control: listed where it is";
+    EXPECT_OK(in_owner.Find(service)) << "control: found where it is";
+    EXPECT_THAT(in_owner.Servers(service), testing::ElementsAre(8090)) << "its real servers";
+    EXPECT_EQ(InProc(owner.ns), shown + 1) << "/proc/net/ip_vs";
+    EXPECT_EQ(ByOption(owner.ns), std::pair(counted.first + by_option, counted.second + by_option)) << "getsockopt(IP_VS_SO_GET_INFO, IP_VS_SO_GET_SERVICES)";
+  };
+  untouched("as made");
+  EXPECT_FALSE(in_other.Lists(service)) << "ipvsadm(8) -L: a virtual server of another namespace is listed";
+  EXPECT_EQ(InProc(other.ns), shown_there) << "/proc/net/ip_vs: a virtual server of another namespace is listed";
+  EXPECT_EQ(ByOption(other.ns), counted_there) << "getsockopt(2): a virtual server of another namespace is listed";
+  EXPECT_THAT(in_other.Find(service), FailsWith(ESRCH)) << "a virtual server of another namespace is shown";
+  EXPECT_THAT(in_other.Servers(service), testing::IsEmpty()) << "the real servers of another namespace's virtual server are listed";
+  EXPECT_THAT(in_other.Edit(service), FailsWith(ESRCH)) << "ipvsadm(8) -E";
+  EXPECT_THAT(in_other.Zero(service), FailsWith(ESRCH)) << "ipvsadm(8) -Z";
+  EXPECT_THAT(in_other.ChangeServer(IPVS_CMD_NEW_DEST, service, second, 8091), FailsWith(ESRCH)) << "ipvsadm(8) -a";
+  EXPECT_THAT(in_other.ChangeServer(IPVS_CMD_SET_DEST, service, first, 8090), FailsWith(ESRCH)) << "ipvsadm(8) -e";
+  EXPECT_THAT(in_other.ChangeServer(IPVS_CMD_DEL_DEST, service, first, 8090), FailsWith(ESRCH)) << "ipvsadm(8) -d";
+  EXPECT_THAT(in_other.Delete(service), FailsWith(ESRCH)) << "ipvsadm(8) -D";
+  EXPECT_OK(in_other.Flush());
+  untouched("after requests about it in another namespace");
+  // An equal one there, with another real server.
+  ASSERT_OK(in_other.Add(service)) << "ipvsadm(8): a virtual server of another namespace is in the way";
+  EXPECT_THAT(in_other.Servers(service), testing::IsEmpty()) << "the real servers of another namespace's virtual server";
+  EXPECT_THAT(in_other.ChangeServer(IPVS_CMD_DEL_DEST, service, first, 8090), FailsWith(ENOENT)) << "a real server of another namespace";
+  EXPECT_OK(in_other.ChangeServer(IPVS_CMD_NEW_DEST, service, second, 8091));
+  EXPECT_THAT(in_other.Servers(service), testing::ElementsAre(8091));
+  EXPECT_TRUE(in_other.Lists(service));
+  EXPECT_OK(in_other.Zero(service)) << "control";
+  EXPECT_OK(in_other.Edit(service)) << "control";
+  untouched("beside an equal one of another namespace");
+  EXPECT_OK(in_other.Delete(service));
+  EXPECT_FALSE(in_other.Lists(service)) << "control";
+  untouched("after an equal one of another namespace was deleted");
+  SETUP_OK(in_other.Add(service));
+  EXPECT_OK(in_other.Flush());
+  EXPECT_FALSE(in_other.Lists(service)) << "control";
+  untouched("after those of another namespace were flushed");
+  EXPECT_OK(in_owner.Delete(service)) << "control";
+  EXPECT_FALSE(in_owner.Lists(service)) << "control";
+}
+[[maybe_unused]] const bool services = [] {
+  for (const KindOfService& kind : KindsOfServices()) {
+    Needs needs(Config("IP_VS"), Config("IP_VS_RR"));
+    if (kind.service.family == AF_INET6) needs.list.push_back(Config("IP_VS_IPV6"));
+    RegisterBetween("Fw", "VirtualServersAreOfTheNamespace", kind.name, __FILE__, __LINE__,
+                    [&kind](Place& owner, Place& other) { ServicesAreOfTheNamespace(kind.service, owner, other); }, Covers("FW-16", "PROC-28"), needs);
+  }
+  return true;
+}();
 
 }  // namespace
 }  // namespace netns

@@ -4,8 +4,6 @@
 #include "fixtures/nftables.h"
 
 #include <arpa/inet.h>
-#include <linux/genetlink.h>
-#include <linux/ip_vs.h>
 #include <linux/netfilter/ipset/ip_set.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_acct.h>
@@ -32,6 +30,7 @@
 #include "suites/support/in_namespace.h"
 #include "suites/support/ip_set.h"
 #include "suites/support/may_use.h"
+#include "suites/support/virtual_servers.h"
 
 namespace netns {
 namespace {
@@ -387,77 +386,6 @@ NETNS_TEST(Fw, ANewNamespaceForwardsWhoeverOwnsIt, Covers("FW-03", "STACK-08"), 
 
 // --- Sets -------------------------------------------------------------------------------------------------------------
 
-class Sets {
- public:
-  explicit Sets(const NetNamespace& ns) : socket_(SETUP_OK(NetlinkSocket::Adopt(SETUP_OK(ns.Socket(AF_NETLINK, SOCK_RAW, NETLINK_NETFILTER))))) {}
-  Status Create(const std::string& name, const char* type = "hash:ip", std::uint8_t family = NFPROTO_IPV4) {
-    Request request = Make(IPSET_CMD_CREATE, NLM_F_CREATE | NLM_F_EXCL, "create set " + name, name);
-    request.Text(IPSET_ATTR_TYPENAME, type).U8(IPSET_ATTR_REVISION, 0).U8(IPSET_ATTR_FAMILY, family).Nest(IPSET_ATTR_DATA, [](Request&) {});
-    return socket_.Ack(request);
-  }
-  Status Add(const std::string& name, const char* member) { return Member(IPSET_CMD_ADD, name, member); }
-  Status Test(const std::string& name, const char* member) { return Member(IPSET_CMD_TEST, name, member); }
-  Status Destroy(const std::string& name) { return socket_.Ack(Make(IPSET_CMD_DESTROY, NLM_F_EXCL, "destroy set " + name, name)); }
-  Status Flush(const std::string& name) { return socket_.Ack(Make(IPSET_CMD_FLUSH, 0, "flush set " + name, name)); }
-  /// Of all sets.
-  Status FlushAll() { return socket_.Ack(Make(IPSET_CMD_FLUSH, 0, "flush all sets", {})); }
-  Status DestroyAll() { return socket_.Ack(Make(IPSET_CMD_DESTROY, 0, "destroy all sets", {})); }
-  Status Rename(const std::string& from, const std::string& to) {
-    Request request = Make(IPSET_CMD_RENAME, 0, "rename set " + from, from);
-    request.Text(IPSET_ATTR_SETNAME2, to);
-    return socket_.Ack(request);
-  }
-  Status Swap(const std::string& one, const std::string& two) {
-    Request request = Make(IPSET_CMD_SWAP, 0, "swap set " + one, one);
-    request.Text(IPSET_ATTR_SETNAME2, two);
-    return socket_.Ack(request);
-  }
-  /// One that has a header at all.
-  Status Header(const std::string& name) {
-    auto got = socket_.Ask(Make(IPSET_CMD_HEADER, 0, "header of set " + name, name));
-    return got.ok() ? Ok() : Status(got.error());
-  }
-  std::vector<std::string> Names() {
-    Request request = Make(IPSET_CMD_LIST, 0, "list sets", {});
-    std::vector<std::string> names;
-    for (const Message& message : SETUP_OK(socket_.Dump(request)))
-      if (auto name = message.AttributesAfter<nfgenmsg>().Text(IPSET_ATTR_SETNAME)) names.push_back(*name);
-    std::sort(names.begin(), names.end());
-    names.erase(std::unique(names.begin(), names.end()), names.end());
-    return names;
-  }
-
- private:
-  static Request Make(int command, std::uint16_t flags, const std::string& what, const std::string& name) {
-    Request request(static_cast<std::uint16_t>(NFNL_SUBSYS_IPSET << 8 | command), flags);
-    nfgenmsg header{};
-    header.nfgen_family = AF_INET;
-    request.Named(what).Header(header).U8(IPSET_ATTR_PROTOCOL, 6);
-    if (!name.empty()) request.Text(IPSET_ATTR_SETNAME, name);
-    return request;
-  }
-  Status Member(int command, const std::string& name, const char* member) {
-    Request request = Make(command, 0, std::string(command == IPSET_CMD_ADD ? "add " : "test ") + member + " of set " + name, name);
-    in_addr ip{};
-    in6_addr ip6{};
-    const bool six = ::inet_pton(AF_INET6, member, &ip6) == 1;
-    if (!six) ::inet_pton(AF_INET, member, &ip);
-    request.Nest(IPSET_ATTR_DATA, [&](Request& data) {
-      data.Nest(IPSET_ATTR_IP, [&](Request& address) {
-        if (six)
-          address.Raw(IPSET_ATTR_IPADDR_IPV6 | NLA_F_NET_BYTEORDER, std::as_bytes(std::span(&ip6, 1)));
-        else
-          address.U32(IPSET_ATTR_IPADDR_IPV4 | NLA_F_NET_BYTEORDER, ip.s_addr);
-      });
-    });
-    return socket_.Ack(request);
-  }
-  NetlinkSocket socket_;
-};
-
-/// IPSET_ERR_EXIST of TEST: the set has no such member.
-constexpr int kNoMember = 4103;
-
 /// The first set of a test: MISS where the kernel has no sets.
 void NeedsSets(Status created) {
   if (created.code() == EINVAL || created.code() == EOPNOTSUPP || created.code() == ENOENT || created.code() == IPSET_ERR_FIND_TYPE)
@@ -582,61 +510,21 @@ NETNS_TEST(Fw, SetsAreFoundInTheirNamespaceByListsAndByOption, Covers("FW-15"), 
 
 // --- Virtual servers --------------------------------------------------------------------------------------------------
 
-class VirtualServers {
- public:
-  explicit VirtualServers(const NetNamespace& ns) : socket_(SETUP_OK(NetlinkSocket::Adopt(SETUP_OK(ns.Socket(AF_NETLINK, SOCK_RAW, NETLINK_GENERIC))))) {
-    auto family = socket_.ResolveFamily(IPVS_GENL_NAME);
-    if (family.code() == ENOENT) throw MissingNeed("needs-config:IP_VS", "the kernel has no virtual servers (or ip_vs is not loaded)");
-    family_ = SetupOk(std::move(family), "IPVS");
-  }
-  Status Add(const char* address, std::uint16_t port) { return Change(IPVS_CMD_NEW_SERVICE, "add", address, port); }
-  Status Delete(const char* address, std::uint16_t port) { return Change(IPVS_CMD_DEL_SERVICE, "delete", address, port); }
-  Status Flush() {
-    return socket_.Ack(Make(IPVS_CMD_FLUSH, "flush virtual servers"));
-  }
-  std::vector<std::uint16_t> Ports() {
-    std::vector<std::uint16_t> ports;
-    for (const Message& message : SETUP_OK(socket_.Dump(Make(IPVS_CMD_GET_SERVICE, "list virtual servers"))))
-      ports.push_back(ntohs(message.AttributesAfter<genlmsghdr>().Nested(IPVS_CMD_ATTR_SERVICE).U16(IPVS_SVC_ATTR_PORT).value_or(0)));
-    std::sort(ports.begin(), ports.end());
-    return ports;
-  }
-
- private:
-  Request Make(std::uint8_t command, const std::string& what) {
-    Request request(family_.id);
-    request.Named(what).Header(genlmsghdr{.cmd = command, .version = IPVS_GENL_VERSION, .reserved = 0});
-    return request;
-  }
-  Status Change(std::uint8_t command, const char* verb, const char* address, std::uint16_t port) {
-    Request request = Make(command, std::string(verb) + " virtual server " + address + ":" + std::to_string(port));
-    in6_addr bytes{};
-    const bool six = ::inet_pton(AF_INET6, address, &bytes) == 1;
-    if (!six) ::inet_pton(AF_INET, address, &bytes);
-    struct { std::uint32_t flags, mask; } flags{0, ~0u};
-    request.Nest(IPVS_CMD_ATTR_SERVICE, [&](Request& service) {
-      service.U16(IPVS_SVC_ATTR_AF, six ? AF_INET6 : AF_INET).U16(IPVS_SVC_ATTR_PROTOCOL, IPPROTO_TCP);
-      service.Raw(IPVS_SVC_ATTR_ADDR, std::as_bytes(std::span(&bytes, 1))).Be16(IPVS_SVC_ATTR_PORT, port);
-      service.Text(IPVS_SVC_ATTR_SCHED_NAME, "rr").Structure(IPVS_SVC_ATTR_FLAGS, flags).U32(IPVS_SVC_ATTR_TIMEOUT, 0);
-      service.U32(IPVS_SVC_ATTR_NETMASK, six ? 128 : ~0u);
-    });
-    return socket_.Ack(request);
-  }
-  NetlinkSocket socket_;
-  GenericFamily family_;
-};
+VirtualService ServiceAt(const char* address, std::uint16_t port) {
+  return {.family = std::strchr(address, ':') != nullptr ? AF_INET6 : AF_INET, .address = address, .port = port};
+}
 
 void VirtualServersAreSeparate(bool six) {
   auto before = NetNamespace::Create(), a = NetNamespace::Create(), b = NetNamespace::Create();
   auto creator = NetNamespace::Current();
   VirtualServers in_before(before), in_a(a), in_b(b), in_creator(creator);
   const char* address = six ? "2001:db8::80" : "192.0.2.80";
-  Status added = in_a.Add(address, 80);
+  Status added = in_a.Add(ServiceAt(address, 80));
   if (added.code() == ENOENT || added.code() == EPROTONOSUPPORT || added.code() == EAFNOSUPPORT || (six && added.code() == EINVAL))
     throw MissingNeed(six ? "needs-config:IP_VS_IPV6" : "needs-config:IP_VS_RR", "no virtual server can be made: " + added.error().ToString());
   SETUP_OK(std::move(added));
-  SETUP_OK(in_a.Add(address, 81));
-  EXPECT_THAT(in_a.Add(address, 80), FailsWith(EEXIST)) << "control: inside one namespace the service is taken";
+  SETUP_OK(in_a.Add(ServiceAt(address, 81)));
+  EXPECT_THAT(in_a.Add(ServiceAt(address, 80)), FailsWith(EEXIST)) << "control: inside one namespace the service is taken";
   auto listed = [](const NetNamespace& ns) {
     int count = 0;
     std::istringstream lines(SETUP_OK(ns.ReadProcNet("ip_vs")));
@@ -653,16 +541,16 @@ void VirtualServersAreSeparate(bool six) {
     SCOPED_TRACE(other.who);
     EXPECT_THAT(other.servers.Ports(), IsEmpty()) << "virtual servers of another namespace are listed";
     EXPECT_EQ(listed(other.ns), 0) << "/proc/net/ip_vs lists those of another namespace";
-    EXPECT_THAT(other.servers.Delete(address, 80), FailsWith(ESRCH)) << "one of another namespace can be deleted";
+    EXPECT_THAT(other.servers.Delete(ServiceAt(address, 80)), FailsWith(ESRCH)) << "one of another namespace can be deleted";
   }
-  ASSERT_OK(in_b.Add(address, 80)) << "the address is taken by another namespace";
+  ASSERT_OK(in_b.Add(ServiceAt(address, 80))) << "the address is taken by another namespace";
   EXPECT_THAT(in_b.Ports(), ElementsAre(80));
   EXPECT_EQ(listed(b), 1);
   SETUP_OK(in_a.Flush());
   EXPECT_THAT(in_a.Ports(), IsEmpty()) << "control";
   EXPECT_THAT(in_b.Ports(), ElementsAre(80)) << "the flush of another namespace";
   EXPECT_EQ(listed(a), 0);
-  SETUP_OK(in_b.Delete(address, 80));
+  SETUP_OK(in_b.Delete(ServiceAt(address, 80)));
 }
 NETNS_TEST(Fw, VirtualServersArePerNamespace, Covers("FW-16", "PROC-28"), Needs(Config("IP_VS"), Config("IP_VS_RR"), Config("IP_VS_PROTO_TCP"))) {
   VirtualServersAreSeparate(false);
@@ -681,17 +569,17 @@ NETNS_TEST(Fw, EqualVirtualServersOfManyNamespacesAreTheirOwn, Covers("FW-16"), 
   for (std::size_t i = 0; i < kNamespaces + 4; ++i) places.push_back(NetNamespace::Create());
   std::vector<VirtualServers> servers;
   for (const NetNamespace& place : places) servers.emplace_back(place);
-  if (const Status probe = servers[0].Add(address, 80); probe.code() == ENOENT || probe.code() == EPROTONOSUPPORT)
+  if (const Status probe = servers[0].Add(ServiceAt(address, 80)); probe.code() == ENOENT || probe.code() == EPROTONOSUPPORT)
     throw MissingNeed("needs-config:IP_VS_RR", "no virtual server can be made: " + probe.error().ToString());
-  SETUP_OK(servers[0].Delete(address, 80));
+  SETUP_OK(servers[0].Delete(ServiceAt(address, 80)));
   std::vector<std::uint16_t> all;
   for (std::uint16_t port = 80; port < 80 + kServices; ++port) all.push_back(port);
   for (std::size_t i = 0; i < kNamespaces; ++i)
-    for (std::uint16_t port : all) ASSERT_OK(servers[i].Add(address, port)) << "an equal service of another namespace is in the way";
+    for (std::uint16_t port : all) ASSERT_OK(servers[i].Add(ServiceAt(address, port))) << "an equal service of another namespace is in the way";
   // Those that have none try to delete them.
   for (std::size_t i = kNamespaces; i < places.size(); ++i)
-    for (std::uint16_t port : all) ASSERT_THAT(servers[i].Delete(address, port), FailsWith(ESRCH)) << "a service of another namespace can be deleted";
-  for (std::uint16_t port : all) ASSERT_OK(servers[0].Delete(address, port)) << "control: its own";
+    for (std::uint16_t port : all) ASSERT_THAT(servers[i].Delete(ServiceAt(address, port)), FailsWith(ESRCH)) << "a service of another namespace can be deleted";
+  for (std::uint16_t port : all) ASSERT_OK(servers[0].Delete(ServiceAt(address, port))) << "control: its own";
   EXPECT_THAT(servers[0].Ports(), IsEmpty()) << "control";
   for (std::size_t i = 1; i < kNamespaces; ++i) EXPECT_EQ(servers[i].Ports(), all) << "equal ones were deleted in another namespace";
   for (std::size_t i = 0; i < kNamespaces; ++i) SETUP_OK(servers[i].Flush());

@@ -15,6 +15,7 @@
 #include "fixtures/user_namespace.h"
 #include "harness/assertions.h"
 #include "harness/registration.h"
+#include "suites/support/between.h"
 #include "suites/support/in_namespace.h"
 #include "suites/support/may_use.h"
 #include "suites/support/sysctl_tree.h"
@@ -448,6 +449,11 @@ NETNS_TEST(Sysctl, GlobalValuesAreLiveInEveryNamespace, Covers("SYSCTL-05", "FW-
   if (seen == 0) throw MissingNeed("needs-feature:global-values", "no global value is shown in namespaces by this kernel");
 }
 
+/// Gives a file another value than it has, and another than `taken` where it knows a third one.
+void MakeDifferent(SysctlView& view, const std::string& path, const std::string& taken) {
+  if (view.Change(path) == taken) (void)view.Change(path);
+}
+
 struct Inherited {
   std::string file, initial, creator;
 };
@@ -485,9 +491,21 @@ void DevconfInheritance(int mode) {
   SysctlView creator(NetNamespace::Create(), "creator");
   std::vector<Inherited> rows(std::begin(kInherited4), std::end(kInherited4));
   if (ipv6) rows.insert(rows.end(), std::begin(kInherited6), std::end(kInherited6));
+  // First all files, with two values where there are two others.
+  for (const auto& [path, file] : defaults.Tree(conf)) {
+    if (!file.writable() || !file.readable() || Irrevocable(path)) continue;
+    (void)initial.Change(path);
+    MakeDifferent(creator, path, initial.Read(path));
+  }
   for (const Inherited& row : rows) {
     SETUP_OK(initial.Write(row.file, row.initial));
     SETUP_OK(creator.Write(row.file, row.creator));
+  }
+  // A secret is a namespace's own. (One of the initial namespace could not be taken back.)
+  const std::string secret = "ipv6/conf/default/stable_secret";
+  if (ipv6) {
+    SETUP_OK(creator.Write(secret, "2001:db8::5ec"));
+    EXPECT_THAT(creator.Read(secret), testing::EndsWith("05ec")) << "control";
   }
   SysctlTree old = pristine.Tree(conf);
   SysctlView born(creator.actor().Run([] { return NetNamespace::Create(); }), "born");
@@ -515,23 +533,108 @@ void DevconfInheritance(int mode) {
       EXPECT_EQ(born.Read(of_lo), expected) << of_lo << " with devconf_inherit_init_net=" << mode;
     }
   }
+  // And all the files. The kernel's parameters say whether a new namespace has IPv6, and autoconfiguration, by default.
+  SysctlTree expected = defaults.Tree(conf);
+  const SysctlTree of_initial = initial.Tree(conf), of_creator = creator.Tree(conf);
+  std::size_t other_values = 0;
+  for (auto& [path, file] : expected) {
+    if (path == secret || path == "ipv6/conf/default/autoconf" || path == "ipv6/conf/default/disable_ipv6") continue;
+    const bool four = path.starts_with("ipv4/");
+    const std::string usual = file.value;
+    if (mode == 3)
+      file.value = of_creator.at(path).value;
+    else if (mode == 1 || (mode == 0 && four))
+      file.value = of_initial.at(path).value;
+    other_values += file.value != usual;
+  }
+  if (mode != 2) {
+    EXPECT_GT(other_values, 20u) << "control: what is to be inherited is not what a new namespace has by default";
+  }
+  for (SysctlView* each : {&born, &unshared, &nested}) {
+    EXPECT_THAT(Differences(expected, each->Tree(conf)), IsEmpty()) << "a new namespace with devconf_inherit_init_net=" << mode << ": as it should be, and as it is";
+    if (ipv6) {
+      EXPECT_EQ(each->Read(secret), "!EIO") << "ip-sysctl.rst, stable_secret: \"By default the stable secret is unset\", with devconf_inherit_init_net=" << mode;
+    }
+  }
   for (SysctlView* each : {&born, &unshared, &nested})
     EXPECT_EQ(each->Read("ipv4/ip_forward"), each->Read("ipv4/conf/all/forwarding")) << "ip-sysctl.rst: ip_forward is conf/all/forwarding, at birth too";
   EXPECT_THAT(Differences(old, pristine.Tree(conf)), IsEmpty()) << "a namespace that existed before must not change";
 }
-NETNS_TEST(Sysctl, ConfIsInheritedAsByDefault, Covers("SYSCTL-06", "SYSCTL-07"), Needs(Machine(), Config("SYSCTL")), Exclusive{}) {
+NETNS_TEST(Sysctl, ConfIsInheritedAsByDefault, Covers("SYSCTL-06", "SYSCTL-07", "STACK-10"), Needs(Machine(), Config("SYSCTL")), Exclusive{}) {
   DevconfInheritance(0);
 }
-NETNS_TEST(Sysctl, ConfOfBothFamiliesIsCopiedFromTheInitialNamespaceInMode1, Covers("SYSCTL-08"), Needs(Machine(), Config("SYSCTL")),
+NETNS_TEST(Sysctl, ConfOfBothFamiliesIsCopiedFromTheInitialNamespaceInMode1, Covers("SYSCTL-08", "STACK-10"), Needs(Machine(), Config("SYSCTL")),
            Exclusive{}) {
   DevconfInheritance(1);
 }
-NETNS_TEST(Sysctl, ConfOfBothFamiliesStartsWithDefaultsInMode2, Covers("SYSCTL-08"), Needs(Machine(), Config("SYSCTL")), Exclusive{}) {
+NETNS_TEST(Sysctl, ConfOfBothFamiliesStartsWithDefaultsInMode2, Covers("SYSCTL-08", "STACK-10"), Needs(Machine(), Config("SYSCTL")), Exclusive{}) {
   DevconfInheritance(2);
 }
-NETNS_TEST(Sysctl, ConfOfBothFamiliesIsCopiedFromTheCreatorInMode3, Covers("SYSCTL-08"), Needs(Machine(), Config("SYSCTL")), Exclusive{}) {
+NETNS_TEST(Sysctl, ConfOfBothFamiliesIsCopiedFromTheCreatorInMode3, Covers("SYSCTL-08", "STACK-10"), Needs(Machine(), Config("SYSCTL")), Exclusive{}) {
   DevconfInheritance(3);
 }
+
+// ip-sysctl.rst, conf/default: "Change the interface-specific default settings." Those of the namespace where a device comes to be,
+// or to which it comes.
+void DevicesStartFromTheDefaults(const std::string& family, Place& owner, Place& other) {
+  const std::string conf = family + "/conf/", defaults = conf + "default/";
+  const auto of_default = [&](const std::string& path) { return path.starts_with(defaults); };
+  SysctlView of_owner(owner.ns, "owner"), of_other(other.ns, "other");
+  const SysctlTree files = of_owner.Tree(of_default);
+  if (files.empty()) throw MissingNeed("needs-config:IPV6", "this kernel has no " + defaults);
+  Restore restore_owner(of_owner, files), restore_other(of_other, of_other.Tree(of_default));
+  const Undo remove([&] {
+    for (Place* place : {&owner, &other})
+      for (const char* name : {"nsdfborn", "nsdfhub", "nsdfcame", "nsdfnear", "nsdffar"}) (void)(*place)->DeleteLink(name).ok();
+  });
+  std::vector<std::string> names;  // that can be set
+  std::size_t different = 0;
+  for (const auto& [path, file] : files) {
+    if (!file.writable() || !file.readable() || Irrevocable(path) || path.ends_with("/mtu")) continue;
+    names.push_back(path.substr(defaults.size()));
+    (void)of_owner.Change(path);
+    MakeDifferent(of_other, path, of_owner.Read(path));
+    different += of_owner.Read(path) != of_other.Read(path);
+  }
+  EXPECT_GT(different, 15u) << "control: the namespaces have other defaults";
+  // Born there; made there from the other namespace; made in the other namespace, where all was set, and moved.
+  AddDevice(owner, "nsdfborn");
+  AddBridge(owner, "nsdfhub");
+  SETUP_OK(other->AddVeth("nsdfnear", PeerSpec{.name = "nsdffar", .netns_fd = owner.fd()}));
+  AddDevice(other, "nsdfcame");
+  for (const std::string& name : names) (void)of_other.Change(conf + "nsdfcame/" + name);
+  SETUP_OK(other->MoveLink("nsdfcame", owner.ref()));
+  const auto starts_with = [&](SysctlView& view, const std::string& device, const char* how) {
+    std::vector<std::string> wrong;
+    std::size_t seen = 0;
+    view.actor().Run([&] {
+      for (const std::string& name : names) {
+        const std::string shown = SysctlView::ReadHere(conf + device + "/" + name), expected = SysctlView::ReadHere(defaults + name);
+        if (shown == "!ENOENT") continue;  // devices have no such file
+        ++seen;
+        if (shown != expected) wrong.push_back(name + ": default " + expected + ", the device " + shown);
+      }
+    });
+    EXPECT_GT(seen, 15u) << "control: " << device << " has files";
+    EXPECT_THAT(wrong, IsEmpty()) << "ip-sysctl.rst, conf/default: a device that " << how;
+  };
+  starts_with(of_owner, "nsdfborn", "was made in the namespace");
+  starts_with(of_owner, "nsdfhub", "was made in the namespace, a bridge");
+  starts_with(of_owner, "nsdffar", "was made from another namespace");
+  starts_with(of_owner, "nsdfcame", "came from another namespace");
+  starts_with(of_other, "nsdfnear", "was made together with one of another namespace");
+}
+[[maybe_unused]] const bool starts = [] {
+  for (const char* family : {"ipv4", "ipv6"}) {
+    const bool six = std::string(family) == "ipv6";
+    Needs needs(Config("SYSCTL"), Config("VETH"), Config("BRIDGE"));
+    if (six) needs.list.push_back(Config("IPV6"));
+    RegisterBetween("Sysctl", "DevicesStartFromTheDefaultsOfTheNamespace", six ? "Ipv6" : "Ipv4", __FILE__, __LINE__,
+                    [family](Place& owner, Place& other) { DevicesStartFromTheDefaults(family, owner, other); },
+                    six ? Covers("SYSCTL-11", "DEV-21", "STACK-09") : Covers("SYSCTL-11", "DEV-21", "SYSCTL-06"), needs);
+  }
+  return true;
+}();
 
 // tcp_sk_init() copies three values of the initial namespace, once.
 NETNS_TEST(Sysctl, SomeTcpValuesAreCopiedFromTheInitialNamespaceAtCreation, Covers("SYSCTL-09", "SYSCTL-10"),

@@ -7,7 +7,6 @@
 #include <linux/fou.h>
 #include <linux/ila.h>
 #include <linux/ioam6_genl.h>
-#include <linux/ip_vs.h>
 #include <linux/l2tp.h>
 #include <linux/mptcp.h>
 #include <linux/netfilter/nf_conntrack_common.h>
@@ -28,6 +27,7 @@
 #include "suites/support/in_namespace.h"
 #include "suites/support/netfilter_request.h"
 #include "suites/support/place.h"
+#include "suites/support/virtual_servers.h"
 
 namespace netns {
 namespace {
@@ -60,18 +60,7 @@ const std::vector<Table>& Tables() {
     if (command == FOU_CMD_ADD) request.U8(FOU_ATTR_IPPROTO, IPPROTO_IPIP).U8(FOU_ATTR_TYPE, FOU_ENCAP_DIRECT);
     return family->Ack(request);
   };
-  static const auto service = [](Place& at, std::uint8_t command) {
-    Generic family(at, IPVS_GENL_NAME, "IP_VS");
-    in6_addr address{};
-    ::inet_pton(AF_INET, "192.0.2.81", &address);
-    const struct { std::uint32_t flags, mask; } flags{0, ~0u};
-    Request request = family.Make(command, "virtual server 192.0.2.81:81", IPVS_GENL_VERSION);
-    request.Nest(IPVS_CMD_ATTR_SERVICE, [&](Request& r) {
-      r.U16(IPVS_SVC_ATTR_AF, AF_INET).U16(IPVS_SVC_ATTR_PROTOCOL, IPPROTO_TCP).Structure(IPVS_SVC_ATTR_ADDR, address).Be16(IPVS_SVC_ATTR_PORT, 81);
-      r.Text(IPVS_SVC_ATTR_SCHED_NAME, "rr").Structure(IPVS_SVC_ATTR_FLAGS, flags).U32(IPVS_SVC_ATTR_TIMEOUT, 0).U32(IPVS_SVC_ATTR_NETMASK, ~0u);
-    });
-    return family->Ack(request);
-  };
+  static const VirtualService service{.address = "192.0.2.81", .port = 81};
   static const auto endpoint = [](Place& at, std::uint8_t command) {
     Generic family(at, MPTCP_PM_NAME, "MPTCP");
     in_addr address{};
@@ -221,16 +210,9 @@ const std::vector<Table>& Tables() {
          Generic family(at, FOU_GENL_NAME, "NET_FOU");
          return SETUP_OK(family->Dump(family.Make(FOU_CMD_GET, "list the FOU ports"))).size();
        }},
-      {"VirtualServers", {"FW-16"}, {"IP_VS", "IP_VS_RR", "IP_VS_PROTO_TCP"}, [](Place& at) { return service(at, IPVS_CMD_NEW_SERVICE); },
-       [](Place& at) { return service(at, IPVS_CMD_DEL_SERVICE); },
-       [](Place& at) {
-         Generic family(at, IPVS_GENL_NAME, "IP_VS");
-         return SETUP_OK(family->Dump(family.Make(IPVS_CMD_GET_SERVICE, "list virtual servers", IPVS_GENL_VERSION))).size();
-       },
-       [](Place& at) {
-         Generic family(at, IPVS_GENL_NAME, "IP_VS");
-         return family->Ack(family.Make(IPVS_CMD_FLUSH, "flush virtual servers", IPVS_GENL_VERSION));
-       }},
+      {"VirtualServers", {"FW-16"}, {"IP_VS", "IP_VS_RR", "IP_VS_PROTO_TCP"}, [](Place& at) { return VirtualServers(at.ns).Add(service); },
+       [](Place& at) { return VirtualServers(at.ns).Delete(service); }, [](Place& at) { return VirtualServers(at.ns).Ports().size(); },
+       [](Place& at) { return VirtualServers(at.ns).Flush(); }},
       {"MptcpEndpoints", {"STACK-15"}, {"MPTCP"}, [](Place& at) { return endpoint(at, MPTCP_PM_CMD_ADD_ADDR); },
        [](Place& at) { return endpoint(at, MPTCP_PM_CMD_DEL_ADDR); },
        [](Place& at) {

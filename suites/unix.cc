@@ -254,47 +254,79 @@ NETNS_TEST(Unix, PathnameSocketsAreNotIsolated, Covers("UNIX-05"), Needs(Config(
   }
 }
 
-NETNS_TEST(Unix, ConnectedSocketsOutliveMovesOfTheirOwners, Covers("UNIX-06"), Needs(Config("UNIX"))) {
-  auto here = NetNamespace::Create(), there = NetNamespace::Create();
-  const SockAddr name = SockAddr::Abstract("meeting");
-  Actor mover = here.StartActor("mover");
-  ASSERT_OK_AND_ASSIGN(Fd server, Serve(here, SOCK_STREAM, name));
-  ASSERT_OK_AND_ASSIGN(Fd client, mover.Run([&]() -> Result<Fd> {
-    Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    RETURN_IF_ERROR(Connect(fd, name));
-    return fd;
-  }));
-  ASSERT_OK_AND_ASSIGN(Fd accepted, Accept(server));
-  auto [left, right] = SETUP_OK(mover.Run([] { return SocketPair(SOCK_SEQPACKET); }));
-  // A connected datagram socket keeps its peer, which it looked up once.
-  const SockAddr letters = SockAddr::Abstract("letters");
-  ASSERT_OK_AND_ASSIGN(Fd letter_box, Serve(here, SOCK_DGRAM, letters));
-  ASSERT_OK_AND_ASSIGN(Fd writer, mover.Run([&]() -> Result<Fd> {
-    Fd fd(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-    RETURN_IF_ERROR(Connect(fd, letters));
-    return fd;
-  }));
-  for (int step = 0; step < 3; ++step) {
-    SCOPED_TRACE(step);
-    if (step == 1) SETUP_OK(mover.Enter(there.fd(), CLONE_NEWNET));
-    if (step == 2) SETUP_OK(mover.Unshare(CLONE_NEWNET));
-    EXPECT_THAT(mover.Run([&] { return Send(client, "ping"); }), Succeeds());
-    EXPECT_THAT(Receive(accepted), Holds("ping"));
-    EXPECT_THAT(Send(accepted, "pong"), Succeeds());
-    EXPECT_THAT(mover.Run([&] { return Receive(client); }), Holds("pong"));
-    EXPECT_THAT(mover.Run([&] { return Send(left, "pair"); }), Succeeds());
-    EXPECT_THAT(Receive(right), Holds("pair"));
-    EXPECT_THAT(mover.Run([&] { return Send(writer, "letter"); }), Succeeds());
-    EXPECT_THAT(Receive(letter_box), Holds("letter"));
-    // Descriptors go over it too.
-    EXPECT_OK(mover.Run([&] { return SendFd(client.get(), left.get()); }));
-    EXPECT_THAT(ReceiveFd(accepted.get()), Succeeds());
-  }
-  EXPECT_THAT(mover.Run([&]() -> Status {
-    Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    return Connect(fd, name);
-  }), FailsWith(ECONNREFUSED)) << "control: a new connection";
+/// How two sockets have come together.
+enum class Meeting { kPair, kAbstract, kPathname };
+
+/// What two connected sockets are for, the one used by `user`, the other by the test itself. The first refusal is the last
+/// request: nobody waits for what was not sent.
+void Exchange(Actor& user, const Fd& theirs, const Fd& ours, bool both_ways) {
+  const auto there = [&](auto request) { return user.Run(request); };
+  ASSERT_OK(there([&] { return Send(theirs, "ping"); })) << "send(2)";
+  int waiting = 0;
+  EXPECT_EQ(::ioctl(ours.get(), SIOCINQ, &waiting), 0) << ErrnoName(errno);
+  EXPECT_EQ(waiting, 4) << "unix(7), SIOCINQ";
+  ASSERT_THAT(Receive(ours), Holds("ping"));
+  ASSERT_OK(there([&]() -> Status { return ::write(theirs.get(), "line", 4) == 4 ? Ok() : Status(ErrnoError("write")); })) << "write(2)";
+  ASSERT_THAT(Receive(ours), Holds("line"));
+  ASSERT_OK(there([&] { return SendFd(theirs.get(), theirs.get()); })) << "unix(7), SCM_RIGHTS";
+  ASSERT_THAT(ReceiveFd(ours.get()), Succeeds());
+  EXPECT_THAT(there([&] { return SockAddr::OfPeer(theirs); }), Succeeds());
+  if (!both_ways) return;
+  ASSERT_OK(Send(ours, "pong")) << "the answer";
+  ASSERT_THAT(there([&] { return Receive(theirs); }), Holds("pong"));
+  ASSERT_OK(SendFd(ours.get(), ours.get())) << "unix(7), SCM_RIGHTS of the answer";
+  ASSERT_THAT(there([&] { return ReceiveFd(theirs.get()); }), Succeeds());
 }
+
+// A connection is one of two sockets: where their owners are, when they use it, is of no importance.
+void ConnectedSocketsOutliveMoves(int type, Meeting meeting) {
+  auto here = NetNamespace::Create(), there = NetNamespace::Create();
+  const SockAddr name = meeting == Meeting::kPathname ? SockAddr::Path("/tmp/meeting") : SockAddr::Abstract("meeting");
+  Actor mover = here.StartActor("mover");
+  const auto connect = [&] {
+    return mover.Run([&]() -> Result<Fd> {
+      Fd fd(::socket(AF_UNIX, type | SOCK_CLOEXEC, 0));
+      RETURN_IF_ERROR(Connect(fd, name));
+      return fd;
+    });
+  };
+  Fd server, theirs, ours;
+  if (meeting == Meeting::kPair) {
+    auto pair = SETUP_OK(mover.Run([&] { return SocketPair(type); }));
+    theirs = std::move(pair.first), ours = std::move(pair.second);
+  } else {
+    server = SETUP_OK(Serve(here, type, name));
+    theirs = SETUP_OK(connect());
+    // A connected datagram socket keeps its peer, which it looked up once.
+    if (type == SOCK_DGRAM)
+      ours = std::move(server);
+    else
+      ours = SETUP_OK(Accept(server));
+  }
+  const struct { const char* where; std::function<Status()> go; } steps[] = {{"at home", [] { return Ok(); }},
+                                                                            {"after setns(2)", [&] { return mover.Enter(there.fd(), CLONE_NEWNET); }},
+                                                                            {"after unshare(2)", [&] { return mover.Unshare(CLONE_NEWNET); }},
+                                                                            {"at home again", [&] { return mover.Enter(here.fd(), CLONE_NEWNET); }},
+                                                                            {"elsewhere again", [&] { return mover.Enter(there.fd(), CLONE_NEWNET); }}};
+  for (const auto& step : steps) {
+    SCOPED_TRACE(step.where);
+    SETUP_OK(step.go());
+    ASSERT_NO_FATAL_FAILURE(Exchange(mover, theirs, ours, meeting == Meeting::kPair || type != SOCK_DGRAM));
+  }
+  if (meeting == Meeting::kAbstract) {
+    EXPECT_THAT(connect(), FailsWith(ECONNREFUSED)) << "control: a new connection";
+  }
+  if (type == SOCK_DGRAM) return;
+  EXPECT_OK(mover.Run([&]() -> Status { return ::shutdown(theirs.get(), SHUT_WR) == 0 ? Ok() : Status(ErrnoError("shutdown")); }));
+  EXPECT_THAT(Receive(ours), Holds("")) << "shutdown(2): the end";
+}
+[[maybe_unused]] const bool moves = [] {
+  for (const Type& type : kTypes)
+    for (auto [meeting, text] : {std::pair(Meeting::kPair, "Pair"), {Meeting::kAbstract, "ByAbstractName"}, {Meeting::kPathname, "ByPathname"}})
+      RegisterBody("Unix", std::string("ConnectedSocketsOutliveMovesOfTheirOwners/") + type.name + text, __FILE__, __LINE__,
+                   [type = type.type, meeting = meeting] { ConnectedSocketsOutliveMoves(type, meeting); }, Covers("UNIX-06", "SOCK-14"), Needs(Config("UNIX")));
+  return true;
+}();
 
 /// Lines of /proc/net/unix that name something.
 Result<std::vector<std::string>> Listed(const NetNamespace& where, const std::string& name) {

@@ -1,8 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// VIRT: CAN. Jobs of cangw(1) are those of one namespace, and a pair of vxcan carries every kind of frame from one to another.
+// VIRT: CAN. Jobs of cangw(1) are those of one namespace, a pair of vxcan carries every kind of frame from one to another, and
+// sockets of each kind get no other frames than those of their namespace.
 #include <linux/can.h>
+#include <linux/can/bcm.h>
+#include <linux/can/error.h>
 #include <linux/can/gw.h>
+#include <linux/can/isotp.h>
+#include <linux/can/j1939.h>
 #include <linux/can/raw.h>
+#include <linux/if_ether.h>
+#include <poll.h>
 
 #include "fixtures/sockets.h"
 #include "fixtures/topology.h"
@@ -187,6 +194,208 @@ void FrameCrosses(const Frame& frame) {
   for (const Frame& frame : Frames())
     RegisterBody("Virt", std::string("FramesCrossFromOneNamespaceToAnother/") + frame.name, __FILE__, __LINE__, [frame] { FrameCrosses(frame); }, Covers("VIRT-22"),
                  Needs(Config("CAN"), Config("CAN_RAW"), Config("CAN_VXCAN")));
+  return true;
+}();
+
+// --- Sockets of each kind ---------------------------------------------------------------------------------------------
+
+enum class Bits { kClassic, kFlexible, kExtra };
+/// A frame whose data are `data`. CAN XL has no identifier; its priority stands there.
+std::string FrameOf(Bits bits, canid_t id, const std::string& data) {
+  if (bits == Bits::kClassic) {
+    can_frame frame{};
+    frame.can_id = id;
+    frame.can_dlc = 8;
+    data.copy(reinterpret_cast<char*>(frame.data), 8);
+    return {reinterpret_cast<const char*>(&frame), sizeof frame};
+  }
+  if (bits == Bits::kFlexible) {
+    canfd_frame frame{};
+    frame.can_id = id;
+    frame.len = 12;
+    frame.flags = 0x04 /* CANFD_FDF, which younger kernels set */;
+    data.copy(reinterpret_cast<char*>(frame.data), 12);
+    return {reinterpret_cast<const char*>(&frame), sizeof frame};
+  }
+  std::string xl(12 + 12, '\0');
+  std::memcpy(xl.data(), &id, sizeof id);
+  xl[4] = static_cast<char>(0x80);  // CANXL_XLF
+  xl[6] = 12;
+  data.copy(xl.data() + 12, 12);
+  return xl;
+}
+
+struct Ear {
+  std::string what;
+  Fd socket;
+};
+/// Opens what shall hear a frame, on the device of that index or, with 0, on all.
+using Open = std::function<std::vector<Ear>(Place&, int index, canid_t id)>;
+
+Fd BoundTo(Place& at, int type, int protocol, const char* symbol, const sockaddr_can& address, bool connects = false, const std::function<void(const Fd&)>& before = {}) {
+  auto made = at.ns.Socket(AF_CAN, type, protocol);
+  if (!made.ok()) RequireBuiltIn(made.error(), symbol);
+  Fd socket = SETUP_OK(std::move(made));
+  if (before) before(socket);
+  const auto call = connects ? ::connect : ::bind;
+  if (call(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0) SETUP_OK(Status(ErrnoError(connects ? "connect(AF_CAN)" : "bind(AF_CAN)")));
+  return socket;
+}
+// can.rst: filters by mask, inverted ones, none, and those of error frames. The kernel has a list for each kind.
+std::vector<Ear> RawSockets(Place& at, int index, canid_t id) {
+  sockaddr_can address{};
+  address.can_family = AF_CAN;
+  address.can_ifindex = index;
+  std::vector<Ear> ears;
+  const auto add = [&](const char* what, const std::function<void(const Fd&)>& filter) {
+    ears.push_back({what, BoundTo(at, SOCK_RAW, CAN_RAW, "CAN_RAW", address, false, [&](const Fd& socket) {
+                      SETUP_OK(SetSockOpt(socket, SOL_CAN_RAW, CAN_RAW_FD_FRAMES, 1));
+                      (void)SetSockOpt(socket, SOL_CAN_RAW, 7 /* CAN_RAW_XL_FRAMES */, 1).ok();
+                      if (filter) filter(socket);
+                    })});
+  };
+  if (id & CAN_ERR_FLAG) {
+    add("a raw socket that asks for errors", [](const Fd& socket) { SETUP_OK(SetSockOpt(socket, SOL_CAN_RAW, CAN_RAW_ERR_FILTER, can_err_mask_t{CAN_ERR_MASK})); });
+    return ears;
+  }
+  const auto filter = [](can_filter wanted) { return [wanted](const Fd& socket) { SETUP_OK(SetSockOpt(socket, SOL_CAN_RAW, CAN_RAW_FILTER, wanted)); }; };
+  add("a raw socket of all frames", {});
+  add("a raw socket of one identifier", filter({id, CAN_EFF_FLAG | CAN_RTR_FLAG | (id & CAN_EFF_FLAG ? CAN_EFF_MASK : CAN_SFF_MASK)}));
+  add("a raw socket with a mask", filter({id, 0x07}));
+  add("a raw socket of all but one identifier", filter({(id ^ 1) | CAN_INV_FILTER, CAN_SFF_MASK}));
+  return ears;
+}
+std::vector<Ear> BroadcastManagers(Place& at, int index, canid_t id, bool flexible) {
+  sockaddr_can address{};
+  address.can_family = AF_CAN;
+  address.can_ifindex = index;
+  std::vector<Ear> ears;
+  ears.push_back({"a broadcast manager", BoundTo(at, SOCK_DGRAM, CAN_BCM, "CAN_BCM", address, true)});
+  bcm_msg_head wanted{};
+  wanted.opcode = RX_SETUP;
+  wanted.flags = RX_FILTER_ID | (flexible ? CAN_FD_FRAME : 0u);
+  wanted.can_id = id;
+  SETUP_OK(Send(ears[0].socket, {reinterpret_cast<const char*>(&wanted), sizeof wanted}));
+  return ears;
+}
+std::vector<Ear> PacketSockets(Place& at, int index, canid_t) {
+  std::vector<Ear> ears;
+  ears.push_back({"a packet socket", SETUP_OK(PacketSocket(at.ns, index, ETH_P_ALL))});
+  return ears;
+}
+
+struct Hearing {
+  const char* name;
+  std::vector<const char*> configs;
+  Bits bits;
+  canid_t id;
+  Open open;
+  bool any = true;               ///< Whether it can be bound to all devices.
+  const char* in_front = "";     ///< What the transport has in front of its data.
+};
+const std::vector<Hearing>& Hearings() {
+  static const Open managers = [](Place& at, int index, canid_t id) { return BroadcastManagers(at, index, id, false); };
+  static const Open flexible_managers = [](Place& at, int index, canid_t id) { return BroadcastManagers(at, index, id, true); };
+  static const Open isotp = [](Place& at, int index, canid_t id) {
+    sockaddr_can address{};
+    address.can_family = AF_CAN;
+    address.can_ifindex = index;
+    address.can_addr.tp = {.rx_id = id, .tx_id = 0x321};
+    std::vector<Ear> ears;
+    ears.push_back({"an ISO-TP socket", BoundTo(at, SOCK_DGRAM, CAN_ISOTP, "CAN_ISOTP", address)});
+    return ears;
+  };
+  static const Open j1939 = [](Place& at, int index, canid_t) {
+    sockaddr_can address{};
+    address.can_family = AF_CAN;
+    address.can_ifindex = index;
+    address.can_addr.j1939 = {.name = 0, .pgn = J1939_NO_PGN, .addr = 0x20};
+    std::vector<Ear> ears;
+    ears.push_back({"a J1939 socket", BoundTo(at, SOCK_DGRAM, CAN_J1939, "CAN_J1939", address)});
+    return ears;
+  };
+  static const std::vector<Hearing> all = {
+      {"RawClassic", {"CAN_RAW"}, Bits::kClassic, 0x123, RawSockets},
+      {"RawExtended", {"CAN_RAW"}, Bits::kClassic, 0x12345673 | CAN_EFF_FLAG, RawSockets},
+      {"RawRemoteRequest", {"CAN_RAW"}, Bits::kClassic, 0x125 | CAN_RTR_FLAG, RawSockets},
+      {"RawError", {"CAN_RAW"}, Bits::kClassic, CAN_ERR_CRTL | CAN_ERR_FLAG, RawSockets},
+      {"RawFlexible", {"CAN_RAW"}, Bits::kFlexible, 0x126, RawSockets},
+      {"RawFlexibleExtended", {"CAN_RAW"}, Bits::kFlexible, 0x12345674 | CAN_EFF_FLAG, RawSockets},
+      {"RawExtra", {"CAN_RAW"}, Bits::kExtra, 0x127, RawSockets},
+      {"BroadcastManagerClassic", {"CAN_RAW", "CAN_BCM"}, Bits::kClassic, 0x128, managers},
+      {"BroadcastManagerExtended", {"CAN_RAW", "CAN_BCM"}, Bits::kClassic, 0x12345675 | CAN_EFF_FLAG, managers},
+      {"BroadcastManagerFlexible", {"CAN_RAW", "CAN_BCM"}, Bits::kFlexible, 0x129, flexible_managers},
+      {"Isotp", {"CAN_RAW", "CAN_ISOTP"}, Bits::kClassic, 0x12a, isotp, false, "\x07"},  // a single frame of seven bytes
+      // Priority 6, PGN 0xef00 (proprietary) to 0x20, from 0x30.
+      {"J1939", {"CAN_RAW", "CAN_J1939"}, Bits::kClassic, 0x18ef2030 | CAN_EFF_FLAG, j1939, false},
+      {"PacketClassic", {"CAN_RAW", "PACKET"}, Bits::kClassic, 0x12b, PacketSockets},
+      {"PacketFlexible", {"CAN_RAW", "PACKET"}, Bits::kFlexible, 0x12c, PacketSockets},
+      {"PacketExtra", {"CAN_RAW", "PACKET"}, Bits::kExtra, 0x12d, PacketSockets},
+  };
+  return all;
+}
+constexpr int kHeard = 64213;
+/// What a socket gets, up to and with the first frame that has `text`, in one string.
+std::string HeardUntil(const Ear& ear, const std::string& text) {
+  std::string all;
+  while (all.find(text) == std::string::npos) {
+    // (Not recv(2) with MSG_TRUNC: J1939 sockets refuse it.)
+    char bytes[4096];
+    const Status readable = WaitFor(ear.socket.get(), POLLIN, Deadline::In(std::chrono::seconds(10)), ear.what + " to hear a frame");
+    const ssize_t n = readable.ok() ? ::read(ear.socket.get(), bytes, sizeof bytes) : -1;
+    if (n < 0) return all + " [then: " + (readable.ok() ? ErrnoError("read") : readable.error()).ToString() + "]";
+    all.append(bytes, static_cast<std::size_t>(n));
+  }
+  return all;
+}
+// Documentation/networking/can.rst. Devices of the same name and number are in both namespaces.
+void FramesReachSocketsOfTheirNamespace(const Hearing& hearing, Place& owner, Place& other) {
+  Undo undo([&] {
+    for (Place* place : {&owner, &other}) (void)(*place)->DeleteLink("nscanh").ok();
+  });
+  for (Place* place : {&owner, &other}) {
+    Status added = (*place)->AddLink({.name = "nscanh", .kind = "vcan", .index = kHeard});
+    RequireBuiltIn(added, "CAN_VCAN");
+    SETUP_OK(std::move(added));
+    const std::uint32_t mtu = hearing.bits == Bits::kClassic ? CAN_MTU : hearing.bits == Bits::kFlexible ? CANFD_MTU : 2060 /* CANXL_MAX_MTU */;
+    const Status set = (*place)->SetLink("nscanh", {.mtu = mtu});
+    if (hearing.bits == Bits::kExtra && set.code() == EINVAL) throw MissingNeed("needs-feature:can-xl", "vcan knows no CAN XL", "use Linux 6.2 or later", LinuxVersion{6, 2});
+    SETUP_OK(Status(set));
+    SETUP_OK((*place)->Up("nscanh"));
+  }
+  const Fd from_owner = CanSocket(owner, "nscanh"), from_other = CanSocket(other, "nscanh");
+  std::vector<Ear> ours, theirs;
+  for (int index : {kHeard, 0}) {
+    if (index == 0 && !hearing.any) continue;
+    for (auto [place, ears] : {std::pair(&owner, &ours), std::pair(&other, &theirs)})
+      for (Ear& ear : hearing.open(*place, index, hearing.id)) {
+        ear.what += index == 0 ? " of all devices" : " of the device";
+        ears->push_back(std::move(ear));
+      }
+  }
+  const auto send = [&](const Fd& from, const std::string& text) { SETUP_OK(Send(from, FrameOf(hearing.bits, hearing.id, hearing.in_front + text))); };
+  send(from_other, "foreign");
+  for (const Ear& ear : theirs) EXPECT_THAT(HeardUntil(ear, "foreign"), testing::HasSubstr("foreign")) << "control: " << ear.what;
+  send(from_owner, "ownframe");  // the fence: behind what must not come
+  for (const Ear& ear : ours) {
+    const std::string heard = HeardUntil(ear, "ownfram");
+    EXPECT_THAT(heard, testing::HasSubstr("ownfram")) << "control: " << ear.what;
+    EXPECT_THAT(heard, Not(testing::HasSubstr("foreign"))) << "can.rst: " << ear.what << " got a frame of another namespace";
+  }
+  send(from_other, "another");
+  for (const Ear& ear : theirs) {
+    const std::string heard = HeardUntil(ear, "another");
+    EXPECT_THAT(heard, testing::HasSubstr("another")) << "control: " << ear.what;
+    EXPECT_THAT(heard, Not(testing::HasSubstr("ownfram"))) << "can.rst: " << ear.what << " got a frame of another namespace";
+  }
+}
+[[maybe_unused]] const bool hearings = [] {
+  for (const Hearing& hearing : Hearings()) {
+    Needs needs(Config("CAN"), Config("CAN_VCAN"));
+    for (const char* symbol : hearing.configs) needs.list.push_back(Config(symbol));
+    RegisterBetween("Virt", "CanFramesReachSocketsOfTheirNamespace", hearing.name, __FILE__, __LINE__,
+                    [&hearing](Place& owner, Place& other) { FramesReachSocketsOfTheirNamespace(hearing, owner, other); }, Covers("VIRT-22"), needs);
+  }
   return true;
 }();
 

@@ -88,6 +88,14 @@ NETNS_TEST(Scratch, ChildSkips, Covers("X-01")) {
   Child child = Child::Start("worker", [] { GTEST_SKIP() << "nothing to do"; });
   ASSERT_OK(child.Join());
 }
+NETNS_TEST(Scratch, ChildrenTellLongStoriesAtOnce, Covers("X-01")) {
+  std::vector<Child> children;
+  for (char letter : {'a', 'b', 'c', 'd'})
+    children.push_back(Child::Start(std::string(1, letter), [letter] {
+      for (int i = 0; i < 3; ++i) ADD_FAILURE() << std::string(40'000, letter) << " is told";
+    }));
+  for (Child& child : children) ASSERT_OK(child.Join());
+}
 NETNS_TEST(Scratch, OtherThreadFails, Covers("X-01")) {
   std::thread thread([] { EXPECT_EQ(1, 2) << "on a thread"; });
   thread.join();

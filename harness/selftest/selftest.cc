@@ -238,6 +238,19 @@ TEST(Verdict, FailureInAChildIsTheTestsFailure) {
   EXPECT_THAT(std::string(run.End("Scratch.ChildSkips")["reason"]["text"]), HasSubstr("nothing to do"));
 }
 
+TEST(Verdict, LongMessagesOfSeveralChildrenAreNotMixed) {
+  ScratchRun run = RunScratch("Scratch.ChildrenTellLongStoriesAtOnce");
+  const json& end = run.End("Scratch.ChildrenTellLongStoriesAtOnce");
+  ASSERT_EQ("FAIL", end.value("verdict", "(none)"));
+  std::map<std::string, int> told;
+  for (const json& failure : end["failures"]) {
+    const std::string who = failure["where"], message = failure["message"];
+    EXPECT_THAT(message, HasSubstr(std::string(40'000, who.front()) + " is told"));
+    ++told[who];
+  }
+  EXPECT_EQ((std::map<std::string, int>{{"a", 3}, {"b", 3}, {"c", 3}, {"d", 3}}), told);
+}
+
 TEST(Verdict, FailureOnAnotherThreadIsTheTestsFailure) {
   ScratchRun run = RunScratch("Scratch.OtherThreadFails");
   EXPECT_EQ("FAIL", run.Verdict("Scratch.OtherThreadFails"));

@@ -73,6 +73,14 @@ class SysctlView {
     return now;
   }
 
+  /// In the namespace of the calling thread: for many files within one Run() of the actor.
+  static std::string ReadHere(const std::string& path) {
+    auto text = ReadFile(kRoot + path);
+    if (!text.ok()) return "!" + ErrnoName(text.code());
+    while (!text->empty() && text->back() == '\n') text->pop_back();
+    return *text;
+  }
+
  private:
   static inline const std::string kRoot = "/proc/sys/net/";
 
@@ -89,13 +97,6 @@ class SysctlView {
       else if (wanted(path) && ::stat(name.c_str(), &info) == 0 && S_ISREG(info.st_mode))  // of a thousand files few are wanted
         tree[path] = {info.st_mode & 07777u, (info.st_mode & 0400) != 0 ? ReadHere(path) : "!write-only"};
     }
-  }
-
-  static std::string ReadHere(const std::string& path) {
-    auto text = ReadFile(kRoot + path);
-    if (!text.ok()) return "!" + ErrnoName(text.code());
-    while (!text->empty() && text->back() == '\n') text->pop_back();
-    return *text;
   }
 
   static std::vector<std::string> OtherValues(const std::string& path, const std::string& old) {
