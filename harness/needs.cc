@@ -123,12 +123,16 @@ std::optional<Reason> Missing(const TestSpec& spec, const MachineState& machine)
       if (!machine.disposable || !machine.real_root) return NeedsMachine();
       auto have = std::count_if(machine.nics.begin(), machine.nics.end(),
                                 [&](const auto& n) { return nic->first.empty() || n.first == nic->first; });
+      const std::string remedy =
+          "run with such cards: ./netns-conformance vm --nics=all" + std::string(nic->first == "igb" ? ", with QEMU 8 or later" : "");
+      // A card that the machine should have, and of which the kernel makes no device, is another matter.
+      if (!nic->first.empty() && !machine.cards.empty() && machine.cards.count(nic->first) == 0)
+        return Reason{"not-selected", "is about cards of driver " + nic->first + ", and the machine was made without", remedy};
       if (have < nic->second)
         return Reason{"needs-nic" + (nic->first.empty() ? "" : ":" + nic->first),
                       "needs " + std::to_string(nic->second) + " physical network device(s)" +
                           (nic->first.empty() ? "" : " of driver " + nic->first) + ", has " + std::to_string(have),
-                      "run with such cards: ./netns-conformance vm --nics=all" +
-                          std::string(nic->first == "igb" ? ", with QEMU 8 or later" : "")};
+                      remedy};
     }
   }
   return std::nullopt;

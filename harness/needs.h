@@ -3,6 +3,7 @@
 #pragma once
 
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -26,8 +27,10 @@ struct MachineState {
   bool full = false;
   /// Devices that may be leased: {driver, name}.
   std::vector<std::pair<std::string, std::string>> nics;
+  /// Models and drivers of the cards that the machine was made with; empty where nobody tells.
+  std::set<std::string> cards;
 
-  /// Probes everything but `disposable`, `full` and `nics`.
+  /// Probes everything but `disposable`, `full`, `nics` and `cards`.
   static MachineState Probe();
 };
 

@@ -103,6 +103,7 @@ class Runner {
       if (auto initial = Open("/proc/self/ns/net", O_RDONLY); initial.ok()) initial_ = std::move(*initial);
     if (options.disposable && machine_.real_root && options.find_devices) devices_ = options.find_devices();
     for (const auto& device : devices_) machine_.nics.emplace_back(device.driver, device.bus);
+    ReadMachineFacts();
   }
 
   Status OpenStream() {
@@ -130,6 +131,7 @@ class Runner {
   Stream& stream() { return stream_; }
   std::map<std::string, int>& counts() { return counts_; }
 
+  void ReadMachineFacts();
   void LeaveToOtherShards();
   void WriteHeader();
   void BeginIteration(const testing::UnitTest& unit_test, int iteration);
@@ -164,6 +166,7 @@ class Runner {
   MachineState machine_;
   KernelLog log_;
   Stream stream_;
+  json facts_ = json::object();
   Fd initial_;  ///< the runner's own network namespace, lent to tests on a disposable machine
   std::vector<RunnerOptions::Device> devices_;
   std::map<std::string, std::string> skip_;  ///< test -> why
@@ -225,6 +228,18 @@ std::set<std::string> SelectedTests() {
   return selected;
 }
 
+/// What the launcher of a virtual machine tells of it.
+void Runner::ReadMachineFacts() {
+  if (options_.machine_facts_path.empty()) return;
+  auto text = ReadFile(options_.machine_facts_path);
+  json facts = text.ok() ? json::parse(*text, nullptr, false) : json();
+  if (!facts.is_object()) return;
+  facts_ = std::move(facts);
+  for (const json& card : facts_.value("nics", json::array()))
+    for (const char* name : {"model", "driver"})
+      if (card.is_object() && card.contains(name) && card[name].is_string()) machine_.cards.insert(card[name]);
+}
+
 void Runner::LeaveToOtherShards() {
   if (options_.shards == 1) return;
   const std::set<std::string> selected = SelectedTests();
@@ -248,12 +263,6 @@ void Runner::WriteHeader() {
     plan.push_back(std::move(entry));
   }
   options.insert(kOptionsOfProfiles.begin(), kOptionsOfProfiles.end());
-  json facts = json::object();
-  if (!options_.machine_facts_path.empty())
-    if (auto text = ReadFile(options_.machine_facts_path); text.ok()) {
-      facts = json::parse(*text, nullptr, false);
-      if (!facts.is_object()) facts = json::object();
-    }
   json nics = json::array();
   for (const auto& device : devices_)
     nics.push_back({{"name", device.name}, {"driver", device.driver}, {"mac", device.mac}, {"bus", device.bus}});
@@ -263,7 +272,7 @@ void Runner::WriteHeader() {
                            {"command", options_.command},
                            {"privilege", machine_.real_root ? "root" : "user"},
                            {"disposable", machine_.disposable},
-                           {"machine", facts},
+                           {"machine", facts_},
                            {"nics", nics},
                            {"jobs", options_.jobs},
                            {"quick", options_.quick},
