@@ -372,7 +372,7 @@ const std::vector<Table>& Tables() {
        [](Place& at) {
          return NetfilterIn(at.ns).Ack(NetfilterRequest(NFNL_SUBSYS_ACCT, NFNL_MSG_ACCT_DEL, 0, "flush accounting objects"));
        }},
-      {"TimeoutPolicies", {"FW-08"}, {"NF_CT_NETLINK_TIMEOUT"},
+      {"TimeoutPolicies", {"FW-08", "FW-25"}, {"NF_CT_NETLINK_TIMEOUT"},
        [](Place& at) { return Known(policy(at, IPCTNL_MSG_TIMEOUT_NEW, NLM_F_CREATE | NLM_F_EXCL), "NF_CT_NETLINK_TIMEOUT"); },
        [](Place& at) { return policy(at, IPCTNL_MSG_TIMEOUT_DELETE, 0); },
        [](Place& at) {
@@ -457,6 +457,7 @@ void IsSeparateAmongOthers(const Table& table) {
   for (const Table& table : Tables()) {
     Covers covers;
     covers.list = table.covers;
+    covers.list.push_back("NLK-01");  // the requests are sent by a process of another namespace than their sockets were made in
     Needs needs, needs_machine(Machine());
     if (table.for_root) needs.list.push_back(Root());
     for (const char* symbol : table.configs)
