@@ -291,6 +291,8 @@ std::set<int> AnsweredProtocols(Place& at, std::set<int> more) {
   }
   return protocols;
 }
+/// That of SELinux in the initial namespace, say, takes nothing: it has listeners only.
+bool OnlyTells(int protocol) { return protocol == NETLINK_SELINUX || protocol == NETLINK_SCSITRANSPORT; }
 /// Those that /proc/net/netlink lists with port 0: "sk Eth Pid ...".
 std::multiset<int> ListedProtocols(Place& at) {
   std::multiset<int> protocols;
@@ -300,7 +302,7 @@ std::multiset<int> ListedProtocols(Place& at) {
     std::string address;
     int protocol = 0;
     unsigned port = 1;
-    if (words >> address >> protocol >> port && port == 0) protocols.insert(protocol);
+    if (words >> address >> protocol >> port && port == 0 && !OnlyTells(protocol)) protocols.insert(protocol);
   }
   return protocols;
 }
@@ -314,7 +316,7 @@ std::optional<std::multiset<int>> ProtocolsInDiag(Place& at) {
   if (dump.code() == ENOENT) return std::nullopt;  // no CONFIG_NETLINK_DIAG
   std::multiset<int> protocols;
   for (const Message& message : SETUP_OK(std::move(dump)))
-    if (const auto entry = message.Header<netlink_diag_msg>(); entry.ndiag_portid == 0) protocols.insert(entry.ndiag_protocol);
+    if (const auto entry = message.Header<netlink_diag_msg>(); entry.ndiag_portid == 0 && !OnlyTells(entry.ndiag_protocol)) protocols.insert(entry.ndiag_protocol);
   return protocols;
 }
 
