@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // STACK: addresses, neighbours, forwarding, autoconfiguration and ICMP of each namespace.
 #include "fixtures/link_monitor.h"
+#include "fixtures/nic.h"
 #include "suites/support/sockets.h"
 
 // The kernel's headers after the C library's: in this order they go together.
@@ -468,6 +469,50 @@ NETNS_TEST(Stack, RouterAdvertisementsConfigureOneNamespace, Covers("STACK-09", 
     EXPECT_FALSE(temporary(pairs[other].host, two)) << "ip-sysctl.rst, use_tempaddr: only another namespace wants temporary addresses";
     EXPECT_THAT(pairs[other].host.Sysctl("net/ipv6/conf/eth0/use_tempaddr"), Holds("0"));
   }
+}
+
+// ip-sysctl.rst, conf/all/forwarding: who starts to forward is no host any more and gives up its default routers: where it was
+// switched on. So is what else takes routes, addresses or routers away, of a device or of a whole namespace.
+void SwitchesLeaveWhatOthersLearned(bool initial) {
+  const NetNamespace router = CreateWithLoopback(), host = CreateWithLoopback(), older = initial ? InitialNetNamespace() : CreateWithLoopback();
+  Join(router, "eth0", host, "eth0");
+  AddAddress(router, "fe80::1/64", "eth0");
+  SETUP_OK(router.SetSysctl("net/ipv6/conf/eth0/accept_ra", "0"));  // it hears itself
+  for (const char* name : {"accept_ra", "accept_ra_pinfo", "accept_ra_defrtr", "autoconf"})
+    SETUP_OK(host.SetSysctl(std::string("net/ipv6/conf/eth0/") + name, "1"));
+  const auto younger = host.In([] { return NetNamespace::Create(); });
+  const auto learned = [&] { return HasDefaultRoute(host) && HasAddressIn(host, "2001:db8:1:"); };
+  Advertise(router, "2001:db8:1::");
+  ASSERT_OK(Eventually("control: what was advertised to be learned", learned));
+  // (device, value): lo is in every namespace.
+  const struct {
+    const char *setting, *value;
+  } switches[] = {{"all/forwarding", "1"}, {"default/forwarding", "1"}, {"lo/forwarding", "1"},   {"all/disable_ipv6", "1"},
+                  {"lo/disable_ipv6", "1"}, {"all/accept_ra", "0"},     {"default/accept_ra", "0"}, {"all/proxy_ndp", "1"}};
+  for (const NetNamespace* other : {&older, &younger}) {
+    SCOPED_TRACE(other == &younger ? "in a namespace that was made inside" : initial ? "in the initial namespace" : "in an older namespace");
+    for (const auto& [setting, value] : switches) {
+      const std::string file = std::string("net/ipv6/conf/") + setting;
+      const std::string old = SETUP_OK(other->Sysctl(file));
+      // Those of all devices of the initial namespace are in use.
+      if (initial && other == &older && file.ends_with("disable_ipv6")) continue;
+      SETUP_OK(other->SetSysctl(file, value));
+      EXPECT_TRUE(HasDefaultRoute(host)) << setting << " = " << value << " took away the default route of another namespace";
+      EXPECT_TRUE(HasAddressIn(host, "2001:db8:1:")) << setting << " = " << value << " took away an address of another namespace";
+      SETUP_OK(other->SetSysctl(file, old));
+      EXPECT_TRUE(learned()) << setting << " = " << old << ": back again";
+      if (!learned()) return;
+    }
+  }
+  ASSERT_OK(host.SetSysctl("net/ipv6/conf/all/forwarding", "1"));
+  EXPECT_EVENTUALLY("control: the default route to go where forwarding was switched on", [&] { return !HasDefaultRoute(host); });
+}
+NETNS_TEST(Stack, SwitchesOfANamespaceLeaveWhatAnotherLearnedFromItsRouter, Covers("STACK-08", "STACK-09", "ROUTE-02"), Needs(Config("VETH"), Config("IPV6"))) {
+  SwitchesLeaveWhatOthersLearned(false);
+}
+NETNS_TEST(Stack, SwitchesOfTheInitialNamespaceLeaveWhatAnotherLearnedFromItsRouter, Covers("STACK-08", "STACK-09", "ROUTE-02"),
+           Needs(Machine(), Config("VETH"), Config("IPV6")), Exclusive{}) {
+  SwitchesLeaveWhatOthersLearned(true);
 }
 
 NETNS_TEST(Stack, Ipv6CanBeDisabledInOneNamespace, Covers("STACK-09"), Needs(Config("VETH"), Config("IPV6"))) {

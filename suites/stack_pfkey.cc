@@ -2,6 +2,7 @@
 // STACK: key management sockets (RFC 2367) are told what is done to the tables of IPsec, by whomever: in their namespace.
 #include "fixtures/link_monitor.h"
 #include "fixtures/nic.h"
+#include "suites/support/between.h"
 #include "suites/support/sockets.h"
 
 // The kernel's headers after the C library's: in this order they go together.
@@ -223,6 +224,144 @@ NETNS_TEST(Stack, PromiscuousKeySocketsHearTheirNamespaceOnly, Covers("SOCK-27")
 NETNS_TEST(Stack, PromiscuousKeySocketsOfTheInitialNamespaceHearNothingElse, Covers("SOCK-27"), Needs(Machine(), Config("NET_KEY")), Exclusive{}) {
   PromiscuousSocketsHearTheirNamespace(true);
 }
+
+// ---------------------------------------------------------------------------------------------------------- requests
+
+/// An extension of a message that begins with its length and type.
+template <class Extension>
+std::optional<Extension> FindExtension(const std::string& message, int type) {
+  for (std::size_t at = sizeof(sadb_msg); at + sizeof(sadb_ext) <= message.size();) {
+    sadb_ext head{};
+    std::memcpy(&head, message.data() + at, sizeof head);
+    if (head.sadb_ext_len == 0) break;
+    if (head.sadb_ext_type == type && at + sizeof(Extension) <= message.size()) {
+      Extension found{};
+      std::memcpy(&found, message.data() + at, sizeof found);
+      return found;
+    }
+    at += head.sadb_ext_len * 8U;
+  }
+  return std::nullopt;
+}
+/// Sends a request over a socket of its own, and gives the messages that answer it: the kernel has sent them when send(2) returns.
+std::vector<std::string> AnswersTo(Place& at, const std::string& request) {
+  const Fd key = KeyIn(at.ns);
+  SETUP_OK(Send(key, request));
+  return Drain(key);
+}
+/// What the first answer says.
+Status Outcome(Place& at, const std::string& request, const char* what) {
+  const auto answers = AnswersTo(at, request);
+  if (answers.empty()) return Error{ENOMSG, std::string(what) + ": no answer"};
+  sadb_msg head{};
+  std::memcpy(&head, answers.front().data(), std::min(answers.front().size(), sizeof head));
+  if (head.sadb_msg_errno != 0) return Error{head.sadb_msg_errno, what};
+  return Ok();
+}
+std::string SadbSpi() {
+  sadb_sa part{};
+  part.sadb_sa_len = sizeof part / 8;
+  part.sadb_sa_exttype = SADB_EXT_SA;
+  part.sadb_sa_spi = htonl(kSpi);
+  return std::string(reinterpret_cast<const char*>(&part), sizeof part);
+}
+std::string SadbSpiRange() {
+  sadb_spirange part{};
+  part.sadb_spirange_len = sizeof part / 8;
+  part.sadb_spirange_exttype = SADB_EXT_SPIRANGE;
+  part.sadb_spirange_min = part.sadb_spirange_max = kSpi;
+  return std::string(reinterpret_cast<const char*>(&part), sizeof part);
+}
+std::string SadbAddresses() { return SadbAddress(SADB_EXT_ADDRESS_SRC) + SadbAddress(SADB_EXT_ADDRESS_DST); }
+/// How many states with our SPI a dump lists.
+std::size_t CountStates(Place& at, int satype) {
+  std::size_t count = 0;
+  for (const std::string& answer : AnswersTo(at, Sadb(SADB_DUMP, satype))) {
+    const auto state = FindExtension<sadb_sa>(answer, SADB_EXT_SA);
+    count += state && state->sadb_sa_spi == htonl(kSpi);
+  }
+  return count;
+}
+/// The numbers of the policies that a dump lists.
+std::vector<std::uint32_t> PolicyNumbers(Place& at) {
+  std::vector<std::uint32_t> numbers;
+  for (const std::string& answer : AnswersTo(at, Sadb(SADB_X_SPDDUMP, SADB_SATYPE_UNSPEC)))
+    if (const auto policy = FindExtension<sadb_x_policy>(answer, SADB_X_EXT_POLICY)) numbers.push_back(policy->sadb_x_policy_id);
+  return numbers;
+}
+std::string OfNumber(int request, std::uint32_t number) {
+  const std::string part = SadbPolicy();
+  sadb_x_policy policy{};
+  std::memcpy(&policy, part.data(), sizeof policy);
+  policy.sadb_x_policy_id = number;
+  return Sadb(request, SADB_SATYPE_UNSPEC, std::string(reinterpret_cast<const char*>(&policy), sizeof policy));
+}
+
+// RFC 2367, 3.1: each request is about the tables of the namespace of its socket, whoever sends it.
+void RequestsAboutStates(Place& owner, Place& other) {
+  const auto take = [](Place& at) { return Outcome(at, Sadb(SADB_GETSPI, SADB_SATYPE_ESP, SadbAddresses() + SadbSpiRange()), "SADB_GETSPI"); };
+  const auto get = [](Place& at) { return Outcome(at, Sadb(SADB_GET, SADB_SATYPE_ESP, SadbSpi() + SadbAddresses()), "SADB_GET"); };
+  const auto remove = [](Place& at) { return Outcome(at, Sadb(SADB_DELETE, SADB_SATYPE_ESP, SadbSpi() + SadbAddresses()), "SADB_DELETE"); };
+  const auto flush = [](Place& at) { (void)Outcome(at, Sadb(SADB_FLUSH, SADB_SATYPE_UNSPEC), "SADB_FLUSH").ok(); };
+  const Undo clean([&] {
+    for (Place* place : {&owner, &other}) flush(*place);
+  });
+  const auto listed = [&](Place& at, std::size_t count, const char* what) {
+    for (int satype : {SADB_SATYPE_UNSPEC, SADB_SATYPE_ESP}) EXPECT_EQ(CountStates(at, satype), count) << what << ", SADB_DUMP " << (satype == SADB_SATYPE_ESP ? "of ESP" : "of all");
+  };
+  for (Place* place : {&owner, &other}) listed(*place, 0, "control: at first");
+  ASSERT_OK(take(owner));
+  listed(owner, 1, "control: its own");
+  EXPECT_OK(get(owner)) << "control: its own";
+  EXPECT_THAT(take(owner), testing::Not(Succeeds())) << "control: the SPI is taken";
+  listed(other, 0, "a state of another namespace is listed");
+  EXPECT_THAT(get(other), FailsWith(ESRCH)) << "SADB_GET: a state of another namespace";
+  EXPECT_THAT(remove(other), FailsWith(ESRCH)) << "SADB_DELETE: a state of another namespace";
+  flush(other);
+  listed(owner, 1, "SADB_FLUSH of another namespace took it");
+  EXPECT_OK(take(other)) << "SADB_GETSPI: the SPI of another namespace is in the way";
+  listed(owner, 1, "an equal one of another namespace is listed");
+  listed(other, 1, "control: its own");
+  EXPECT_OK(remove(other)) << "control: its own";
+  listed(other, 0, "control: deleted");
+  listed(owner, 1, "SADB_DELETE of an equal one of another namespace took it");
+  EXPECT_OK(remove(owner)) << "control";
+  EXPECT_THAT(get(owner), FailsWith(ESRCH)) << "control: deleted";
+}
+void RequestsAboutPolicies(Place& owner, Place& other) {
+  const std::string one = SadbAddresses() + SadbPolicy();
+  const auto add = [&](Place& at) { return Outcome(at, Sadb(SADB_X_SPDADD, SADB_SATYPE_UNSPEC, one), "SADB_X_SPDADD"); };
+  const auto remove = [&](Place& at) { return Outcome(at, Sadb(SADB_X_SPDDELETE, SADB_SATYPE_UNSPEC, one), "SADB_X_SPDDELETE"); };
+  const auto flush = [](Place& at) { (void)Outcome(at, Sadb(SADB_X_SPDFLUSH, SADB_SATYPE_UNSPEC), "SADB_X_SPDFLUSH").ok(); };
+  const Undo clean([&] {
+    for (Place* place : {&owner, &other}) flush(*place);
+  });
+  for (Place* place : {&owner, &other}) EXPECT_THAT(PolicyNumbers(*place), testing::IsEmpty()) << "control: at first";
+  ASSERT_OK(add(owner));
+  const auto numbers = PolicyNumbers(owner);
+  ASSERT_THAT(numbers, testing::SizeIs(1)) << "control: its own";
+  EXPECT_THAT(add(owner), FailsWith(EEXIST)) << "control: it is there";
+  EXPECT_OK(Outcome(owner, OfNumber(SADB_X_SPDGET, numbers[0]), "SADB_X_SPDGET")) << "control: its own";
+  EXPECT_THAT(PolicyNumbers(other), testing::IsEmpty()) << "SADB_X_SPDDUMP lists a policy of another namespace";
+  EXPECT_THAT(Outcome(other, OfNumber(SADB_X_SPDGET, numbers[0]), "SADB_X_SPDGET"), FailsWith(ENOENT)) << "a policy of another namespace";
+  EXPECT_THAT(Outcome(other, OfNumber(SADB_X_SPDDELETE2, numbers[0]), "SADB_X_SPDDELETE2"), FailsWith(ENOENT)) << "a policy of another namespace";
+  EXPECT_THAT(remove(other), FailsWith(ENOENT)) << "SADB_X_SPDDELETE: a policy of another namespace";
+  flush(other);
+  EXPECT_EQ(PolicyNumbers(owner), numbers) << "SADB_X_SPDFLUSH of another namespace took it";
+  EXPECT_OK(add(other)) << "an equal policy of another namespace is in the way";
+  EXPECT_EQ(PolicyNumbers(owner), numbers) << "an equal one of another namespace is listed";
+  const auto of_other = PolicyNumbers(other);
+  EXPECT_THAT(of_other, testing::SizeIs(1)) << "control: its own";
+  EXPECT_OK(remove(other)) << "control: its own";
+  EXPECT_THAT(PolicyNumbers(other), testing::IsEmpty()) << "control: deleted";
+  EXPECT_EQ(PolicyNumbers(owner), numbers) << "SADB_X_SPDDELETE of an equal one of another namespace took it";
+  EXPECT_OK(Outcome(owner, OfNumber(SADB_X_SPDDELETE2, numbers[0]), "SADB_X_SPDDELETE2")) << "control";
+  EXPECT_THAT(PolicyNumbers(owner), testing::IsEmpty()) << "control: deleted";
+}
+const bool requests = RegisterBetween("Stack", "KeyManagementRequestsAreAboutTheirNamespace", "States", __FILE__, __LINE__, RequestsAboutStates, Covers("STACK-17", "SOCK-27"),
+                                      Needs(Config("NET_KEY"))) &&
+                      RegisterBetween("Stack", "KeyManagementRequestsAreAboutTheirNamespace", "Policies", __FILE__, __LINE__, RequestsAboutPolicies, Covers("STACK-17", "SOCK-27"),
+                                      Needs(Config("NET_KEY")));
 
 }  // namespace
 }  // namespace netns

@@ -14,12 +14,15 @@
 #include <linux/netfilter/nfnetlink_acct.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 #include <linux/netfilter/nfnetlink_cttimeout.h>
+#include <linux/netfilter/ipset/ip_set.h>
+#include <linux/netfilter/nf_tables.h>
 #include <linux/openvswitch.h>
 #include <linux/seg6_genl.h>
 #include <linux/tc_act/tc_gact.h>
 #include <linux/pkt_cls.h>
 #include <linux/xfrm.h>
 
+#include "fixtures/nftables.h"
 #include "fixtures/nic.h"
 #include "suites/support/action.h"
 #include "suites/support/conntrack_tuple.h"
@@ -166,6 +169,13 @@ const std::vector<Table>& Tables() {
     request.Text(CTA_TIMEOUT_NAME, "nscon-87");
     if (type == IPCTNL_MSG_TIMEOUT_NEW)
       request.Be16(CTA_TIMEOUT_L3PROTO, AF_INET).U8(CTA_TIMEOUT_L4PROTO, IPPROTO_UDP).Nest(CTA_TIMEOUT_DATA | NLA_F_NESTED, [](Request& r) { r.Be32(1 /* unreplied */, 30); });
+    return NetfilterIn(at.ns).Ack(request);
+  };
+  static const auto change_set = [](Place& at, int command, bool named) {
+    Request request = NetfilterRequest(NFNL_SUBSYS_IPSET, command, command == IPSET_CMD_CREATE ? NLM_F_CREATE | NLM_F_EXCL : named ? NLM_F_EXCL /* or one that is not there is no error */ : 0, named ? "set nscon-90" : "all sets");
+    request.U8(IPSET_ATTR_PROTOCOL, 6);
+    if (named) request.Text(IPSET_ATTR_SETNAME, "nscon-90");
+    if (command == IPSET_CMD_CREATE) request.Text(IPSET_ATTR_TYPENAME, "hash:ip").U8(IPSET_ATTR_REVISION, 0).U8(IPSET_ATTR_FAMILY, NFPROTO_IPV4).Nest(IPSET_ATTR_DATA, [](Request&) {});
     return NetfilterIn(at.ns).Ack(request);
   };
   static const auto action = [](Place& at, std::uint16_t type, std::uint16_t flags) {
@@ -354,7 +364,7 @@ const std::vector<Table>& Tables() {
        [](Place& at) {
          return NetfilterIn(at.ns).Ack(NetfilterRequest(NFNL_SUBSYS_ACCT, NFNL_MSG_ACCT_DEL, 0, "flush accounting objects"));
        }},
-      {"TimeoutPolicies", {"FW-08"}, {"NF_CT_NETLINK_TIMEOUT"},
+      {"TimeoutPolicies", {"FW-08", "FW-25"}, {"NF_CT_NETLINK_TIMEOUT"},
        [](Place& at) { return Known(policy(at, IPCTNL_MSG_TIMEOUT_NEW, NLM_F_CREATE | NLM_F_EXCL), "NF_CT_NETLINK_TIMEOUT"); },
        [](Place& at) { return policy(at, IPCTNL_MSG_TIMEOUT_DELETE, 0); },
        [](Place& at) {
@@ -366,6 +376,23 @@ const std::vector<Table>& Tables() {
        [](Place& at) {
          return NetfilterIn(at.ns).Ack(NetfilterRequest(NFNL_SUBSYS_CTNETLINK_TIMEOUT, IPCTNL_MSG_TIMEOUT_DELETE, 0, "flush timeout policies"));
        }},
+      // ipset(8): "destroy" without a name destroys all sets.
+      {"Sets", {"FW-15"}, {"IP_SET", "IP_SET_HASH_IP"}, [](Place& at) { return change_set(at, IPSET_CMD_CREATE, true); }, [](Place& at) { return change_set(at, IPSET_CMD_DESTROY, true); },
+       [](Place& at) {
+         Request list = NetfilterRequest(NFNL_SUBSYS_IPSET, IPSET_CMD_LIST, 0, "list sets");
+         std::size_t count = 0;
+         for (const Message& message : SETUP_OK(NetfilterIn(at.ns).Dump(list.U8(IPSET_ATTR_PROTOCOL, 6)))) count += message.AttributesAfter<nfgenmsg>().Text(IPSET_ATTR_SETNAME) == "nscon-90";
+         return count;
+       },
+       [](Place& at) { return change_set(at, IPSET_CMD_DESTROY, false); }},
+      // nft(8): "flush ruleset" deletes the tables of all families.
+      {"TablesOfNftables", {"FW-01"}, {"NF_TABLES", "NF_TABLES_INET"},
+       [](Place& at) { return SETUP_OK(Nftables::In(at.ns)).Commit(NftBatch().Add(NFT_MSG_NEWTABLE, NFPROTO_INET, NLM_F_CREATE | NLM_F_EXCL, "add a table", [](Request& r) { r.Text(NFTA_TABLE_NAME, "nscon-91"); })); },
+       [](Place& at) { return SETUP_OK(Nftables::In(at.ns)).Commit(NftBatch().DeleteTable(NFPROTO_INET, "nscon-91")); },
+       [](Place& at) {
+         return SETUP_OK(NetfilterIn(at.ns).Dump(NetfilterRequest(NFNL_SUBSYS_NFTABLES, NFT_MSG_GETTABLE, 0, "list the tables of nftables", AF_UNSPEC))).size();
+       },
+       [](Place& at) { return SETUP_OK(Nftables::In(at.ns)).Commit(NftBatch().Add(NFT_MSG_DELTABLE, NFPROTO_UNSPEC, 0, "flush the ruleset", [](Request&) {})); }},
       {"Actions", {"DEV-37"}, {"NET_ACT_GACT"},
        [](Place& at) {
          Status added = action(at, RTM_NEWACTION, NLM_F_CREATE | NLM_F_EXCL);
@@ -439,6 +466,7 @@ void IsSeparateAmongOthers(const Table& table) {
   for (const Table& table : Tables()) {
     Covers covers;
     covers.list = table.covers;
+    covers.list.push_back("NLK-01");  // the requests are sent by a process of another namespace than their sockets were made in
     Needs needs, needs_machine(Machine());
     if (table.for_root) needs.list.push_back(Root());
     for (const char* symbol : table.configs)

@@ -4,7 +4,9 @@
 #include <linux/unix_diag.h>
 #include <sched.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
+#include <map>
 #include <regex>
 #include <set>
 
@@ -604,6 +606,86 @@ NETNS_TEST(Unix, PeerCredentialsAreThoseOfTheReadersNamespaces, Covers("UNIX-13"
   EXPECT_EQ(back->uid, ::geteuid()) << "0 there is this user here";
   EXPECT_EQ(back->gid, ::getegid()) << "0 there is this group here";
   EXPECT_EQ(back->pid, server.pid());
+}
+
+#ifndef SO_PEERPIDFD
+#define SO_PEERPIDFD 77
+#endif
+
+/// What a socket tells of the process at the other end, by option: the bytes, of a pidfd the process that it is of, or the error.
+std::map<std::string, std::string> ToldOfThePeer(const Fd& socket) {
+  const auto get = [&](int option) -> Result<std::string> {
+    std::string value(512, '\0');
+    socklen_t size = static_cast<socklen_t>(value.size());
+    if (::getsockopt(socket.get(), SOL_SOCKET, option, value.data(), &size) < 0) return ErrnoError("getsockopt");
+    value.resize(size);
+    return value;
+  };
+  std::map<std::string, std::string> told;
+  for (const auto& [name, option] : {std::pair("SO_PEERCRED", SO_PEERCRED), std::pair("SO_PEERGROUPS", SO_PEERGROUPS), std::pair("SO_PEERSEC", SO_PEERSEC)}) {
+    const auto value = get(option);
+    told[name] = value.ok() ? testing::PrintToString(*value) : ErrnoName(value.code());
+  }
+  const auto pidfd = get(SO_PEERPIDFD);
+  if (!pidfd.ok()) {
+    told["SO_PEERPIDFD"] = ErrnoName(pidfd.code());
+    return told;
+  }
+  int number = -1;
+  std::memcpy(&number, pidfd->data(), std::min(sizeof number, pidfd->size()));
+  const Fd descriptor(number);
+  std::istringstream lines(SETUP_OK(ReadFile("/proc/self/fdinfo/" + std::to_string(number))));
+  for (std::string line; std::getline(lines, line);)
+    if (line.starts_with("Pid:")) told["SO_PEERPIDFD"] = line;
+  return told;
+}
+
+// unix(7), SO_PEERCRED, SO_PEERSEC; SO_PEERGROUPS and SO_PEERPIDFD beside them: what is known of the process at the other end does
+// not depend on the network namespaces of either socket, nor on that of the process that asks.
+NETNS_TEST(Unix, WhatIsToldOfThePeerDoesNotDependOnNamespaces, Covers("UNIX-13", "UNIX-05"), Needs(Config("UNIX"))) {
+  auto here = NetNamespace::Create(), there = NetNamespace::Create(), third = NetNamespace::Create();
+  Actor in_here = here.StartActor("server"), in_there = there.StartActor("client"), in_third = third.StartActor("third");
+  const std::vector<gid_t> groups = in_there.Run([] {
+    const gid_t wanted[] = {::getegid(), ::getegid()};
+    std::ignore = ::syscall(SYS_setgroups, 2, wanted);  // where that is allowed
+    std::vector<gid_t> now(static_cast<std::size_t>(std::max(::getgroups(0, nullptr), 0)));
+    if (::getgroups(static_cast<int>(now.size()), now.data()) < 0) now.clear();
+    return now;
+  });
+  const std::string expected = testing::PrintToString(std::string(reinterpret_cast<const char*>(groups.data()), groups.size() * sizeof(gid_t)));
+  for (const Type& type : kTypes) {
+    if (type.type == SOCK_DGRAM) continue;  // knows of no peer
+    SCOPED_TRACE(type.name);
+    const SockAddr path = SockAddr::Path(std::string("/tmp/peer-") + type.name);
+    const Fd server = SETUP_OK(in_here.Run([&]() -> Result<Fd> {
+      Fd socket(::socket(AF_UNIX, type.type | SOCK_CLOEXEC, 0));
+      RETURN_IF_ERROR(Bind(socket, path));
+      RETURN_IF_ERROR(Listen(socket));
+      return socket;
+    }));
+    // The client is one process, with a socket of its own namespace or of the server's.
+    struct Connection {
+      Fd client, accepted;
+    };
+    const auto connect = [&](const NetNamespace& from) {
+      Connection made{SETUP_OK(from.Socket(AF_UNIX, type.type)), {}};
+      SETUP_OK(in_there.Run([&] { return Connect(made.client, path); }));
+      made.accepted = SETUP_OK(in_here.Run([&] { return Accept(server); }));
+      return made;
+    };
+    const Connection control = connect(here), across = connect(there), from_third = connect(third);
+    const auto of_client = in_here.Run([&] { return ToldOfThePeer(control.accepted); }), of_server = in_there.Run([&] { return ToldOfThePeer(control.client); });
+    EXPECT_EQ(of_client.at("SO_PEERGROUPS"), expected) << "control: inside one namespace";
+    EXPECT_NE(of_client.at("SO_PEERCRED"), of_server.at("SO_PEERCRED")) << "control: they are of two processes";
+    for (Actor* reader : {&in_here, &in_there, &in_third}) {
+      SCOPED_TRACE("asked by a process in the namespace of the " + std::string(reader == &in_here ? "server" : reader == &in_there ? "client" : "third"));
+      for (const Connection* each : {&control, &across, &from_third}) {
+        SCOPED_TRACE(each == &control ? "both sockets are of one namespace" : each == &across ? "each socket is of the namespace of its process" : "the client's socket is of a third namespace");
+        EXPECT_EQ(reader->Run([&] { return ToldOfThePeer(each->accepted); }), of_client) << "the server is told of the client";
+        EXPECT_EQ(reader->Run([&] { return ToldOfThePeer(each->client); }), of_server) << "the client is told of the server";
+      }
+    }
+  }
 }
 
 }  // namespace

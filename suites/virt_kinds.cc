@@ -2,6 +2,7 @@
 // VIRT: what is particular to one kind of virtual device: macvlan, ipvlan, VRF, bond, netkit, CAN, VLAN, bridge, fallback tunnels.
 #include <linux/can.h>
 #include <linux/can/raw.h>
+#include <linux/fib_rules.h>
 #include <linux/sockios.h>
 
 #include <memory>
@@ -10,6 +11,7 @@
 #include "fixtures/sockets.h"
 #include "fixtures/topology.h"
 #include "fixtures/user_namespace.h"
+#include "harness/kernel_config.h"
 #include "suites/support/between.h"
 #include "suites/support/listener.h"
 #include "suites/support/uppers.h"
@@ -189,6 +191,66 @@ NETNS_TEST(Virt, VrfsOfTwoNamespacesAreIndependent, Covers("VIRT-17"), Needs(Con
   auto second = [](Request& r) { r.U32(1, 10); };
   EXPECT_THAT(a->AddLink({.name = "blue", .kind = "vrf", .data = second}), Not(Succeeds())) << "one VRF for one table";
   EXPECT_OK(nested->AddLink({.name = "blue", .kind = "vrf", .data = second})) << "control: where it is not strict";
+}
+
+/// How many rules of a family send lookups to the table of the VRF of the device: "1000: from all lookup [l3mdev-table]".
+int RulesOfVrfs(Place& at, int family) {
+  fib_rule_hdr header{};
+  header.family = static_cast<std::uint8_t>(family);
+  int count = 0;
+  for (const Message& message : SETUP_OK(at->socket().Dump(Request(RTM_GETRULE).Header(header).Named("list the rules")))) {
+    const Attributes attributes = message.AttributesAfter<fib_rule_hdr>();
+    if (message.Header<fib_rule_hdr>().family == family && attributes.U8(FRA_L3MDEV) == 1 && attributes.U32(FRA_PRIORITY) == 1000u) ++count;
+  }
+  return count;
+}
+/// The families that have rules: of addresses, and of multicast routing where a kernel has more than one table of it.
+std::vector<std::pair<const char*, int>> FamiliesWithRules() {
+  const auto built = [](const char* symbol) { return KernelConfig::Running().Value(symbol) == 'y'; };
+  std::vector<std::pair<const char*, int>> families = {{"IPv4", AF_INET}};
+  if (HasIpv6()) families.emplace_back("IPv6", AF_INET6);
+  if (built("IP_MROUTE_MULTIPLE_TABLES")) families.emplace_back("multicast of IPv4", RTNL_FAMILY_IPMR);
+  if (HasIpv6() && built("IPV6_MROUTE_MULTIPLE_TABLES")) families.emplace_back("multicast of IPv6", RTNL_FAMILY_IP6MR);
+  return families;
+}
+// Documentation/networking/vrf.rst: "The l3mdev FIB rule ... is added when the first VRF device is created", of each family, for
+// the namespace of that device.
+void TheFirstVrfBringsRules(Place& owner, Place& other) {
+  const auto families = FamiliesWithRules();
+  std::vector<int> births;
+  for (const auto& [name, family] : families) {
+    births.push_back(RulesOfVrfs(other, family));
+    EXPECT_EQ(RulesOfVrfs(owner, family), 0) << name << ", control: before there is a VRF";
+  }
+  Add(owner, "NET_VRF", {.name = "red", .kind = "vrf", .up = true, .data = [](Request& r) { r.U32(1 /* IFLA_VRF_TABLE */, 10); }});
+  for (std::size_t i = 0; i < families.size(); ++i) {
+    const auto& [name, family] = families[i];
+    EXPECT_EQ(RulesOfVrfs(owner, family), 1) << name << ": vrf.rst: the first VRF of a namespace brings the rule";
+    EXPECT_EQ(RulesOfVrfs(other, family), births[i]) << name << ": a VRF of another namespace brings a rule here";
+  }
+  // What the rule is for: what is in the table of the VRF is found through it, and only so.
+  const int index = SETUP_OK(owner->LinkByName("red")).index;
+  AddDevice(owner, "port", {}, true);
+  SETUP_OK(owner->SetLink("port", {.master = "red"}));
+  SETUP_OK(owner->AddAddress("192.0.2.1/24", "port"));
+  EXPECT_THAT(owner->GetRoute("192.0.2.77", {.oif = index}), Succeeds()) << "through the VRF";
+  EXPECT_THAT(owner->GetRoute("192.0.2.77"), FailsWith(ENETUNREACH)) << "control: outside of it";
+  if (HasIpv6()) {
+    SETUP_OK(owner->AddAddress("2001:db8::1/64", "port", {.nodad = true}));
+    EXPECT_THAT(owner->GetRoute("2001:db8::77", {.oif = index}), Succeeds()) << "through the VRF";
+    EXPECT_THAT(owner->GetRoute("2001:db8::77"), FailsWith(ENETUNREACH)) << "control: outside of it";
+  }
+  // A second one needs no more, and the end of the first takes nothing.
+  Add(owner, "NET_VRF", {.name = "blue", .kind = "vrf", .data = [](Request& r) { r.U32(1 /* IFLA_VRF_TABLE */, 11); }});
+  SETUP_OK(owner->DeleteLink("red"));
+  for (const auto& [name, family] : families) EXPECT_EQ(RulesOfVrfs(owner, family), 1) << name << ": with a second VRF, and without the first";
+}
+NETNS_TEST(Virt, TheFirstVrfOfANamespaceBringsTheRulesOfEachFamily, Covers("VIRT-17"), Needs(Config("NET_VRF"), Config("VETH"))) {
+  BetweenTwoNamespaces(TheFirstVrfBringsRules);
+}
+NETNS_TEST(Virt, TheFirstVrfOfANamespaceBringsNoRulesToTheInitialOne, Covers("VIRT-17"), Needs(Machine(), Config("NET_VRF"), Config("VETH")), Exclusive{}) {
+  Place owner, initial(InitialNetNamespace());
+  TheFirstVrfBringsRules(owner, initial);
 }
 
 // Documentation/networking/vrf.rst, strict_mode: "By default, the value is 0"; in every new namespace, whatever others have.
