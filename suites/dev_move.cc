@@ -764,7 +764,21 @@ NETNS_TEST(Dev, MulticastListsAreRebuiltByAMove, Covers("DEV-39"), Needs(Config(
   EXPECT_THAT(SETUP_OK(a.ns.ReadProcNet("dev_mcast")), testing::HasSubstr("01005e0a0b0c")) << "control: added";
   EXPECT_THAT(SETUP_OK(a.ns.ReadProcNet("dev_mcast")), testing::HasSubstr("01005e010203")) << "control: joined";
   EXPECT_THAT(SETUP_OK(a.ns.ReadProcNet("igmp")), testing::HasSubstr("west"));
+  // bridge(8), "fdb add ... self permanent": more addresses that it hears, of one station or of a group.
+  const auto listens_to = [](Place& place, const char* address) {
+    const int index = SETUP_OK(place->LinkByName("west")).index;
+    const auto all = SETUP_OK(place->Forwardings());
+    return std::any_of(all.begin(), all.end(), [&](const Neighbour& one) { return one.dev == index && one.address == address; });
+  };
+  const char* more[] = {"02:00:00:00:00:77", "02:00:00:00:00:78", "01:00:5e:0a:0b:0d"};
+  for (const char* address : more) {
+    SETUP_OK(a->AddForwarding({.to = "", .address = address, .dev = "west", .state = NUD_PERMANENT, .flags = NTF_SELF}));
+    EXPECT_TRUE(listens_to(a, address)) << "control: " << address;
+  }
   SETUP_OK(a->MoveLink("west", b.ref()));
+  for (const char* address : more) EXPECT_FALSE(listens_to(b, address)) << address << ", added by RTM_NEWNEIGH, came along";
+  SETUP_OK(b->AddForwarding({.to = "", .address = more[0], .dev = "west", .state = NUD_PERMANENT, .flags = NTF_SELF}));
+  EXPECT_TRUE(listens_to(b, more[0])) << "control: added there";
   EXPECT_THAT(SETUP_OK(b.ns.ReadProcNet("dev_mcast")), Not(testing::HasSubstr("01005e010203")));
   EXPECT_THAT(SETUP_OK(b.ns.ReadProcNet("dev_mcast")), Not(testing::HasSubstr("01005e0a0b0c"))) << "an address added by SIOCADDMULTI came along";
   EXPECT_THAT(SETUP_OK(a.ns.ReadProcNet("dev_mcast")), Not(testing::HasSubstr("west")));

@@ -333,11 +333,24 @@ void ActionsArePerNamespace(const Action& action) {
     EXPECT_THAT(Indexes(*place, action), IsEmpty());
   }
   EXPECT_THAT(Indexes(a, action), ElementsAre(7u, 8u)) << "actions of another namespace were deleted";
+  // tc-actions(8): "flush action KIND", where there are some and where there are none.
+  const auto flush = [&](Place& place) {
+    return place->socket().Ack(ActionRequest(RTM_DELACTION, NLM_F_ROOT, "flush the actions of a kind", [&](Request& one) { one.Text(TCA_ACT_KIND, action.kind); }));
+  };
+  for (Place* place : {&b, &nested}) {
+    EXPECT_OK(AddAction(*place, action, 7));
+    EXPECT_OK(flush(*place));
+    EXPECT_THAT(Indexes(*place, action), IsEmpty()) << "control: flushed";
+    std::ignore = flush(*place);
+  }
+  EXPECT_THAT(Indexes(a, action), ElementsAre(7u, 8u)) << "actions of another namespace were flushed";
+  EXPECT_OK(flush(a)) << "control";
+  EXPECT_THAT(Indexes(a, action), IsEmpty()) << "control";
 }
 [[maybe_unused]] const bool actions_registered = [] {
   for (const Action& action : Actions())
     RegisterBody("Dev", std::string("SharedActionsArePerNamespace/") + action.name, __FILE__, __LINE__, [&action] { ActionsArePerNamespace(action); },
-                 Covers("DEV-37"), Needs(Root(), Config("NET_SCHED"), Config("NET_CLS_ACT"), Config(action.symbol)));
+                 Covers("DEV-37", "USER-30"), Needs(Root(), Config("NET_SCHED"), Config("NET_CLS_ACT"), Config(action.symbol)));
   return true;
 }();
 

@@ -12,6 +12,8 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -102,6 +104,68 @@ Release InFlight(Fd fd) {
   return Holding(std::move(pair));
 }
 
+/// A descriptor in a table of its own: a process that waits for a word, and then goes through execve(2), which closes what is
+/// close-on-exec, or ends. After execve(2) it lives on, traced and stopped before the first instruction of the new program.
+class Bearer {
+ public:
+  enum class Then { kExecve, kMarkAllAndExecve, kExit };
+  /// The table is a copy of the test's as it is now.
+  explicit Bearer(Then then) : word_(SETUP_OK(Pipe())), then_(then) {
+    pid_ = ::fork();
+    if (pid_ != 0) return;
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    char word;
+    if (::read(word_.first.get(), &word, 1) != 1 || then == Then::kExit) ::_exit(0);
+    if (then == Then::kMarkAllAndExecve) ::syscall(436 /* close_range */, 3u, ~0u, 4u /* CLOSE_RANGE_CLOEXEC */);
+    ::ptrace(PTRACE_TRACEME, 0, nullptr, nullptr);
+    ::execl("/proc/self/exe", "netns-tests", "--version", static_cast<char*>(nullptr));
+    ::_exit(1);
+  }
+  Bearer(const Bearer&) = delete;
+  Bearer& operator=(const Bearer&) = delete;
+  ~Bearer() {
+    if (pid_ <= 0) return;
+    ::kill(pid_, SIGKILL);
+    ::waitpid(pid_, nullptr, __WALL);
+  }
+  void LetGo() {
+    SETUP_OK(::write(word_.second.get(), "x", 1) == 1 ? Ok() : Status(ErrnoError("write")));
+    int status = 0;
+    ::waitpid(pid_, &status, __WALL);
+    if (!WIFSTOPPED(status)) pid_ = -1;
+    EXPECT_TRUE(then_ == Then::kExit ? WIFEXITED(status) : WIFSTOPPED(status)) << "control: the process " << DescribeWaitStatus(status);
+  }
+
+ private:
+  std::pair<Fd, Fd> word_;
+  Then then_;
+  pid_t pid_ = -1;
+};
+/// Leaves `fd` to such a process alone.
+Release Bear(Fd fd, Bearer::Then then) {
+  auto bearer = std::make_shared<Bearer>(then);
+  fd.Reset();
+  return [bearer] { bearer->LetGo(); };
+}
+/// close_range(2) of one descriptor, or with a flag for it.
+Status CloseRange(unsigned fd, unsigned flags = 0) {
+  if (::syscall(436 /* close_range */, fd, fd, flags) < 0) return ErrnoError("close_range");
+  return Ok();
+}
+void NeedCloseRange(unsigned flags = 0) {
+  const auto tried = CloseRange(~0u, flags);
+  if (tried.code() == ENOSYS) throw MissingNeed("needs-feature:close_range", "close_range(2), since Linux 5.9", "", LinuxVersion{5, 9});
+  if (tried.code() == EINVAL) throw MissingNeed("needs-feature:CLOSE_RANGE_CLOEXEC", "CLOSE_RANGE_CLOEXEC, since Linux 5.11", "", LinuxVersion{5, 11});
+}
+/// Another file takes its number.
+Release Replaced(Fd fd, bool by_dup3) {
+  auto held = std::make_shared<Fd>(std::move(fd));
+  return [held, by_dup3] {
+    const Fd other = SETUP_OK(Open("/dev/null", O_RDONLY));
+    EXPECT_EQ(by_dup3 ? ::dup3(other.get(), held->get(), O_CLOEXEC) : ::dup2(other.get(), held->get()), held->get()) << ErrnoName(errno);
+  };
+}
+
 std::vector<Pin> Pins() {
   std::vector<Pin> pins{
       {"Process",
@@ -168,6 +232,32 @@ std::vector<Pin> Pins() {
          return Release([child] { child->reset(); });
        },
        {"LIFE-07"}},
+      // execve(2), close(2), dup(2), close_range(2), _exit(2): each way in which a descriptor goes.
+      {"DescriptorUntilExecve", [](Actor& member, const std::string&) { return Bear(HandleOf(member), Bearer::Then::kExecve); }, {"LIFE-06", "LIFE-07"}},
+      {"PathDescriptorUntilExecve",
+       [](Actor& member, const std::string&) { return Bear(SETUP_OK(Open(member.Proc("ns/net"), O_PATH)), Bearer::Then::kExecve); },
+       {"LIFE-08", "LIFE-07"}},
+      {"SocketUntilExecve",
+       [](Actor& member, const std::string&) { return Bear(member.Run([] { return Fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)); }), Bearer::Then::kExecve); },
+       {"LIFE-15", "LIFE-07"}},
+      {"DescriptorThatIsMarkedUntilExecve",
+       [](Actor& member, const std::string&) {
+         NeedCloseRange(4 /* CLOSE_RANGE_CLOEXEC */);
+         Fd handle = HandleOf(member);
+         ::fcntl(handle.get(), F_SETFD, 0);
+         return Bear(std::move(handle), Bearer::Then::kMarkAllAndExecve);
+       },
+       {"LIFE-06", "LIFE-07"}},
+      {"DescriptorUntilItsProcessExits", [](Actor& member, const std::string&) { return Bear(HandleOf(member), Bearer::Then::kExit); }, {"LIFE-06", "LIFE-07"}},
+      {"DescriptorUntilDup2", [](Actor& member, const std::string&) { return Replaced(HandleOf(member), false); }, {"LIFE-06", "LIFE-07"}},
+      {"DescriptorUntilDup3", [](Actor& member, const std::string&) { return Replaced(HandleOf(member), true); }, {"LIFE-06", "LIFE-07"}},
+      {"DescriptorUntilCloseRange",
+       [](Actor& member, const std::string&) {
+         NeedCloseRange();
+         const int fd = HandleOf(member).Release();
+         return Release([fd] { EXPECT_OK(CloseRange(static_cast<unsigned>(fd))); });
+       },
+       {"LIFE-06", "LIFE-07"}},
       {"PathDescriptor",
        [](Actor& member, const std::string&) { return Holding(SETUP_OK(Open(member.Proc("ns/net"), O_PATH))); },
        {"LIFE-08"}},
@@ -229,6 +319,66 @@ std::vector<Pin> Pins() {
          return Release([pair] { SETUP_OK(ReceiveFd(pair->second.get())); });
        },
        {"LIFE-13", "LIFE-07"}},
+      // unix(7): what a message carries and nobody takes is closed.
+      {"DescriptorInFlightUntilReadWithoutIt",
+       [](Actor& member, const std::string&) {
+         auto pair = std::make_shared<std::pair<Fd, Fd>>(SETUP_OK(SocketPair(SOCK_STREAM)));
+         SETUP_OK(SendFd(pair->first.get(), HandleOf(member).get()));
+         return Release([pair] {
+           char data[16];
+           EXPECT_GT(::read(pair->second.get(), data, sizeof data), 0) << ErrnoName(errno);
+         });
+       },
+       {"LIFE-13"}},
+      {"DescriptorInFlightUntilThereIsNoRoomForIt",
+       [](Actor& member, const std::string&) {
+         auto pair = std::make_shared<std::pair<Fd, Fd>>(SETUP_OK(SocketPair(SOCK_DGRAM)));
+         SETUP_OK(SendFd(pair->first.get(), HandleOf(member).get()));
+         return Release([pair] {
+           char data[16];
+           alignas(cmsghdr) char control[CMSG_LEN(0)];
+           iovec part{data, sizeof data};
+           msghdr message{};
+           message.msg_iov = &part;
+           message.msg_iovlen = 1;
+           message.msg_control = control;
+           message.msg_controllen = sizeof control;
+           EXPECT_GT(::recvmsg(pair->second.get(), &message, 0), 0) << ErrnoName(errno);
+           EXPECT_NE(message.msg_flags & MSG_CTRUNC, 0) << "control: there was no room";
+         });
+       },
+       {"LIFE-13"}},
+      {"DescriptorInFlightThatWasPeekedAt",
+       [](Actor& member, const std::string&) {
+         auto pair = SETUP_OK(SocketPair(SOCK_DGRAM));
+         SETUP_OK(SendFd(pair.first.get(), HandleOf(member).get()));
+         char data[16];
+         alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];
+         iovec part{data, sizeof data};
+         msghdr message{};
+         message.msg_iov = &part;
+         message.msg_iovlen = 1;
+         message.msg_control = control;
+         message.msg_controllen = sizeof control;
+         EXPECT_GT(::recvmsg(pair.second.get(), &message, MSG_PEEK | MSG_CMSG_CLOEXEC), 0) << ErrnoName(errno);
+         const cmsghdr* header = CMSG_FIRSTHDR(&message);
+         int copy = -1;
+         if (header != nullptr) std::memcpy(&copy, CMSG_DATA(header), sizeof copy);
+         EXPECT_GE(copy, 0) << "control: a peek gives a copy";
+         Fd{copy}.Reset();
+         return Holding(std::move(pair));
+       },
+       {"LIFE-13", "LIFE-07"}},
+      // Nobody can receive it any more, but the sockets hold each other: the kernel collects them.
+      {"DescriptorInACycleOfSockets",
+       [](Actor& member, const std::string&) {
+         auto pair = SETUP_OK(SocketPair(SOCK_DGRAM));
+         SETUP_OK(SendFd(pair.first.get(), HandleOf(member).get()));
+         SETUP_OK(SendFd(pair.first.get(), pair.second.get()));
+         SETUP_OK(SendFd(pair.second.get(), pair.first.get()));
+         return Holding(std::move(pair));
+       },
+       {"LIFE-13"}},
       {"SocketInFlight",
        [](Actor& member, const std::string&) {
          return InFlight(Fd(member.Run([] { return ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0); })));
@@ -353,6 +503,11 @@ const PinGroup kGroups[] = {
     {"Processes", {"Process", "KilledProcess", "StoppedProcess", "ProcessThatLeavesBySetns", "ProcessThatLeavesByUnshare", "Thread"}},
     {"Descriptors", {"Descriptor", "DuplicateOfADescriptor", "PathDescriptor", "DescriptorInFlight",
                      "DescriptorInFlightUntilReceivedAndClosed", "SocketInFlight"}},
+    {"DescriptorsThatGoOtherwise", {"DescriptorUntilDup2", "DescriptorUntilDup3", "DescriptorUntilCloseRange", "DescriptorInFlightUntilReadWithoutIt",
+                                    "DescriptorInFlightUntilThereIsNoRoomForIt", "DescriptorInFlightThatWasPeekedAt", "DescriptorInACycleOfSockets"}},
+    // The test has closed its own when the next process copies its table.
+    {"DescriptorsOfAnotherProcess", {"DescriptorUntilExecve", "PathDescriptorUntilExecve", "SocketUntilExecve", "DescriptorThatIsMarkedUntilExecve",
+                                     "DescriptorUntilItsProcessExits"}},
     {"Sockets", {"TcpSocket", "UdpSocket", "RawSocket", "Tcp6Socket", "Udp6Socket", "Raw6Socket", "UnixStreamSocket", "UnixDatagramSocket",
                  "SeqpacketUnixSocket", "ConnectedTcpSocket", "RouteNetlinkSocket", "GenericNetlinkSocket", "NetlinkUeventSocket",
                  "DiagSocket", "PacketSocket", "PacketDatagramSocket"}},
@@ -1109,6 +1264,95 @@ NETNS_TEST(Life, TheOwningUserNamespaceIsKeptAlive, Covers("LIFE-31", "NSFS-09")
   EXPECT_OK(visitor.Enter(space.fd(), CLONE_NEWNET));
   EXPECT_THAT(OwnerInodeOf(NetNamespace::Create().fd()), Holds(InodeOf("/proc/self/ns/user"))) << "control: one of our own";
 }
+
+/// While it lives, this process and those that it starts are not interrupted by others, where that is allowed: what dies meanwhile
+/// waits for the kernel's worker, and is one batch (net/core/net_namespace.c, cleanup_net()).
+class Uninterrupted {
+ public:
+  Uninterrupted() { Set(SCHED_FIFO, 1); }
+  Uninterrupted(const Uninterrupted&) = delete;
+  Uninterrupted& operator=(const Uninterrupted&) = delete;
+  ~Uninterrupted() { Set(SCHED_OTHER, 0); }
+
+ private:
+  static void Set(int policy, int priority) {
+    const sched_param parameter{.sched_priority = priority};
+    std::ignore = ::sched_setscheduler(0, policy, &parameter);
+  }
+};
+
+/// What is the only pin of many namespaces, and lets all of them go at once.
+struct Grip {
+  const char* name;
+  std::function<Release(std::vector<NetNamespace>)> take;
+  std::vector<const char*> covers;
+};
+const std::vector<Grip>& Grips() {
+  static const std::vector<Grip> grips = {
+      {"Descriptors", [](std::vector<NetNamespace> all) { return Holding(std::move(all)); }, {"LIFE-06"}},
+      {"AProcessWithDescriptors",
+       [](std::vector<NetNamespace> all) {
+         auto bearer = std::make_shared<Bearer>(Bearer::Then::kExit);
+         all.clear();
+         return Release([bearer] { bearer->LetGo(); });
+       },
+       {"LIFE-07"}},
+      {"Messages",
+       [](std::vector<NetNamespace> all) {
+         auto pair = SETUP_OK(SocketPair(SOCK_STREAM));
+         for (const NetNamespace& each : all) SETUP_OK(SendFd(pair.first.get(), each.fd()));
+         return Holding(std::move(pair));
+       },
+       {"LIFE-13"}},
+      {"AMountNamespace",
+       [](std::vector<NetNamespace> all) {
+         auto mounts = std::make_shared<Actor>(Actor::Start("mounts", CLONE_NEWNS));
+         mounts->Run([&] {
+           for (const NetNamespace& each : all) BindMount("/proc/self/fd/" + std::to_string(each.fd()), "/tmp/batch" + std::to_string(each.fd()));
+         });
+         return Release([mounts] { mounts->Exit(); });
+       },
+       {"LIFE-11"}},
+      {"Sockets",
+       [](std::vector<NetNamespace> all) {
+         std::vector<Fd> sockets;
+         for (const NetNamespace& each : all) sockets.push_back(SETUP_OK(each.Socket(AF_UNIX, SOCK_STREAM)));
+         return Holding(std::move(sockets));
+       },
+       {"LIFE-15"}},
+  };
+  return grips;
+}
+// Nothing else dies until all are gone, so that nobody else's end could be what frees the last of them.
+void ManyDieTogether(const Grip& grip) {
+  constexpr int kCount = 24;
+  Watched watched(kCount);
+  std::vector<NetNamespace> all;
+  for (int i = 0; i < kCount; ++i) all.push_back(watched.Create("out" + std::to_string(i)));
+  const auto left = [&] {
+    std::vector<std::string> names;
+    for (const Link& link : SETUP_OK(watched.here().Links()))
+      if (link.name.starts_with("out")) names.push_back(link.name);
+    return names;
+  };
+  {
+    const Uninterrupted uninterrupted;
+    const Release let_go = grip.take(std::move(all));
+    EXPECT_THAT(left(), SizeIs(kCount)) << "control: they are held (how long: KeptAliveBy...)";
+    let_go();
+  }
+  EXPECT_OK(Eventually("all of the namespaces that died together to be freed", [&] { return left().empty(); }, Deadline::OfKernelWork(),
+                       [&] { return "left: " + testing::PrintToString(left()); }));
+}
+const bool grips_registered = [] {
+  for (const Grip& grip : Grips()) {
+    Covers covers("LIFE-32", "VETH-24");
+    for (const char* id : grip.covers) covers.list.push_back(id);
+    RegisterBody("Life", std::string("ManyThatDieTogetherAreAllFreed/") + grip.name, __FILE__, __LINE__, [&grip] { ManyDieTogether(grip); }, covers,
+                 Needs(UserNs(), Config("VETH")), Within{std::chrono::seconds(60)});
+  }
+  return true;
+}();
 
 NETNS_TEST(Life, ABatchOfConnectedNamespacesDiesTogether, Covers("LIFE-32"), Needs(UserNs(), Config("VETH")), Within{std::chrono::seconds(60)}) {
   constexpr int kCount = 50, kKept = 17;

@@ -321,7 +321,7 @@ const std::vector<Deed>& Deeds() {
          member.Run([] {
            auto rtnl = SETUP_OK(Rtnl::Open());
            const auto own = NetNamespace::Current();
-           for (const NsRef& reference : {ByPid(::getpid()), ByFd(own.fd())}) EXPECT_OK(rtnl.GetNsid(reference)) << "control: " << reference.ToString();
+           for (const NsRef& reference : {ByPid(::getpid()), ByFd(own.fd())}) EXPECT_EQ(SETUP_OK(rtnl.GetNsid(reference)).nsid, -1) << "of itself: " << reference.ToString();
          });
          EXPECT_FALSE(asker.NewNsid(ByPid(member.pid()), 5).ok()) << "control: that id is taken";
          SETUP_OK(asker.NewNsid(ByPid(member.pid()), 6));

@@ -61,6 +61,51 @@ const std::vector<Origin>& Origins() {
          SETUP_OK(BindMount("/proc/self/fd/" + std::to_string(fd.get()), "/tmp/third"));
          return Opened("/tmp/third");
        }},
+      // umount(2), MNT_DETACH: the mount is gone, and what is open stays.
+      {"a bind mount that was removed lazily",
+       [](Actor& member) {
+         SETUP_OK(BindMount(member.Proc("ns/net"), "/tmp/lazy"));
+         Fd fd = Opened("/tmp/lazy");
+         EXPECT_EQ(::umount2("/tmp/lazy", MNT_DETACH), 0) << ErrnoName(errno);
+         return fd;
+       }},
+      {"an O_PATH descriptor of a bind mount that was removed lazily",
+       [](Actor& member) {
+         SETUP_OK(BindMount(member.Proc("ns/net"), "/tmp/lazier"));
+         const Fd path = Opened("/tmp/lazier", O_PATH);
+         EXPECT_EQ(::umount2("/tmp/lazier", MNT_DETACH), 0) << ErrnoName(errno);
+         return Opened("/proc/self/fd/" + std::to_string(path.get()));
+       }},
+      {"a bind mount whose mount namespace is gone",
+       [](Actor& member) {
+         Actor mounter = Actor::Start("mounter", CLONE_NEWNS);
+         Fd fd = mounter.Run([&] {
+           SETUP_OK(BindMount(member.Proc("ns/net"), "/tmp/elsewhere"));
+           return Opened("/tmp/elsewhere");
+         });
+         mounter.Kill();
+         return fd;
+       }},
+      {"a bind mount upon which another one was mounted",
+       [](Actor& member) {
+         SETUP_OK(BindMount(member.Proc("ns/net"), "/tmp/covered"));
+         Fd fd = Opened("/tmp/covered");
+         EXPECT_EQ(::mount("/proc/self/ns/net", "/tmp/covered", nullptr, MS_BIND, nullptr), 0) << ErrnoName(errno);
+         return fd;
+       }},
+      {"a mount that is attached nowhere",
+       [](Actor& member) {
+         SETUP_OK(BindMount(member.Proc("ns/net"), "/tmp/tree"));
+         const Fd tree(static_cast<int>(::syscall(428 /* open_tree */, AT_FDCWD, "/tmp/tree", 1u /* OPEN_TREE_CLONE */ | O_CLOEXEC)));
+         if (!tree.valid()) SETUP_OK(Status(ErrnoError("open_tree")));
+         return Opened("/proc/self/fd/" + std::to_string(tree.get()));
+       }},
+      {"a message",
+       [](Actor& member) {
+         const auto pair = SETUP_OK(SocketPair(SOCK_DGRAM));
+         SETUP_OK(SendFd(pair.first.get(), Opened(member.Proc("ns/net")).get()));
+         return SETUP_OK(ReceiveFd(pair.second.get()));
+       }},
       {"another descriptor",
        [](Actor& member) {
          Fd fd = Opened(member.Proc("ns/net"));
@@ -83,7 +128,7 @@ const std::vector<Origin>& Origins() {
 
 // ioctl_ns(2) and setns(2) speak of "a file descriptor that refers to a namespace", not of how it was opened.
 NETNS_TEST(Nsfs, AHandleOfAnyOriginAnswersAlike,
-           Covers("NSFS-02", "NSFS-03", "NSFS-08", "NSFS-09", "NSFS-11", "NSFS-12", "NSFS-13", "CREATE-08", "CREATE-13", "DEV-10", "NSID-01", "NSID-02"),
+           Covers("NSFS-02", "NSFS-03", "NSFS-08", "NSFS-09", "NSFS-11", "NSFS-12", "NSFS-13", "CREATE-08", "CREATE-13", "DEV-10", "NSID-01", "NSID-02", "LIFE-10"),
            Needs(UserNs())) {
   Actor member = StartNamespaceRoot("member");
   const ino_t owner = InodeOf(member.Proc("ns/user")), own = InodeOf("/proc/self/ns/user");

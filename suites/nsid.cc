@@ -40,11 +40,28 @@ NETNS_TEST(Nsid, NoneUntilOneIsAssigned, Covers("NSID-01", "NSID-02", "NSID-08")
   auto rtnl = RtnlIn(here);
   EXPECT_THAT(IdOf(rtnl, ByFd(first.fd())), Holds(-1));
   EXPECT_THAT(IdOf(rtnl, ByPid(second.pid())), Holds(-1));
+  // Of itself neither, by whatever it is named; asked from inside, and from another namespace that names it by an id.
+  Actor member = here.StartActor("member");
+  auto observer = RtnlIn(first);
+  SETUP_OK(observer.NewNsid(ByFd(here.fd()), 9));
+  const auto of_itself = [&](const char* when) {
+    SCOPED_TRACE(when);
+    for (const NsRef& own : {ByFd(here.fd()), ByPid(member.pid())}) {
+      EXPECT_THAT(IdOf(rtnl, own), Holds(-1)) << "of the own namespace, by " << own.ToString();
+      const auto there = observer.GetNsid(own, 9);
+      ASSERT_OK(there) << own.ToString();
+      EXPECT_EQ(there->nsid, -1) << "of the own namespace, asked from another one, by " << own.ToString();
+      EXPECT_THAT(there->current_nsid, testing::Optional(9)) << "control: it is known where it is asked";
+    }
+    EXPECT_THAT(rtnl.GetNsid(ByNsid(0)), FailsWith(ENOENT)) << "nobody has the number 0";
+  };
+  of_itself("before any id was assigned");
   EXPECT_THAT(Ids(rtnl), IsEmpty());
   ASSERT_OK(rtnl.NewNsid(ByFd(first.fd()), 12));
   ASSERT_OK(rtnl.NewNsid(ByPid(second.pid()), 7));
   EXPECT_THAT(IdOf(rtnl, ByFd(first.fd())), Holds(12));
   EXPECT_THAT(IdOf(rtnl, ByPid(second.pid())), Holds(7));
+  of_itself("while others have ids");
   EXPECT_THAT(Ids(rtnl), UnorderedElementsAre(12, 7));
 }
 

@@ -5,6 +5,7 @@
 #include <linux/capability.h>
 #include <netinet/ip.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <time.h>
 
@@ -481,6 +482,116 @@ std::vector<Operation> Operations() {
        "PACKET_DIAG"},
   };
 }
+
+// capabilities(7): each capability alone, in the user namespace that owns the network namespace -----------------------------------
+
+/// Leaves the calling process with these capabilities in effect, of those that it may have.
+Status PutIntoEffect(std::uint64_t capabilities) {
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct data[2]{};
+  if (::syscall(SYS_capget, &header, data) < 0) return ErrnoError("capget");
+  for (int word : {0, 1}) data[word].effective = data[word].permitted & static_cast<std::uint32_t>(capabilities >> (32 * word));
+  if (::syscall(SYS_capset, &header, data) < 0) return ErrnoError("capset");
+  return Ok();
+}
+
+struct Opened {
+  Step step;
+  std::set<int> by;           ///< Each of them alone opens it, and no other does.
+  std::set<int> maybe = {};   ///< Kernels differ.
+  std::function<void(World&)> prepare = {};
+};
+std::vector<Opened> OpenedByCapabilities(bool v6) {
+  const int family = v6 ? AF_INET6 : AF_INET;
+  const std::set<int> admin{CAP_NET_ADMIN}, raw{CAP_NET_RAW}, either{CAP_NET_ADMIN, CAP_NET_RAW}, service{CAP_NET_BIND_SERVICE};
+  const auto xfrm = [](const Step& step) {
+    return Step{step.name, [=](World& world) { return Heard(step.attempt(world), {EINVAL, EOPNOTSUPP, ENOPROTOOPT}); }};
+  };
+  std::vector<Opened> rows;
+  for (int type : {SOCK_DGRAM, SOCK_STREAM}) {
+    const bool stream = type == SOCK_STREAM;
+    // socket(7): "requires the CAP_NET_ADMIN or CAP_NET_RAW (since Linux 5.17) capability"; of the priority: "CAP_NET_ADMIN".
+    rows.push_back({Option(stream ? "SO_MARK of a stream" : "SO_MARK", family, type, SOL_SOCKET, SO_MARK, 7), admin, raw});
+    rows.push_back({Option(stream ? "SO_PRIORITY 7 of a stream" : "SO_PRIORITY 7", family, type, SOL_SOCKET, kSoPriority, 7), admin, raw});
+    rows.push_back({Option(stream ? "SO_PRIORITY -1 of a stream" : "SO_PRIORITY -1", family, type, SOL_SOCKET, kSoPriority, -1), admin, raw});
+    // capabilities(7): of both, "bind to any address for transparent proxying"
+    rows.push_back({v6 ? Option(stream ? "IPV6_TRANSPARENT of a stream" : "IPV6_TRANSPARENT", family, type, IPPROTO_IPV6, kIpv6Transparent, 1)
+                       : Option(stream ? "IP_TRANSPARENT of a stream" : "IP_TRANSPARENT", family, type, IPPROTO_IP, kIpTransparent, 1), either});
+    rows.push_back({Option(stream ? "SO_RCVBUFFORCE of a stream" : "SO_RCVBUFFORCE", family, type, SOL_SOCKET, SO_RCVBUFFORCE, 65536), {}});
+    rows.push_back({BindLow(stream ? "a port below 1024 of a stream" : "a port below 1024", family, type), service});
+    rows.push_back({{stream ? "another device of a stream" : "another device",
+                     [=](World&) -> Status {
+                       const Fd socket(::socket(family, type | SOCK_CLOEXEC, 0));
+                       RETURN_IF_ERROR(Set(socket, SOL_SOCKET, SO_BINDTODEVICE, "lo", 3, "SO_BINDTODEVICE"));
+                       return Set(socket, SOL_SOCKET, SO_BINDTODEVICE, "", 1, "SO_BINDTODEVICE of none");
+                     }}, raw});
+    rows.push_back({xfrm(v6 ? Option("IPV6_XFRM_POLICY", family, type, IPPROTO_IPV6, kIpv6XfrmPolicy, 0) : Option("IP_XFRM_POLICY", family, type, IPPROTO_IP, kIpXfrmPolicy, 0)), admin});
+  }
+  rows.push_back({Option("TCP_REPAIR", family, SOCK_STREAM, IPPROTO_TCP, kTcpRepair, 1), admin});
+  rows.push_back({{"a raw socket", [=](World&) { return OpenSocket(family, SOCK_RAW, IPPROTO_UDP); }}, raw});
+  // capabilities(7), CAP_NET_ADMIN: "modify routing tables"
+  rows.push_back({v6 ? OptionOfRoots("MRT6_ASSERT", IPPROTO_IPV6, kMrtAssert, 0) : OptionOfRoots("MRT_ASSERT", IPPROTO_IP, kMrtAssert, 0), admin, {},
+                  MakeASocket(family, SOCK_RAW, v6 ? int{IPPROTO_ICMPV6} : int{IPPROTO_IGMP})});
+  if (v6) {
+    // RFC 3542, 8 and 9
+    for (const auto& [name, option] : {std::pair("IPV6_HOPOPTS", kIpv6HopOptions), std::pair("IPV6_RTHDRDSTOPTS", kIpv6OptionsBeforeRouting),
+                                       std::pair("IPV6_DSTOPTS", kIpv6DestinationOptions)})
+      rows.push_back({StickyOption(name, option), raw});
+    for (const auto& [name, option] : {std::pair("IPV6_HOPOPTS of one packet", kIpv6HopOptions), std::pair("IPV6_DSTOPTS of one packet", kIpv6DestinationOptions)})
+      rows.push_back({OptionOfOnePacket(name, option), raw});
+  } else {
+    rows.push_back({{"SO_MARK of one packet", [](World&) { return SendIpv4With(SO_MARK, 7, "SO_MARK"); }}, admin, raw});
+    rows.push_back({{"SO_TXTIME by another clock", [](World&) { return SendAt(CLOCK_TAI); }}, admin});
+    rows.push_back({{"a packet socket", [](World&) { return OpenSocket(AF_PACKET, SOCK_RAW, 0); }}, raw});
+  }
+  return rows;
+}
+void EachAloneOpensWhatItIsFor(bool v6) {
+  World world(/*with_devices=*/false);
+  BringLoopbackUp(world);
+  Actor actor = world.Start(kOwnerRoot, /*inside=*/true);
+  const auto with = [&](std::uint64_t capabilities, const Step& step) {
+    return actor.Run([&]() -> Status {
+      SETUP_OK(PutIntoEffect(capabilities));
+      Status status = step.attempt(world);
+      SETUP_OK(PutIntoEffect(~0ull));
+      return status;
+    });
+  };
+  const Step harmless = v6 ? Option("IPV6_V6ONLY", AF_INET6, SOCK_DGRAM, IPPROTO_IPV6, IPV6_V6ONLY, 1) : Option("IP_FREEBIND", AF_INET, SOCK_DGRAM, IPPROTO_IP, 15 /* IP_FREEBIND */, 1);
+  EXPECT_OK(with(0, harmless)) << "control: what is for everybody";
+  for (const Opened& row : OpenedByCapabilities(v6)) {
+    SCOPED_TRACE(row.step.name);
+    if (row.prepare) row.prepare(world);
+    const Status all = with(~0ull, row.step);
+    const int code = all.code();
+    if (code == ENOPROTOOPT || code == EOPNOTSUPP || code == EAFNOSUPPORT || code == EPROTONOSUPPORT) continue;  // not in this kernel
+    if (row.by.empty()) {
+      EXPECT_FALSE(all.ok()) << "it takes a capability of the initial user namespace";
+    } else {
+      EXPECT_OK(all) << "control: root of the owner, with all capabilities";
+    }
+    std::set<int> opened;
+    for (int each = 0; each <= 40 /* CAP_CHECKPOINT_RESTORE */; ++each) {
+      if (row.maybe.contains(each)) continue;
+      const Status status = with(1ull << each, row.step);
+      if (status.ok()) opened.insert(each);
+      else EXPECT_TRUE(status.code() == EPERM || status.code() == EACCES) << "with capability " << each << ": " << status.error().ToString();
+    }
+    EXPECT_EQ(opened, row.by) << "the numbers of the capabilities (linux/capability.h) each of which opens it alone, in the user namespace of the owner";
+    // All others together do not.
+    std::uint64_t others = ~0ull;
+    for (const std::set<int>* set : {&row.by, &row.maybe})
+      for (int each : *set) others &= ~(1ull << each);
+    EXPECT_THAT(with(others, row.step), testing::AnyOf(FailsWith(EPERM), FailsWith(EACCES))) << "all capabilities but those";
+  }
+}
+const bool alone_registered = [] {
+  for (bool v6 : {false, true})
+    RegisterBody("UserRights", std::string("EachCapabilityAloneOpensWhatItIsFor/") + (v6 ? "Ipv6" : "Ipv4"), __FILE__, __LINE__, [v6] { EachAloneOpensWhatItIsFor(v6); },
+                 Covers("USER-28", "SOCK-22", "USER-08", "USER-09"), Needs(UserNs(), Config(v6 ? "IPV6" : "INET")));
+  return true;
+}();
 
 const bool registered = RegisterOperations(Operations(), /*with_devices=*/false, __FILE__, __LINE__);
 

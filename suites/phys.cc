@@ -502,9 +502,77 @@ void ReturnsReleasedFromItsMaster(const char* kind) {
   ASSERT_OK_AND_ASSIGN(Link back, nics[0].WaitUntilBack());
   EXPECT_FALSE(back.master.has_value());
   EXPECT_FALSE(back.up());
+  EXPECT_EQ(back.promiscuity, 0u) << "as a port it may have been asked to hear everything; it is none any more";
   EXPECT_EQ(nics[0].mac(), back.address) << "the address of its hardware";
   EXPECT_THAT(SETUP_OK(Rtnl::In(InitialNetNamespace())).LinkByName("master0"), FailsWith(ENODEV))
       << "the master is virtual: it dies with the namespace";
+}
+
+/// Who asked a card to hear what is not for it is gone with the namespace, and the card hears no more than before.
+void ReturnsHearingNoMoreThanBefore() {
+  auto nics = PhysicalNic::Leased();
+  const std::string& card = nics[0].name();
+  const auto upper = [&](Rtnl& in, LinkSpec spec, LinkChange change) {
+    Status added = in.AddLink(spec);
+    if (added.code() == EOPNOTSUPP) return false;  // not in this kernel
+    SETUP_OK(std::move(added));
+    change.up = true;
+    SETUP_OK(in.SetLink(spec.name, change));
+    return true;
+  };
+  const auto port_of = [&](Rtnl& in, const char* kind, bool promiscuous) {
+    Status added = in.AddLink({.name = "master0", .kind = kind});
+    if (added.code() == EOPNOTSUPP) return false;
+    SETUP_OK(std::move(added));
+    SETUP_OK(in.Down(card));
+    SETUP_OK(in.SetLink(card, {.master = LinkRef("master0")}));
+    SETUP_OK(in.Up(card));
+    SETUP_OK(in.Up("master0"));
+    if (promiscuous) SETUP_OK(in.SetLink("master0", {.promiscuous = true}));
+    return true;
+  };
+  const struct {
+    const char* what;
+    std::function<bool(Rtnl&)> ask;
+  } rows[] = {{"a bridge with a second port",
+               [&](Rtnl& in) {
+                 if (!port_of(in, "bridge", false)) return false;
+                 SETUP_OK(in.AddVeth("second", PeerSpec{.name = "secondp"}));
+                 SETUP_OK(in.SetLink("second", {.master = LinkRef("master0")}));
+                 return true;
+               }},
+              {"a bond in promiscuous mode", [&](Rtnl& in) { return port_of(in, "bond", true); }},
+              {"a macvlan in promiscuous mode", [&](Rtnl& in) { return upper(in, {.name = "upper0", .kind = "macvlan", .link = LinkRef(card)}, {.promiscuous = true}); }},
+              {"a macvlan that passes through",
+               [&](Rtnl& in) {
+                 return upper(in, {.name = "upper0", .kind = "macvlan", .link = LinkRef(card), .data = [](Request& r) { r.U32(1 /* IFLA_MACVLAN_MODE */, 8 /* MACVLAN_MODE_PASSTHRU */); }}, {});
+               }}};
+  for (const auto& row : rows) {
+    SCOPED_TRACE(row.what);
+    auto ns = NetNamespace::Create();
+    SETUP_OK(nics[0].MoveTo(ns));
+    Rtnl inside = SETUP_OK(Rtnl::In(ns));
+    SETUP_OK(inside.Up(card));
+    EXPECT_EQ(SETUP_OK(inside.LinkByName(card)).promiscuity, 0u) << "control: before";
+    const bool asked = row.ask(inside);
+    if (asked) {
+      EXPECT_GE(SETUP_OK(inside.LinkByName(card)).promiscuity, 1u) << "control: it was asked to hear everything";
+    }
+    Free(std::move(inside), std::move(ns));
+    ASSERT_OK_AND_ASSIGN(Link back, nics[0].WaitUntilBack());
+    Rtnl in_initial = SETUP_OK(Rtnl::In(InitialNetNamespace()));
+    // What was on top of it may die a little later.
+    EXPECT_OK(Eventually("the card to hear no more than before", [&] { return SETUP_OK(in_initial.LinkByIndex(back.index)).promiscuity == 0; }, Deadline::OfKernelWork()))
+        << "who wanted it to hear everything is gone";
+    back = SETUP_OK(in_initial.LinkByIndex(back.index));
+    EXPECT_EQ(back.flags & (IFF_PROMISC | IFF_ALLMULTI), 0u) << back;
+    EXPECT_FALSE(back.master.has_value()) << back;
+    EXPECT_EQ(back.address, nics[0].mac());
+    // Down: it does not hear anything. Up again it is asked anew.
+    SETUP_OK(in_initial.Up(back.index));
+    EXPECT_EQ(SETUP_OK(in_initial.LinkByIndex(back.index)).promiscuity, 0u) << "once it is up again";
+    SETUP_OK(in_initial.Down(back.index));
+  }
 }
 
 /// A macvlan or ipvlan on a card.
@@ -955,6 +1023,7 @@ struct Scenario {
       {"ReturnsReleasedFromABond", {"PHYS-15"}, [] { ReturnsReleasedFromItsMaster("bond"); }, false, "BONDING"},
       {"ReturnsReleasedFromAVrf", {"PHYS-15"}, [] { ReturnsReleasedFromItsMaster("vrf"); }, false, "NET_VRF"},
       {"ReturnsReleasedFromATeam", {"PHYS-15"}, [] { ReturnsReleasedFromItsMaster("team"); }, false, "NET_TEAM"},
+      {"ReturnsHearingNoMoreThanBefore", {"PHYS-14", "PHYS-15", "PHYS-16"}, ReturnsHearingNoMoreThanBefore, false},
       {"MacvlansDieAndTheCardReturns", {"PHYS-16"}, [] { UppersOfThisKindDieAndTheCardReturns("macvlan"); }, false, "MACVLAN"},
       {"IpvlansDieAndTheCardReturns", {"PHYS-16"}, [] { UppersOfThisKindDieAndTheCardReturns("ipvlan"); }, false, "IPVLAN"},
       {"AMacvlanElsewhereIsApart", {"PHYS-17", "PHYS-18"}, [] { AnUpperOfThisKindElsewhere("macvlan"); }, false, "MACVLAN"},

@@ -2,8 +2,11 @@
 // PHYS: a card on its wire: it hears what is sent to it where it is, and does not care for namespaces in which it was.
 #include <poll.h>
 
+#include <set>
+
 #include "fixtures/sockets.h"
 #include "suites/support/phys.h"
+#include "suites/support/wire.h"
 
 namespace netns {
 namespace {
@@ -87,6 +90,86 @@ void HearsWhatIsSentToItWhereverItIs() {
   EXPECT_THAT(nic.InInitial(), FailsWith(ENODEV)) << "control";
 }
 
+/// Which of some IPv4 addresses are answered for at the hardware address `mac`, by ARP and by an echo reply, when asked over the wire.
+/// `own`, which is asked for last, is: its answers are behind all others. Asked again as long as these are lost.
+Result<std::set<std::string>> AnsweredFor(const NetNamespace& from, const std::string& sender, const std::string& mac, const std::vector<std::uint32_t>& addresses, std::uint32_t own) {
+  using namespace wire;
+  constexpr std::uint32_t kAsker = 0xC00002C8;  // 192.0.2.200
+  ASSIGN_OR_RETURN(Rtnl there, Rtnl::In(from));
+  ASSIGN_OR_RETURN(const Link other, there.LinkByName(sender));
+  ASSIGN_OR_RETURN(Fd socket, PacketSocket(from, other.index, ETH_P_ALL));
+  const std::string asker = Bytes6(other.address);
+  std::vector<std::uint32_t> all = addresses;
+  all.push_back(own);
+  std::set<std::string> answered;
+  const std::string last_arp = "ARP for " + Text(own), last_echo = "echo of " + Text(own);
+  RETURN_IF_ERROR(Eventually("answers for " + Text(own), [&] {
+    for (std::uint32_t each : all) {
+      std::string frame = kAll + asker + B16(ETH_P_ARP) + B16(1) + B16(ETH_P_IP) + std::string("\x06\x04", 2) + B16(1) + asker + B32(kAsker) + std::string(6, '\0') + B32(each);
+      frame.resize(60);
+      if (::send(socket.get(), frame.data(), frame.size(), 0) < 0) return false;
+    }
+    for (std::uint32_t each : all) {
+      std::string frame = Bytes6(mac) + asker + B16(ETH_P_IP) + Ip(kAsker, each, IPPROTO_ICMP, Icmp(ICMP_ECHO, 0, B16(0xFACE) + B16(1)));
+      frame.resize(60);
+      if (::send(socket.get(), frame.data(), frame.size(), 0) < 0) return false;
+    }
+    const Deadline patience = Deadline::In(std::chrono::milliseconds(300));
+    while (!answered.contains(last_arp) || !answered.contains(last_echo)) {
+      char buffer[2000];
+      if (!WaitFor(socket.get(), POLLIN, patience, "answers").ok()) return false;
+      const ssize_t length = ::recv(socket.get(), buffer, sizeof buffer, 0);
+      if (length < 34) continue;
+      const std::string frame(buffer, static_cast<std::size_t>(length));
+      const auto address = [&](std::size_t at) { return Text(At(frame, at) << 24 | At(frame, at + 1) << 16 | At(frame, at + 2) << 8 | At(frame, at + 3)); };
+      if (IsArp(frame, 2)) answered.insert("ARP for " + address(28));
+      if (IsIcmp(frame, ICMP_ECHOREPLY)) answered.insert("echo of " + address(26));
+    }
+    return true;
+  }));
+  return answered;
+}
+
+/// network_namespaces(7): addresses are of one namespace. On its wire a card stands for those of the namespace in which it is.
+void AnswersForTheAddressesOfItsNamespaceOnly() {
+  using namespace wire;
+  auto nics = PhysicalNic::Leased();
+  const PhysicalNic &nic = nics[0], &other = nics[1];
+  auto outside = NetNamespace::Create(), third = NetNamespace::Create(), first = NetNamespace::Create();
+  SETUP_OK(other.MoveTo(outside));
+  Rtnl out = SETUP_OK(Rtnl::In(outside));
+  SETUP_OK(out.Up(other.name()));
+  // Of this test alone: others work in the initial namespace at the same time.
+  const std::uint32_t number = static_cast<std::uint32_t>(std::stoi(nic.mac().substr(15), nullptr, 16));
+  const std::uint32_t of_initial = 0xCB007100 | number, of_third = 0xC6336400 | number, of_nobody = 0xC6120000 | number, own = 0xC0000201;
+  Rtnl in_initial = SETUP_OK(Rtnl::In(InitialNetNamespace()));
+  Bystander holder(in_initial, Own("holds", nic));
+  SETUP_OK(in_initial.Up(holder.index()));
+  SETUP_OK(in_initial.AddAddress(Text(of_initial) + "/32", holder.index()));
+  SETUP_OK(SETUP_OK(Rtnl::In(third)).Up("lo"));
+  SETUP_OK(SETUP_OK(Rtnl::In(third)).AddAddress(Text(of_third) + "/32", "lo"));
+  const auto ask = [&](const NetNamespace& where) {
+    Rtnl there = SETUP_OK(Rtnl::In(where));
+    SETUP_OK(there.Up(nic.name()));
+    SETUP_OK(there.AddAddress(Text(own) + "/24", nic.name()));
+    SETUP_OK(Eventually("carrier on " + nic.name(), [&] { return SETUP_OK(there.LinkByName(nic.name())).running(); }));
+    auto answered = AnsweredFor(outside, other.name(), nic.mac(), {of_initial, of_third, of_nobody}, own);
+    SETUP_OK(there.DeleteAddress(Text(own) + "/24", nic.name()));
+    return answered;
+  };
+  const std::set<std::string> of_its_own{"ARP for " + Text(own), "echo of " + Text(own)};
+  const auto with = [&](std::uint32_t address) {
+    std::set<std::string> all = of_its_own;
+    for (const char* how : {"ARP for ", "echo of "}) all.insert(how + Text(address));
+    return all;
+  };
+  SETUP_OK(nic.MoveTo(first));
+  EXPECT_THAT(ask(first), Holds(of_its_own)) << "in a namespace; " << Text(of_initial) << " is the initial namespace's, " << Text(of_third) << " a third one's";
+  Free(std::move(first));
+  ASSERT_OK(nic.WaitUntilBack());
+  EXPECT_THAT(ask(InitialNetNamespace()), Holds(with(of_initial))) << "control: in the initial namespace";
+}
+
 /// PHYS-20: the device belongs to the new namespace only. Freeing one in which it was does not affect it, its state included.
 void ANamespaceThatItHasLeftMayDieWhileItIsInUse() {
   auto nics = PhysicalNic::Leased();
@@ -142,6 +225,8 @@ void ANamespaceThatItHasLeftMayDieWhileItIsInUse() {
   for (const auto& [suite, driver, id] : drivers) {
     RegisterBody(suite, "HearsWhatIsSentToItWhereverItIs", __FILE__, __LINE__, HearsWhatIsSentToItWhereverItIs, Covers("PHYS-19", id), Needs(Nic(driver, 2), Config("PACKET")),
                  Within{std::chrono::seconds(120)});
+    RegisterBody(suite, "AnswersForTheAddressesOfItsNamespaceOnly", __FILE__, __LINE__, AnswersForTheAddressesOfItsNamespaceOnly, Covers("PHYS-19", id),
+                 Needs(Nic(driver, 2), Config("PACKET"), Config("INET")), Within{std::chrono::seconds(120)});
     RegisterBody(suite, "ANamespaceThatItHasLeftMayDieWhileItIsInUse", __FILE__, __LINE__, ANamespaceThatItHasLeftMayDieWhileItIsInUse, Covers("PHYS-20", id), Needs(Nic(driver, 2)),
                  Within{std::chrono::seconds(120)});
   }

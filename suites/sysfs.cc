@@ -35,13 +35,21 @@ class Mounter {
   std::string Mount(const NetNamespace& ns, const std::string& directory) { return SETUP_OK(TryMount(ns, directory)); }
   /// The same where it is the claim that it can be mounted in this namespace, too.
   Result<std::string> TryMount(const NetNamespace& ns, const std::string& directory) {
+    return TryMount(ns, directory, [](const std::string& path) { return MountSysfs(path, MS_NOSUID | MS_NODEV | MS_NOEXEC); });
+  }
+  /// In a way of the caller's.
+  Result<std::string> TryMount(const NetNamespace& ns, const std::string& directory, const std::function<Status(const std::string&)>& mount) {
     Enter(ns);
     return actor_.Run([&]() -> Result<std::string> {
       const std::string path = "/tmp/" + directory;
       ::mkdir(path.c_str(), 0755);
-      if (::mount("sysfs", path.c_str(), "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr) < 0) return ErrnoError("mount(sysfs)");
+      RETURN_IF_ERROR(mount(path));
       return path;
     });
+  }
+  static Status MountSysfs(const std::string& path, unsigned long flags, const char* source = "sysfs") {
+    if (::mount(source, path.c_str(), "sysfs", flags, nullptr) < 0) return ErrnoError("mount(sysfs)");
+    return Ok();
   }
   void Enter(const NetNamespace& ns) { SETUP_OK(actor_.Enter(ns.fd(), CLONE_NEWNET)); }
   /// The symlinks of a directory; fallback tunnels left out.
@@ -125,6 +133,81 @@ NETNS_TEST(Sysfs, AMountListsExactlyTheDevicesOfItsNamespace, Covers("SYSFS-01",
   SETUP_OK(a->DeleteLink("late"));
   EXPECT_FALSE(mounter.Exists(root_a + "/class/net/late"));
   EXPECT_FALSE(mounter.Exists(root_a + "/devices/virtual/net/late"));
+}
+
+/// fsopen(2), fsconfig(2), fsmount(2) and move_mount(2).
+Status MountInSteps(const std::string& path, bool read_only) {
+  const Fd context(static_cast<int>(::syscall(430 /* fsopen */, "sysfs", 1u /* FSOPEN_CLOEXEC */)));
+  if (!context.valid()) return ErrnoError("fsopen(sysfs)");
+  if (read_only && ::syscall(431 /* fsconfig */, context.get(), 0u /* FSCONFIG_SET_FLAG */, "ro", nullptr, 0) < 0) return ErrnoError("fsconfig(ro)");
+  if (::syscall(431 /* fsconfig */, context.get(), 6u /* FSCONFIG_CMD_CREATE */, nullptr, nullptr, 0) < 0) return ErrnoError("fsconfig(FSCONFIG_CMD_CREATE)");
+  const Fd mount(static_cast<int>(::syscall(432 /* fsmount */, context.get(), 1u /* FSMOUNT_CLOEXEC */, 0xEu | (read_only ? 1u : 0u) /* MOUNT_ATTR_NOSUID, NODEV, NOEXEC, RDONLY */)));
+  if (!mount.valid()) return ErrnoError("fsmount");
+  if (::syscall(429 /* move_mount */, mount.get(), "", AT_FDCWD, path.c_str(), 4u /* MOVE_MOUNT_F_EMPTY_PATH */) < 0) return ErrnoError("move_mount");
+  return Ok();
+}
+
+// mount(2): flags say how a file system is used, and not what is in it. The first mount of a namespace decides what the others show.
+NETNS_TEST(Sysfs, AMountListsTheDevicesOfItsNamespaceHoweverItIsMounted, Covers("SYSFS-01", "SYSFS-02", "TOOL-04"), Needs(Config("VETH"))) {
+  constexpr unsigned long kUsual = MS_NOSUID | MS_NODEV | MS_NOEXEC;
+  const auto flags = [](unsigned long value, const char* source = "sysfs") {
+    return [=](const std::string& path) { return Mounter::MountSysfs(path, value, source); };
+  };
+  const struct {
+    const char* name;
+    std::function<Status(const std::string&)> mount;
+    bool read_only;
+  } ways[] = {{"writable", flags(kUsual), false},
+              {"read-only", flags(kUsual | MS_RDONLY), true},
+              {"read-only, without other flags", flags(MS_RDONLY), true},
+              {"read-only, by another name", flags(kUsual | MS_RDONLY, "anything"), true},
+              {"without flags", flags(0), false},
+              {"with other flags", flags(kUsual | MS_SYNCHRONOUS | MS_DIRSYNC), false},
+              {"in steps", [](const std::string& path) { return MountInSteps(path, false); }, false},
+              {"in steps, read-only", [](const std::string& path) { return MountInSteps(path, true); }, true},
+              {"writable, and read-only later",
+               [](const std::string& path) -> Status {
+                 RETURN_IF_ERROR(Mounter::MountSysfs(path, kUsual));
+                 if (::mount(nullptr, path.c_str(), nullptr, MS_REMOUNT | MS_BIND | MS_RDONLY | kUsual, nullptr) < 0) return ErrnoError("mount(MS_REMOUNT)");
+                 return Ok();
+               },
+               true},
+              {"as a read-only bind mount",
+               [](const std::string& path) -> Status {
+                 const std::string first = path + ".first";
+                 ::mkdir(first.c_str(), 0755);
+                 RETURN_IF_ERROR(Mounter::MountSysfs(first, kUsual));
+                 if (::mount(first.c_str(), path.c_str(), nullptr, MS_BIND, nullptr) < 0) return ErrnoError("mount(MS_BIND)");
+                 if (::mount(nullptr, path.c_str(), nullptr, MS_REMOUNT | MS_BIND | MS_RDONLY | kUsual, nullptr) < 0) return ErrnoError("mount(MS_REMOUNT)");
+                 return Ok();
+               },
+               true}};
+  Place here = Place::Here();
+  AddDevice(here, "creators");
+  Mounter mounter("mounter");
+  int number = 0;
+  for (const auto& way : ways) {
+    SCOPED_TRACE(way.name);
+    const std::string name = "way" + std::to_string(number++);
+    Place place;
+    AddDevice(place, name);
+    auto root = mounter.TryMount(place.ns, name, way.mount);
+    if (root.code() == ENOSYS) continue;  // without these calls
+    ASSERT_OK(root);
+    const std::vector<std::string> expected = {"lo", name};
+    EXPECT_EQ(mounter.List(*root + "/class/net"), expected);
+    EXPECT_EQ(mounter.List(*root + "/devices/virtual/net", false), expected);
+    EXPECT_EQ(LinkNames(place), expected) << "control: rtnetlink in the same namespace";
+    const Status written = mounter.Write(*root + "/class/net/" + name + "/ifalias", "alias");
+    if (way.read_only) {
+      EXPECT_THAT(written, FailsWith(EROFS)) << "control: it is mounted read-only";
+    } else {
+      EXPECT_OK(written) << "control: it is writable";
+    }
+    // A second mount of the same namespace, of the other kind.
+    ASSERT_OK_AND_ASSIGN(const std::string second, mounter.TryMount(place.ns, name + "second", flags(way.read_only ? kUsual : kUsual | MS_RDONLY)));
+    EXPECT_EQ(mounter.List(second + "/class/net"), expected) << "a second mount";
+  }
 }
 
 NETNS_TEST(Sysfs, AMountInNestedUserNamespacesListsItsDevicesToo, Covers("SYSFS-01", "SYSFS-02"), Needs(Config("VETH"), UserNs())) {

@@ -406,6 +406,9 @@ const std::vector<Table>& Tables() {
          if (!all.ok()) RequireBuiltIn(Status(all.error()), "NET_ACT_GACT");
          for (const Message& message : SETUP_OK(std::move(all))) count += message.AttributesAfter<tcamsg>().Nested(TCA_ACT_TAB).all().size();
          return count;
+       },
+       [](Place& at) {  // tc-actions(8): "flush action"
+         return at->socket().Ack(ActionRequest(RTM_DELACTION, NLM_F_ROOT, "flush the actions", [](Request& one) { one.Text(TCA_ACT_KIND, "gact"); }));
        }},
       {"Datapaths", {"VIRT-20"}, {"OPENVSWITCH"}, [](Place& at) { return datapath(at, OVS_DP_CMD_NEW); }, [](Place& at) { return datapath(at, OVS_DP_CMD_DEL); },
        [](Place& at) {
@@ -424,10 +427,14 @@ using Others = std::vector<std::pair<Place*, const char*>>;
 void IsSeparate(const Table& table, Place& owner, const Others& others) {
   const std::size_t before = table.count(owner);
   std::vector<std::size_t> births;
+  Place made_before = Place::Inside(owner);
+  const std::size_t at_birth = table.count(made_before);
   for (const auto& [place, name] : others) births.push_back(table.count(*place));
   ASSERT_OK(table.add(owner)) << "control";
   EXPECT_THAT(table.add(owner), Not(Succeeds())) << "control: it is there";
   EXPECT_EQ(table.count(owner), before + 1) << "control: it is listed";
+  Place made_after = Place::Inside(owner);
+  EXPECT_EQ(table.count(made_after), at_birth) << "network_namespaces(7): a namespace begins with what its creator's has";
   for (std::size_t i = 0; i < others.size(); ++i) {
     auto [place, name] = others[i];
     SCOPED_TRACE(name);
@@ -467,6 +474,7 @@ void IsSeparateAmongOthers(const Table& table) {
     Covers covers;
     covers.list = table.covers;
     covers.list.push_back("NLK-01");  // the requests are sent by a process of another namespace than their sockets were made in
+    for (const char* id : {"CREATE-24", "USER-30"}) covers.list.push_back(id);
     Needs needs, needs_machine(Machine());
     if (table.for_root) needs.list.push_back(Root());
     for (const char* symbol : table.configs)

@@ -7,6 +7,7 @@
 #include <arpa/inet.h>
 #include <net/if_arp.h>
 #include <netinet/in.h>
+#include <sched.h>
 #include <sys/ioctl.h>
 
 #include "fixtures/sockets.h"
@@ -42,6 +43,7 @@ struct Row {
   std::function<Status(Place&)> add, remove;  ///< Without `remove` it stays.
   std::vector<Look> looks;
   bool silent = false;  ///< IPv6 is off on the devices, so that the kernel sends nothing by itself.
+  bool setting = false; ///< A new namespace may begin with that of another (net.core.devconf_inherit_init_net).
 };
 
 template <class Value>
@@ -600,7 +602,10 @@ std::vector<Row> MakeRows() {
                                                                                      {"Ipv4RouteOfTable70000", "Ipv6RouteOfTable70000", 70000}};
   for (const auto& each : tables)
     for (bool v6 : {false, true}) rows.push_back(RouteRow(v6 ? each.name6 : each.name4, v6, each.table));
-  for (Row& row : NetconfRows()) rows.push_back(std::move(row));
+  for (Row& row : NetconfRows()) {
+    row.setting = true;
+    rows.push_back(std::move(row));
+  }
   return rows;
 }
 const std::vector<Row>& Rows() {
@@ -687,6 +692,42 @@ void OnlyTheOwnObjectIsSeen(const Row& row, std::size_t first) {
   }
 }
 
+/// network_namespaces(7): a new namespace has its own, whoever makes it in whatever way.
+void ANewOneHasNothingOfItsCreators(const Row& row) {
+  Place creator;
+  Furnish(creator, row.silent);
+  if (row.silent) WaitUntilRunning(creator);
+  const std::vector<std::string> without = See(row, creator);
+  Status added = row.add(creator);
+  RequireBuiltIn(added, row.configs.front());
+  SETUP_OK(std::move(added));
+  const std::vector<std::string> with = SeeOnce(row, creator, [&](const auto& seen) {
+    for (std::size_t i = 0; i < seen.size(); ++i)
+      if (seen[i] == without[i]) return false;
+    return true;
+  });
+  for (std::size_t i = 0; i < row.looks.size(); ++i) EXPECT_NE(with[i], without[i]) << row.looks[i].how << ": control: what the creator's namespace has";
+  Actor member = creator.ns.StartActor("member");
+  const struct {
+    const char* name;
+    int by_clone, by_unshare;
+  } ways[] = {{"clone(2)", CLONE_NEWNET, 0}, {"unshare(2), with a user namespace", 0, CLONE_NEWUSER | CLONE_NEWNET}};
+  for (const auto& way : ways) {
+    SCOPED_TRACE(std::string("made by ") + way.name + " in the namespace that has one");
+    std::optional<Actor> child;
+    if (way.by_clone != 0)
+      child.emplace(member.Run([&] { return Actor::Start("child", static_cast<unsigned long>(way.by_clone)); }));
+    else if (auto unshared = member.Unshare(way.by_unshare); unshared.code() == EPERM || unshared.code() == ENOSPC || unshared.code() == EINVAL)
+      continue;  // no user namespaces here
+    else
+      SETUP_OK(std::move(unshared));
+    Place made(SETUP_OK(NetNamespace::OfPid(child ? child->pid() : member.pid())));
+    if (child) member.Run([&] { child->Kill(); });
+    Furnish(made, row.silent);
+    if (row.silent) WaitUntilRunning(made);
+    ExpectSame(row, See(row, made), without, "a new namespace began with what its creator's has");
+  }
+}
 const bool rows_registered = [] {
   for (const Row& row : Rows()) {
     Covers covers;
@@ -697,6 +738,9 @@ const bool rows_registered = [] {
       for (std::size_t first : {0u, 2u}) OnlyTheOwnObjectIsSeen(row, first);
     };
     RegisterBody(row.suite, "TwinsSeeOnlyTheirOwn/" + row.name, __FILE__, __LINE__, body, covers, needs, Within{std::chrono::seconds(60)});
+    if (row.setting) continue;
+    covers.list.push_back("CREATE-24");
+    RegisterBody("Create", "NothingOfTheCreatorIsCopied/" + row.name, __FILE__, __LINE__, [&row] { ANewOneHasNothingOfItsCreators(row); }, covers, needs);
   }
   return true;
 }();

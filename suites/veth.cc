@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
+#include <poll.h>
 #include <sched.h>
 
 #include "fixtures/sockets.h"
@@ -716,6 +717,128 @@ NETNS_TEST(Veth, ABridgeConnectsSeveralNamespaces, Covers("VETH-14"), Needs(Conf
       << "control: a port that was taken out";
   EXPECT_OK(Ping(leaves[0].ns, "192.0.2.3"));
 }
+
+/// bridge(8), "bridge link set dev PORT ...": a setting of ports, and what it changes.
+struct PortSetting {
+  const char* name;
+  std::uint16_t attribute;
+  std::uint8_t usual, other;
+  std::vector<std::size_t> ports;  ///< the ports that have it
+  struct Sent {
+    const char* what;
+    std::size_t from;
+    const char* to;                ///< "" for the address of the leaf at port 1
+    std::set<std::size_t> usually, then;
+  };
+  std::vector<Sent> sent;
+};
+constexpr const char *kBroadcast = "ff:ff:ff:ff:ff:ff", *kGroup = "01:00:5e:01:02:03", *kNobodys = "02:00:00:00:77:77", *kLearned = "02:00:00:00:66:66";
+const std::vector<PortSetting>& PortSettings() {
+  // linux/if_link.h: IFLA_BRPORT_MODE 4, LEARNING 8, UNICAST_FLOOD 9, MCAST_FLOOD 27, BCAST_FLOOD 30, ISOLATED 33
+  static const std::vector<PortSetting> settings = {
+      // "isolated ... ports will be able to communicate with non-isolated ports only"
+      {"Isolated", 33, 0, 1, {0, 1},
+       {{"a broadcast between isolated ports", 0, kBroadcast, {1, 2, 3}, {2, 3}},
+        {"a multicast between isolated ports", 0, kGroup, {1, 2, 3}, {2, 3}},
+        {"a frame to an unknown address", 0, kNobodys, {1, 2, 3}, {2, 3}},
+        {"a frame to a known address", 0, "", {1}, {}},
+        {"a broadcast from another port", 2, kBroadcast, {0, 1, 3}, {0, 1, 3}},
+        {"a frame from another port", 2, "", {1}, {1}}}},
+      {"UnicastFlood", 9, 1, 0, {1},
+       {{"a frame to an unknown address", 2, kNobodys, {0, 1, 3}, {0, 3}}, {"a broadcast", 2, kBroadcast, {0, 1, 3}, {0, 1, 3}}, {"a frame to a known address", 2, "", {1}, {1}}}},
+      {"MulticastFlood", 27, 1, 0, {1}, {{"a multicast", 2, kGroup, {0, 1, 3}, {0, 3}}, {"a broadcast", 2, kBroadcast, {0, 1, 3}, {0, 1, 3}}}},
+      {"BroadcastFlood", 30, 1, 0, {1}, {{"a broadcast", 2, kBroadcast, {0, 1, 3}, {0, 3}}, {"a multicast", 2, kGroup, {0, 1, 3}, {0, 1, 3}}}},
+      // "hairpin ... whether traffic may be send back out of the port on which it was received"
+      {"Hairpin", 4, 0, 1, {0}, {{"a broadcast", 0, kBroadcast, {1, 2, 3}, {0, 1, 2, 3}}, {"a broadcast from another port", 2, kBroadcast, {0, 1, 3}, {0, 1, 3}}}},
+      // Every frame of port 1 comes from this address: where it is not learned, what is sent to it goes everywhere.
+      {"Learning", 8, 1, 0, {1}, {{"a frame to an address that sent from there", 2, kLearned, {1}, {0, 1, 3}}, {"a broadcast", 2, kBroadcast, {0, 1, 3}, {0, 1, 3}}}},
+  };
+  return settings;
+}
+void PortsFollowTheirSettings(const PortSetting& setting) {
+  // One processor: what is sent later comes later.
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  CPU_SET(static_cast<std::size_t>(::sched_getcpu()), &set);
+  ::sched_setaffinity(0, sizeof set, &set);
+  Place hub;
+  AddBridge(hub, "br");
+  SETUP_OK(hub->Up("br"));
+  std::vector<Place> leaves(4);
+  std::vector<Fd> ends;
+  const auto station = [](std::size_t leaf) { return "02:00:00:00:01:0" + std::to_string(leaf); };
+  for (std::size_t i = 0; i < leaves.size(); ++i) {
+    const std::string port = "port" + std::to_string(i);
+    Connect({hub, port}, {leaves[i], "eth0"});
+    SETUP_OK(hub->SetLink(port, {.master = "br"}));
+    SETUP_OK(hub->AddForwarding({.to = "", .address = station(i), .dev = port, .state = NUD_NOARP, .flags = NTF_MASTER}));
+    ends.push_back(SETUP_OK(PacketSocket(leaves[i].ns, SETUP_OK(leaves[i]->LinkByName("eth0")).index, kTestEthertype)));
+  }
+  int number = 0;
+  const auto send = [&](std::size_t from, const std::string& to, const std::string& source) {
+    const std::string text = "frame " + std::to_string(++number) + ";";
+    const auto bytes = [](const std::string& mac) {
+      std::string raw;
+      for (std::size_t i = 0; i < mac.size(); i += 3) raw.push_back(static_cast<char>(std::stoi(mac.substr(i, 2), nullptr, 16)));
+      return raw;
+    };
+    SETUP_OK(SendTo(ends[from], bytes(to) + bytes(source) + "\x88\xb5" + text + std::string(46, '.'), PacketOn(SETUP_OK(leaves[from]->LinkByName("eth0")).index, kTestEthertype, to)));
+    return text;
+  };
+  // Behind it each leaf gets a frame to its own address, from one of the last two ports, that have no setting.
+  const auto receivers = [&](std::size_t from, const std::string& to) {
+    const std::string text = send(from, to, from == 1 ? kLearned : station(from));
+    std::set<std::size_t> got;
+    for (std::size_t i = 0; i < leaves.size(); ++i) {
+      const std::size_t fencer = i == 3 ? 2 : 3;
+      const std::string fence = send(fencer, station(i), station(fencer));
+      for (;;) {
+        const std::string frame = SETUP_OK(Receive(ends[i])).data;
+        if (frame.find(fence) != std::string::npos) break;
+        if (frame.find(text) != std::string::npos) got.insert(i);
+      }
+    }
+    return got;
+  };
+  const auto set_ports = [&](std::uint8_t value) {
+    for (std::size_t port : setting.ports) {
+      ifinfomsg header{};
+      header.ifi_family = AF_BRIDGE;
+      header.ifi_index = SETUP_OK(hub->LinkByName("port" + std::to_string(port))).index;
+      Request request(RTM_SETLINK);
+      request.Named("a setting of a bridge's port").Header(header).Nest(IFLA_PROTINFO | NLA_F_NESTED, [&](Request& r) { r.U8(setting.attribute, value); });
+      SETUP_OK(hub->socket().Ack(request));
+    }
+    // What was learned before does not count.
+    std::ignore = hub->DeleteForwarding({.to = "", .address = kLearned, .dev = "port1", .flags = NTF_MASTER});
+    std::ignore = receivers(1, station(3));
+  };
+  // A port forwards some time after it has carrier.
+  SETUP_OK(Eventually("all ports to forward", [&] {
+    for (std::size_t from = 0; from < ends.size(); ++from) {
+      const std::string text = send(from, kBroadcast, station(from));
+      for (std::size_t to = 0; to < ends.size(); ++to) {
+        if (to == from) continue;
+        bool here = false;
+        while (!here && WaitFor(ends[to].get(), POLLIN, Deadline::In(std::chrono::milliseconds(100)), "a broadcast").ok()) here = SETUP_OK(Receive(ends[to])).data.find(text) != std::string::npos;
+        if (!here) return false;
+      }
+    }
+    return true;
+  }));
+  for (const bool changed : {false, true, false}) {
+    set_ports(changed ? setting.other : setting.usual);
+    for (const PortSetting::Sent& sent : setting.sent)
+      EXPECT_EQ(receivers(sent.from, sent.to[0] == '\0' ? station(1) : sent.to), changed ? sent.then : sent.usually)
+          << sent.what << (changed ? "" : ", control: without the setting") << "; the ports whose leaves received it";
+  }
+}
+const bool port_settings_registered = [] {
+  for (const PortSetting& setting : PortSettings())
+    RegisterBody("Veth", std::string("PortsOfABridgeFollowTheirSettings/") + setting.name, __FILE__, __LINE__, [&setting] { PortsFollowTheirSettings(setting); },
+                 Covers("VETH-14", "VIRT-19"), Needs(Config("VETH"), Config("BRIDGE"), Config("PACKET")));
+  return true;
+}();
 
 // ------------------------------------------------------------------------------------------------------- metadata
 
