@@ -24,7 +24,7 @@ bool Says(const Message& message, const std::string& text) {
 }
 
 // nft(8), "monitor": "The monitor command allows you to listen to Netlink events produced by the nf_tables subsystem".
-NETNS_TEST(Fw, NewsOfNftablesDoesNotReachTheInitialNamespace, Covers("NLK-04", "FW-01", "FW-22"), Needs(Machine(), Config("NF_TABLES")), Exclusive{}) {
+NETNS_TEST(Fw, NewsOfNftablesDoesNotReachTheInitialNamespace, Covers("NLK-04", "FW-01", "FW-22"), Needs(Machine(), Config("NF_TABLES"), Config("NF_TABLES_INET")), Exclusive{}) {
   const std::string name = "nsconf_told";
   const auto initial = InitialNetNamespace();
   auto here = NetNamespace::Create();

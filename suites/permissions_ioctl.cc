@@ -339,6 +339,10 @@ std::vector<Operation> Operations() {
   auto by_socket_of_roots = [](const char* name, std::vector<Step> steps, std::function<void(World&)> prepare, const char* config) {
     return Operation{name, {"USER-07", "SOCK-14"}, From::kHome, kNetAdmin, Effect::kNone, All(std::move(steps)), std::move(prepare), config};
   };
+  auto of_ethtool = [](Operation operation) {
+    operation.covers.push_back("DEV-34");
+    return operation;
+  };
   auto nothing = [](auto&) {};
   return {
       row("ConfigureADeviceByIoctl",
@@ -358,7 +362,7 @@ std::vector<Operation> Operations() {
        All({Device("SIOCSIFTXQLEN", SIOCSIFTXQLEN, [](ifreq& r) { r.ifr_qlen = 500; }), Device("SIOCSIFMAP", SIOCSIFMAP, nothing)}), AddIts0,
        nullptr, &kRefused},
       // ethtool(8), ethtool-netlink.rst, "Request translation": whatever sets something asks for CAP_NET_ADMIN over the namespace
-      row("ChangeADeviceByEthtool",
+      of_ethtool(row("ChangeADeviceByEthtool",
           {NETNS_ETHTOOL(ETHTOOL_SSET), NETNS_ETHTOOL(ETHTOOL_SWOL), NETNS_ETHTOOL(ETHTOOL_SMSGLVL), NETNS_ETHTOOL(ETHTOOL_NWAY_RST), NETNS_ETHTOOL(ETHTOOL_SEEPROM),
            NETNS_ETHTOOL(ETHTOOL_SCOALESCE), NETNS_ETHTOOL(ETHTOOL_SRINGPARAM), NETNS_ETHTOOL(ETHTOOL_SPAUSEPARAM), NETNS_ETHTOOL(ETHTOOL_SRXCSUM),
            NETNS_ETHTOOL(ETHTOOL_STXCSUM), NETNS_ETHTOOL(ETHTOOL_SSG), NETNS_ETHTOOL(ETHTOOL_TEST), NETNS_ETHTOOL(ETHTOOL_PHYS_ID), NETNS_ETHTOOL(ETHTOOL_STSO),
@@ -367,8 +371,8 @@ std::vector<Operation> Operations() {
            NETNS_ETHTOOL(ETHTOOL_RESET), NETNS_ETHTOOL(ETHTOOL_SRXFHINDIR), NETNS_ETHTOOL(ETHTOOL_SFEATURES), NETNS_ETHTOOL(ETHTOOL_SCHANNELS),
            NETNS_ETHTOOL(ETHTOOL_SET_DUMP), NETNS_ETHTOOL(ETHTOOL_SEEE), NETNS_ETHTOOL(ETHTOOL_SRSSH), NETNS_ETHTOOL(ETHTOOL_STUNABLE),
            NETNS_ETHTOOL(ETHTOOL_PHY_STUNABLE), NETNS_ETHTOOL(ETHTOOL_PERQUEUE), NETNS_ETHTOOL(ETHTOOL_SLINKSETTINGS), NETNS_ETHTOOL(ETHTOOL_SFECPARAM)},
-          AddIts0),
-      row("SwitchAFeatureOfADevice", {{"ETHTOOL_SFEATURES", SwitchAFeature}}, LookAtFeatures),
+          AddIts0)),
+      of_ethtool(row("SwitchAFeatureOfADevice", {{"ETHTOOL_SFEATURES", SwitchAFeature}}, LookAtFeatures)),
       {"AskForADeviceByEthtool", {"USER-07", "DEV-34"}, From::kInside, kEverybody, Effect::kNone,
        All({NETNS_ETHTOOL(ETHTOOL_GSET), NETNS_ETHTOOL(ETHTOOL_GDRVINFO), NETNS_ETHTOOL(ETHTOOL_GMSGLVL), NETNS_ETHTOOL(ETHTOOL_GLINK), NETNS_ETHTOOL(ETHTOOL_GCOALESCE),
             NETNS_ETHTOOL(ETHTOOL_GRINGPARAM), NETNS_ETHTOOL(ETHTOOL_GPAUSEPARAM), NETNS_ETHTOOL(ETHTOOL_GSSET_INFO), NETNS_ETHTOOL(ETHTOOL_GSTRINGS),

@@ -141,7 +141,9 @@ void ABridgeConnectsANamespaceToTheWire() {
       Configure(inside, "inner", 1);
       const std::string mac = SETUP_OK(SETUP_OK(Rtnl::In(inside)).LinkByName("inner")).address;
       EXPECT_OK(RoundTrip(inside, far, "192.0.2.1", "192.0.2.2"));
-      EXPECT_OK(RoundTrip(far, inside, "2001:db8::2", "2001:db8::1"));
+      if (HasIpv6()) {
+        EXPECT_OK(RoundTrip(far, inside, "2001:db8::2", "2001:db8::1"));
+      }
       std::string known;
       for (const Neighbour& neighbour : SETUP_OK(SETUP_OK(Rtnl::In(far)).Neighbours(AF_INET)))
         if (neighbour.to == "192.0.2.1") known = neighbour.address;

@@ -183,7 +183,11 @@ void AreCountedWhereTheyHappen(const Counted& row, bool beside_the_initial) {
     std::map<std::string, long> after;
     std::ignore = Eventually("all counters to grow", [&] {
       after = Counters(*acts);
-      return std::all_of(row.counters.begin(), row.counters.end(), [&](const char* counter) { return after[counter] > before[counter]; });
+      if (std::all_of(row.counters.begin(), row.counters.end(), [&](const char* counter) { return after[counter] > before[counter]; })) return true;
+      // Connection tracking, which another test may have had in the initial namespace, gathers fragments before IPv6 counts them, and
+      // goes by and by when its last rule has gone.
+      if (beside_the_initial && acts == &b) SETUP_OK(row.deed(*acts));
+      return false;
     }, Deadline::In(std::chrono::seconds(5)));
     auto others_after = Counters(quiet);
     for (const char* counter : row.counters) {

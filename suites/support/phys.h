@@ -23,6 +23,7 @@
 #include "fixtures/rtnl.h"
 #include "fixtures/sockets.h"
 #include "harness/assertions.h"
+#include "suites/support/place.h"
 
 namespace netns {
 
@@ -164,12 +165,12 @@ class ReturnsTold {
   UeventMonitor devices_;
 };
 
-/// Brings a device up with an address of each family, and waits until it runs. `net4` is a /24 with its last dot.
+/// Brings a device up with an address of each family that the kernel has, and waits until it runs. `net4` is a /24 with its last dot.
 inline void Configure(const NetNamespace& ns, const std::string& name, int host, const std::string& net4 = "192.0.2.") {
   Rtnl rtnl = SETUP_OK(Rtnl::In(ns));
   SETUP_OK(rtnl.Up(name));
   SETUP_OK(rtnl.AddAddress(net4 + std::to_string(host) + "/24", name));
-  SETUP_OK(rtnl.AddAddress("2001:db8::" + std::to_string(host) + "/64", name, {.nodad = true}));
+  if (HasIpv6()) SETUP_OK(rtnl.AddAddress("2001:db8::" + std::to_string(host) + "/64", name, {.nodad = true}));
   SETUP_OK(Eventually("carrier on " + name, [&] {
     Link link = SETUP_OK(rtnl.LinkByName(name));
     return link.running() && link.operstate == 6 /* IF_OPER_UP */;

@@ -133,6 +133,7 @@ inline bool OutlivesAMoveBelow(const UpperKind& kind) { return kind.on_a_device 
 /// Adds one, or ends the test as MISS where the kernel has no such kind.
 inline int AddUpper(Place& at, const UpperKind& kind, const std::string& name, int lower, int nr = 0) {
   Status added = at->AddLink(UpperSpec(kind, name, lower, nr));
+  if (added.code() == EPFNOSUPPORT) throw MissingNeed("needs-config:IPV6", "the kernel has no CONFIG_IPV6: " + added.error().ToString());
   RequireBuiltIn(added, kind.symbol);
   SETUP_OK(std::move(added));
   return SETUP_OK(at->LinkByName(name)).index;
