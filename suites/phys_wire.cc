@@ -91,10 +91,11 @@ void HearsWhatIsSentToItWhereverItIs() {
 }
 
 /// Which of some IPv4 addresses are answered for at the hardware address `mac`, by ARP and by an echo reply, when asked over the wire.
-/// `own`, which is asked for last, is: its answers are behind all others. Asked again as long as these are lost.
+/// `own`, which is asked for last, is: its answers are behind all others. Asked again as long as these are lost. The host that asks is
+/// the 200th of the /24 of `own`.
 Result<std::set<std::string>> AnsweredFor(const NetNamespace& from, const std::string& sender, const std::string& mac, const std::vector<std::uint32_t>& addresses, std::uint32_t own) {
   using namespace wire;
-  constexpr std::uint32_t kAsker = 0xC00002C8;  // 192.0.2.200
+  const std::uint32_t asks = (own & 0xFFFFFF00) | 200;
   ASSIGN_OR_RETURN(Rtnl there, Rtnl::In(from));
   ASSIGN_OR_RETURN(const Link other, there.LinkByName(sender));
   ASSIGN_OR_RETURN(Fd socket, PacketSocket(from, other.index, ETH_P_ALL));
@@ -105,12 +106,12 @@ Result<std::set<std::string>> AnsweredFor(const NetNamespace& from, const std::s
   const std::string last_arp = "ARP for " + Text(own), last_echo = "echo of " + Text(own);
   RETURN_IF_ERROR(Eventually("answers for " + Text(own), [&] {
     for (std::uint32_t each : all) {
-      std::string frame = kAll + asker + B16(ETH_P_ARP) + B16(1) + B16(ETH_P_IP) + std::string("\x06\x04", 2) + B16(1) + asker + B32(kAsker) + std::string(6, '\0') + B32(each);
+      std::string frame = kAll + asker + B16(ETH_P_ARP) + B16(1) + B16(ETH_P_IP) + std::string("\x06\x04", 2) + B16(1) + asker + B32(asks) + std::string(6, '\0') + B32(each);
       frame.resize(60);
       if (::send(socket.get(), frame.data(), frame.size(), 0) < 0) return false;
     }
     for (std::uint32_t each : all) {
-      std::string frame = Bytes6(mac) + asker + B16(ETH_P_IP) + Ip(kAsker, each, IPPROTO_ICMP, Icmp(ICMP_ECHO, 0, B16(0xFACE) + B16(1)));
+      std::string frame = Bytes6(mac) + asker + B16(ETH_P_IP) + Ip(asks, each, IPPROTO_ICMP, Icmp(ICMP_ECHO, 0, B16(0xFACE) + B16(1)));
       frame.resize(60);
       if (::send(socket.get(), frame.data(), frame.size(), 0) < 0) return false;
     }
@@ -139,9 +140,10 @@ void AnswersForTheAddressesOfItsNamespaceOnly() {
   SETUP_OK(other.MoveTo(outside));
   Rtnl out = SETUP_OK(Rtnl::In(outside));
   SETUP_OK(out.Up(other.name()));
-  // Of this test alone: others work in the initial namespace at the same time.
-  const std::uint32_t number = static_cast<std::uint32_t>(std::stoi(nic.mac().substr(15), nullptr, 16));
-  const std::uint32_t of_initial = 0xCB007100 | number, of_third = 0xC6336400 | number, of_nobody = 0xC6120000 | number, own = 0xC0000201;
+  // Of this test on this card alone: others work in the initial namespace at the same time, with other cards and with 198.51.100.1.
+  const auto octet = [&](std::size_t at) { return static_cast<std::uint32_t>(std::stoi(nic.mac().substr(at, 2), nullptr, 16)); };
+  const std::uint32_t number = 0xC6130000 /* 198.19.0.0 */ | (octet(9) & 0x3f) << 8 | octet(15);
+  const std::uint32_t of_initial = number, of_third = number | 0x4000, of_nobody = number | 0x8000, own = number | 0x2000;
   Rtnl in_initial = SETUP_OK(Rtnl::In(InitialNetNamespace()));
   Bystander holder(in_initial, Own("holds", nic));
   SETUP_OK(in_initial.Up(holder.index()));
