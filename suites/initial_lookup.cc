@@ -364,7 +364,7 @@ const std::vector<Kind>& Kinds() {
 void MeansNothingElsewhere(const Kind& kind, Place& owner, std::initializer_list<Place*> others) {
   auto made = kind.make(owner);
   if (!made.ok() && (made.code() == EOPNOTSUPP || made.code() == EPROTONOSUPPORT || made.code() == EAFNOSUPPORT || made.code() == EPFNOSUPPORT || made.code() == ENOENT))
-    throw MissingNeed(std::string("needs-config:") + kind.configs.front(), made.error().ToString());
+    throw MissingNeed(std::string("needs-config:") + (made.code() == EPFNOSUPPORT ? "IPV6" : kind.configs.front()), made.error().ToString());
   Keeper there = SETUP_OK(std::move(made));
   EXPECT_FALSE(kind.make(owner).ok()) << "control: a second one in the same namespace";
   int number = 0;

@@ -754,7 +754,8 @@ const std::vector<DumpRow>& DumpRows() {
         },
         Covers("NLK-16"), Needs(Machine(), Config("BRIDGE")), Exclusive{});
     Needs needs_machine(Machine(), Config("BRIDGE"));
-    if (std::string_view(DumpRows()[row].name).starts_with("Ipv6")) needs_machine.list.push_back(Config("IPV6"));
+    const std::string_view name = DumpRows()[row].name;
+    if (name.starts_with("Ipv6") || name == "AddressLabels") needs_machine.list.push_back(Config("IPV6"));
     RegisterBody(
         "Nlk", std::string("DumpsOfTheInitialNamespaceHaveOnlyItsObjects/") + DumpRows()[row].name, __FILE__, __LINE__,
         [row] {
