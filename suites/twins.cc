@@ -647,6 +647,21 @@ void ExpectSame(const Row& row, const std::vector<std::string>& seen, const std:
   for (std::size_t i = 0; i < row.looks.size(); ++i) EXPECT_EQ(seen[i], expected[i]) << row.looks[i].how << ": " << what;
 }
 
+/// What is seen before the object is added, and with it: each look has to show it.
+std::pair<std::vector<std::string>, std::vector<std::string>> AddAndSee(const Row& row, Place& at, const char* otherwise) {
+  const std::vector<std::string> without = See(row, at);
+  Status added = row.add(at);
+  RequireBuiltIn(added, row.configs.front());
+  SETUP_OK(std::move(added));
+  const std::vector<std::string> with = SeeOnce(row, at, [&](const auto& seen) {
+    for (std::size_t i = 0; i < seen.size(); ++i)
+      if (seen[i] == without[i]) return false;
+    return true;
+  });
+  for (std::size_t i = 0; i < row.looks.size(); ++i) EXPECT_NE(with[i], without[i]) << row.looks[i].how << ": " << otherwise;
+  return {without, with};
+}
+
 /// `first`: which of the twins, in the order of their creation, has the object first.
 void OnlyTheOwnObjectIsSeen(const Row& row, std::size_t first) {
   std::vector<NetNamespace> born;
@@ -660,16 +675,7 @@ void OnlyTheOwnObjectIsSeen(const Row& row, std::size_t first) {
   Place& owner = twins[first];
   const auto name = [&](std::size_t i) { return "in the namespace created as number " + std::to_string(i) + ", the first object being in number " + std::to_string(first); };
 
-  const std::vector<std::string> without = See(row, owner);
-  Status added = row.add(owner);
-  RequireBuiltIn(added, row.configs.front());
-  SETUP_OK(std::move(added));
-  const std::vector<std::string> with = SeeOnce(row, owner, [&](const auto& seen) {
-    for (std::size_t i = 0; i < seen.size(); ++i)
-      if (seen[i] == without[i]) return false;
-    return true;
-  });
-  for (std::size_t i = 0; i < row.looks.size(); ++i) EXPECT_NE(with[i], without[i]) << row.looks[i].how << ": what the namespace has itself is not shown";
+  const auto [without, with] = AddAndSee(row, owner, "what the namespace has itself is not shown");
   for (std::size_t i = 0; i < twins.size(); ++i) {
     if (i == first) continue;
     SCOPED_TRACE(name(i));
@@ -697,16 +703,7 @@ void ANewOneHasNothingOfItsCreators(const Row& row) {
   Place creator;
   Furnish(creator, row.silent);
   if (row.silent) WaitUntilRunning(creator);
-  const std::vector<std::string> without = See(row, creator);
-  Status added = row.add(creator);
-  RequireBuiltIn(added, row.configs.front());
-  SETUP_OK(std::move(added));
-  const std::vector<std::string> with = SeeOnce(row, creator, [&](const auto& seen) {
-    for (std::size_t i = 0; i < seen.size(); ++i)
-      if (seen[i] == without[i]) return false;
-    return true;
-  });
-  for (std::size_t i = 0; i < row.looks.size(); ++i) EXPECT_NE(with[i], without[i]) << row.looks[i].how << ": control: what the creator's namespace has";
+  const auto [without, with] = AddAndSee(row, creator, "control: what the creator's namespace has");
   Actor member = creator.ns.StartActor("member");
   const struct {
     const char* name;
